@@ -1,8 +1,8 @@
 /* proto/wire/cursor.h: bounded big-endian reading and writing of packets, with a sticky error.
  *
- * Pure. A decoder or encoder calls as many functions as it likes and asks `failed` once at the end: after the first
- * step past the bound every read yields zero, every write does nothing, and `failed` stays set. No call ever touches a
- * byte outside the bounds given to `_init`.
+ * Pure. A decoder or encoder calls as many functions as it likes and asks `failed` once at the end:
+ * after the first step past the bound every read yields zero, every write does nothing, and
+ * `failed` stays set. No call ever touches a byte outside the bounds given to `_init`.
  */
 #ifndef PROTO_WIRE_CURSOR_H
 #define PROTO_WIRE_CURSOR_H
@@ -41,8 +41,8 @@ const uint8_t *cursor_bytes(struct cursor_reader *reader, size_t size);
 /* Copy the next `size` bytes to `ret`; zeros if there are fewer. */
 void cursor_copy(struct cursor_reader *reader, void *ret, size_t size);
 
-/* The NUL-terminated string that starts here, borrowed; reads past its NUL. NULL (and failed) if no NUL is left.
- * `ret_length` (may be NULL) gets its length without the NUL. */
+/* The NUL-terminated string that starts here, borrowed; reads past its NUL. NULL (and failed) if no
+ * NUL is left. `ret_length` (may be NULL) gets its length without the NUL. */
 const char *cursor_string(struct cursor_reader *reader, size_t *ret_length);
 
 /* `data` may be NULL if `capacity` is 0. */

@@ -1,12 +1,15 @@
-/* proto/wire/dhcp4.h: the DHCPv4 and BOOTP message as it arrives: decoding and typed access to its options.
+/* proto/wire/dhcp4.h: the DHCPv4 and BOOTP message as it arrives: decoding and typed access to its
+ * options.
  *
- * Pure: no heap, no I/O, no policy. A message borrows the packet's bytes, which must outlive it; only options that came
- * in several pieces (RFC 3396) are joined, inside the message itself, so a message may be copied as a plain struct.
- * Option overload (option 52, RFC 2132 §9.3) is hidden: an option found in `file` or `sname` reads like any other, and
- * the overloaded field then reads as the empty string.
+ * Pure: no heap, no I/O, no policy. A message borrows the packet's bytes, which must outlive it;
+ * only options that came in several pieces (RFC 3396) are joined, inside the message itself, so a
+ * message may be copied as a plain struct. Option overload (option 52, RFC 2132 §9.3) is hidden: an
+ * option found in `file` or `sname` reads like any other, and the overloaded field then reads as
+ * the empty string.
  *
  * IPv4 addresses are uint32_t in host order everywhere (10.0.0.1 is 0x0a000001).
- * Building a message: dhcp4_build.h. Names of options, message types and architectures: dhcp4_names.h.
+ * Building a message: dhcp4_build.h. Names of options, message types and architectures:
+ * dhcp4_names.h.
  */
 #ifndef PROTO_WIRE_DHCP4_H
 #define PROTO_WIRE_DHCP4_H
@@ -93,7 +96,8 @@ enum dhcp4_code {
 	DHCP4_END = 255,
 };
 
-/* Why a packet is no message. Every reason is counted apart by the receiver; names in dhcp4_reason_name(). */
+/* Why a packet is no message. Every reason is counted apart by the receiver; names in
+ * dhcp4_reason_name(). */
 enum dhcp4_reason {
 	DHCP4_OK = 0,
 	DHCP4_SHORT,            /* fewer bytes than the fixed header */
@@ -102,9 +106,9 @@ enum dhcp4_reason {
 	DHCP4_BAD_HLEN,         /* hardware address longer than its field */
 	DHCP4_NO_COOKIE,        /* not RFC 1497 vendor information */
 	DHCP4_OPTION_TRUNCATED, /* an option's length points past the end of its field */
-	DHCP4_BAD_OVERLOAD,     /* option 52 with a length other than 1 or a value other than 1, 2, 3 */
-	DHCP4_BAD_TYPE,         /* option 53 with a length other than 1, or of type 0 */
-	DHCP4_JOINED_LONG,      /* options in pieces that exceed DHCP4_JOINED_MAX together */
+	DHCP4_BAD_OVERLOAD, /* option 52 with a length other than 1 or a value other than 1, 2, 3 */
+	DHCP4_BAD_TYPE,     /* option 53 with a length other than 1, or of type 0 */
+	DHCP4_JOINED_LONG,  /* options in pieces that exceed DHCP4_JOINED_MAX together */
 	DHCP4_REASON_COUNT,
 };
 
@@ -121,14 +125,15 @@ struct dhcp4_header {
 	uint32_t yiaddr;
 	uint32_t siaddr;
 	uint32_t giaddr;
-	uint8_t chaddr[DHCP4_CHADDR_MAX];    /* all 16 bytes, also those past hlen */
-	char sname[DHCP4_SNAME_BYTES + 1];   /* NUL-terminated */
-	char file[DHCP4_FILE_BYTES + 1];     /* NUL-terminated */
+	uint8_t chaddr[DHCP4_CHADDR_MAX];  /* all 16 bytes, also those past hlen */
+	char sname[DHCP4_SNAME_BYTES + 1]; /* NUL-terminated */
+	char file[DHCP4_FILE_BYTES + 1];   /* NUL-terminated */
 };
 
 /* Where one option's value lies; at 0: absent. Private to dhcp4.c. */
 struct dhcp4_slot {
-	uint16_t at; /* below DHCP4_PACKET_MAX: offset in the packet; else that much more than an offset in joined */
+	uint16_t at; /* below DHCP4_PACKET_MAX: offset in the packet; else that much more than an
+			offset in joined */
 	uint16_t size;
 };
 
@@ -147,9 +152,10 @@ struct dhcp4_bytes {
 	size_t size;
 };
 
-/* Decode `size` bytes at `packet`, which must outlive the message. Total: every input gets a verdict. The message has a
- * meaning only after DHCP4_OK. An options field without END is taken as complete (old ROMs); bytes after END are not
- * read. An option that appears twice is joined (RFC 3396), also across options, file and sname, in this order. */
+/* Decode `size` bytes at `packet`, which must outlive the message. Total: every input gets a
+ * verdict. The message has a meaning only after DHCP4_OK. An options field without END is taken as
+ * complete (old ROMs); bytes after END are not read. An option that appears twice is joined (RFC
+ * 3396), also across options, file and sname, in this order. */
 __attribute__((warn_unused_result)) enum dhcp4_reason dhcp4_decode(
 	const void *packet, size_t size, struct dhcp4_message *ret_message);
 
@@ -159,9 +165,10 @@ const char *dhcp4_reason_name(enum dhcp4_reason reason);
 /* Is the option there, with any length? */
 bool dhcp4_has(const struct dhcp4_message *message, uint8_t code);
 
-/* The option's value, borrowed (valid as long as the message and its packet). false: absent, outputs untouched.
- * Either output may be NULL. */
-bool dhcp4_option(const struct dhcp4_message *message, uint8_t code, const uint8_t **ret_data, size_t *ret_size);
+/* The option's value, borrowed (valid as long as the message and its packet). false: absent,
+ * outputs untouched. Either output may be NULL. */
+bool dhcp4_option(const struct dhcp4_message *message, uint8_t code, const uint8_t **ret_data,
+	size_t *ret_size);
 
 /* Values of exactly 1, 2 or 4 bytes. false: absent or of another length, output untouched. */
 bool dhcp4_u8(const struct dhcp4_message *message, uint8_t code, uint8_t *ret);
@@ -169,38 +176,44 @@ bool dhcp4_u16(const struct dhcp4_message *message, uint8_t code, uint16_t *ret)
 bool dhcp4_u32(const struct dhcp4_message *message, uint8_t code, uint32_t *ret);
 bool dhcp4_ip4(const struct dhcp4_message *message, uint8_t code, uint32_t *ret);
 
-/* The first `capacity` entries of a list; returns how many were stored: 0 if absent, empty, or not a multiple of the
- * entry's size. */
-size_t dhcp4_ip4_list(const struct dhcp4_message *message, uint8_t code, uint32_t *ret, size_t capacity);
-size_t dhcp4_u16_list(const struct dhcp4_message *message, uint8_t code, uint16_t *ret, size_t capacity);
+/* The first `capacity` entries of a list; returns how many were stored: 0 if absent, empty, or not
+ * a multiple of the entry's size. */
+size_t dhcp4_ip4_list(
+	const struct dhcp4_message *message, uint8_t code, uint32_t *ret, size_t capacity);
+size_t dhcp4_u16_list(
+	const struct dhcp4_message *message, uint8_t code, uint16_t *ret, size_t capacity);
 
-/* The value as a C string, trailing NULs stripped (FIELD 9), copied with its NUL into `ret`. false: absent, a NUL in
- * the middle, or no room; output untouched. Other bytes are not judged: check before printing. */
+/* The value as a C string, trailing NULs stripped (FIELD 9), copied with its NUL into `ret`. false:
+ * absent, a NUL in the middle, or no room; output untouched. Other bytes are not judged: check
+ * before printing. */
 bool dhcp4_string(const struct dhcp4_message *message, uint8_t code, char *ret, size_t capacity);
 
 /* Did the client end this string option with a NUL (then answers do the same, FIELD 9)? */
 bool dhcp4_string_has_nul(const struct dhcp4_message *message, uint8_t code);
 
-/* Does the parameter request list (55) name the option? A client without such a list wants everything (FIELD 6):
- * true for every code. */
+/* Does the parameter request list (55) name the option? A client without such a list wants
+ * everything (FIELD 6): true for every code. */
 bool dhcp4_wants(const struct dhcp4_message *message, uint8_t code);
 
-/* The machine's UUID as sent, from option 97 of type 0 (RFC 4578 §2.3) or from a chaddr of 16 bytes (FIELD 22). */
+/* The machine's UUID as sent, from option 97 of type 0 (RFC 4578 §2.3) or from a chaddr of 16 bytes
+ * (FIELD 22). */
 bool dhcp4_uuid(const struct dhcp4_message *message, uint8_t ret_uuid[DHCP4_UUID_BYTES]);
 
 /* Client architectures, option 93, in the order sent (FIELD 24); same returns as dhcp4_u16_list. */
 size_t dhcp4_archs(const struct dhcp4_message *message, uint16_t *ret, size_t capacity);
 
-/* User classes, option 77, of both encodings: the list of RFC 3004 and one raw string (iPXE's, FIELD 11). Trailing NULs
- * are stripped from each. Returns how many of at most `capacity` were stored, borrowed. */
-size_t dhcp4_user_classes(const struct dhcp4_message *message, struct dhcp4_bytes *ret, size_t capacity);
+/* User classes, option 77, of both encodings: the list of RFC 3004 and one raw string (iPXE's,
+ * FIELD 11). Trailing NULs are stripped from each. Returns how many of at most `capacity` were
+ * stored, borrowed. */
+size_t dhcp4_user_classes(
+	const struct dhcp4_message *message, struct dhcp4_bytes *ret, size_t capacity);
 bool dhcp4_has_user_class(const struct dhcp4_message *message, const char *name);
 
 /* Does option 60 begin with `prefix` ("PXEClient", "HTTPClient")? */
 bool dhcp4_vendor_class_begins(const struct dhcp4_message *message, const char *prefix);
 
-/* How long an answer to `request` may be, in bytes of BOOTP message: option 57 less IP and UDP header (FIELD 7), never
- * below 548 (RFC 2131 §2) and never above `capacity`. */
+/* How long an answer to `request` may be, in bytes of BOOTP message: option 57 less IP and UDP
+ * header (FIELD 7), never below 548 (RFC 2131 §2) and never above `capacity`. */
 size_t dhcp4_reply_limit(const struct dhcp4_message *request, size_t capacity);
 
 #endif

@@ -1,4 +1,5 @@
-/* proto/wire/dhcp4_names.h: names of DHCP options, message types and client architectures, both ways.
+/* proto/wire/dhcp4_names.h: names of DHCP options, message types and client architectures, both
+ * ways.
  *
  * Pure tables. The names are what site files, pxectl and events use.
  */

@@ -1,6 +1,7 @@
 /* proto/wire/dhcp4_sub.h: options inside an option: PXE's 43, the relay's 82, iPXE's 175.
  *
- * Pure. Reading borrows the value of the outer option; building fills a value of at most 255 bytes (FIELD 35).
+ * Pure. Reading borrows the value of the outer option; building fills a value of at most 255 bytes
+ * (FIELD 35).
  */
 #ifndef PROTO_WIRE_DHCP4_SUB_H
 #define PROTO_WIRE_DHCP4_SUB_H
@@ -61,14 +62,17 @@ struct dhcp4_sub {
 /* Walk the sub-options of a value; `data` may be NULL if `size` is 0. */
 void dhcp4_sub_init(struct dhcp4_sub *sub, enum dhcp4_sub_kind kind, const void *data, size_t size);
 
-/* The next one, borrowed. false: the end, or a malformed rest (then sub->failed). Outputs untouched on false. */
-bool dhcp4_sub_next(struct dhcp4_sub *sub, uint8_t *ret_code, const uint8_t **ret_data, size_t *ret_size);
+/* The next one, borrowed. false: the end, or a malformed rest (then sub->failed). Outputs untouched
+ * on false. */
+bool dhcp4_sub_next(
+	struct dhcp4_sub *sub, uint8_t *ret_code, const uint8_t **ret_data, size_t *ret_size);
 
 /* The first with this code, before any malformed rest. */
-bool dhcp4_sub_find(enum dhcp4_sub_kind kind, const void *data, size_t size, uint8_t code, const uint8_t **ret_data,
-	size_t *ret_size);
+bool dhcp4_sub_find(enum dhcp4_sub_kind kind, const void *data, size_t size, uint8_t code,
+	const uint8_t **ret_data, size_t *ret_size);
 
-/* A value under construction. Zero-initialise it. Sticky: after a sub-option that did not fit, `failed`. */
+/* A value under construction. Zero-initialise it. Sticky: after a sub-option that did not fit,
+ * `failed`. */
 struct dhcp4_sub_builder {
 	uint8_t data[255];
 	size_t size;

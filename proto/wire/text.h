@@ -1,9 +1,10 @@
-/* proto/wire/text.h: the texts that people write and read: addresses, hexadecimal, UUIDs, durations, sizes.
+/* proto/wire/text.h: the texts that people write and read: addresses, hexadecimal, UUIDs,
+ * durations, sizes.
  *
- * Pure. Parsers are strict: the whole string must be of the form, so blanks and trailing junk are refused; they return 0
- * or -EINVAL (not of the form) or -ERANGE (of the form, but too large), outputs untouched on failure. Formatters fill a
- * buffer of the stated size and return it, so that they can stand among printf arguments.
- * IPv4 addresses are in host order.
+ * Pure. Parsers are strict: the whole string must be of the form, so blanks and trailing junk are
+ * refused; they return 0 or -EINVAL (not of the form) or -ERANGE (of the form, but too large),
+ * outputs untouched on failure. Formatters fill a buffer of the stated size and return it, so that
+ * they can stand among printf arguments. IPv4 addresses are in host order.
  */
 #ifndef PROTO_WIRE_TEXT_H
 #define PROTO_WIRE_TEXT_H
@@ -25,7 +26,8 @@
 TEXT_CHECK int text_ip4_parse(const char *text, uint32_t *ret_address);
 char *text_ip4_format(uint32_t address, char buffer[TEXT_IP4_BYTES]);
 
-/* "10.20.0.0/22". The address is returned as written; text_ip4_mask() tells whether host bits are set. */
+/* "10.20.0.0/22". The address is returned as written; text_ip4_mask() tells whether host bits are
+ * set. */
 TEXT_CHECK int text_cidr4_parse(const char *text, uint32_t *ret_address, unsigned *ret_prefix);
 char *text_cidr4_format(uint32_t address, unsigned prefix, char buffer[TEXT_CIDR4_BYTES]);
 
@@ -36,27 +38,30 @@ uint32_t text_ip4_mask(unsigned prefix);
 TEXT_CHECK int text_mac_parse(const char *text, uint8_t ret_mac[6]);
 char *text_mac_format(const uint8_t mac[6], char buffer[TEXT_MAC_BYTES]);
 
-/* A hardware address of any length up to 16 bytes: pairs of digits with ':' or '-' between all of them, or none. */
+/* A hardware address of any length up to 16 bytes: pairs of digits with ':' or '-' between all of
+ * them, or none. */
 TEXT_CHECK int text_hwaddr_parse(const char *text, uint8_t ret_address[16], size_t *ret_size);
 char *text_hwaddr_format(const uint8_t *address, size_t size, char buffer[TEXT_HWADDR_BYTES]);
 
-/* Lower-case pairs. text_hex_format needs 2 * size + 1 bytes (asserted). An empty string is no bytes. */
-TEXT_CHECK int text_hex_parse(const char *text, uint8_t *ret_data, size_t capacity, size_t *ret_size);
+/* Lower-case pairs. text_hex_format needs 2 * size + 1 bytes (asserted). An empty string is no
+ * bytes. */
+TEXT_CHECK int text_hex_parse(
+	const char *text, uint8_t *ret_data, size_t capacity, size_t *ret_size);
 char *text_hex_format(const uint8_t *data, size_t size, char *buffer, size_t capacity);
 
 /* "8-4-4-4-12" digits, bytes in the order written. */
 TEXT_CHECK int text_uuid_parse(const char *text, uint8_t ret_uuid[16]);
 char *text_uuid_format(const uint8_t uuid[16], char buffer[TEXT_UUID_BYTES]);
 
-/* PXE and SMBIOS send the first three fields of a UUID little-endian; people write it big-endian. This turns one order
- * into the other. */
+/* PXE and SMBIOS send the first three fields of a UUID little-endian; people write it big-endian.
+ * This turns one order into the other. */
 void text_uuid_swap(const uint8_t uuid[16], uint8_t ret_swapped[16]);
 
 /* A whole number in decimal, no sign, at most `max`. */
 TEXT_CHECK int text_u64_parse(const char *text, uint64_t max, uint64_t *ret_value);
 
-/* "90s", "10m", "1h", "2d", "1w", "500ms", and sums from large to small such as "1h30m"; a number alone means seconds.
- * Formatting is exact and parses back to the same value; 0 is "0s". */
+/* "90s", "10m", "1h", "2d", "1w", "500ms", and sums from large to small such as "1h30m"; a number
+ * alone means seconds. Formatting is exact and parses back to the same value; 0 is "0s". */
 TEXT_CHECK int text_duration_parse(const char *text, uint64_t *ret_ms);
 char *text_duration_format(uint64_t ms, char buffer[TEXT_DURATION_BYTES]);
 

@@ -1,7 +1,9 @@
-/* proto/wire/udp4.h: IPv4 and UDP headers for raw frames: answers to clients that have no address yet.
+/* proto/wire/udp4.h: IPv4 and UDP headers for raw frames: answers to clients that have no address
+ * yet.
  *
- * Pure. An AF_PACKET SOCK_DGRAM socket carries the IP packet; the kernel adds the Ethernet header. The headers are
- * encoded apart from the payload, so both go out by one gathering send. Addresses and ports are in host order.
+ * Pure. An AF_PACKET SOCK_DGRAM socket carries the IP packet; the kernel adds the Ethernet header.
+ * The headers are encoded apart from the payload, so both go out by one gathering send. Addresses
+ * and ports are in host order.
  */
 #ifndef PROTO_WIRE_UDP4_H
 #define PROTO_WIRE_UDP4_H
@@ -22,11 +24,11 @@ struct udp4_flow {
 
 enum udp4_reason {
 	UDP4_OK = 0,
-	UDP4_SHORT,       /* fewer bytes than the headers or their lengths say */
+	UDP4_SHORT, /* fewer bytes than the headers or their lengths say */
 	UDP4_NOT_IP4,
 	UDP4_NOT_UDP,
-	UDP4_FRAGMENT,    /* a part of a datagram: not for this decoder */
-	UDP4_BAD_LENGTH,  /* lengths that contradict each other */
+	UDP4_FRAGMENT,   /* a part of a datagram: not for this decoder */
+	UDP4_BAD_LENGTH, /* lengths that contradict each other */
 	UDP4_IP_CHECKSUM,
 	UDP4_UDP_CHECKSUM,
 	UDP4_REASON_COUNT,
@@ -39,15 +41,15 @@ struct udp4_datagram {
 	size_t payload_bytes;
 };
 
-/* The two headers for `payload` (at most UDP4_PAYLOAD_MAX bytes, asserted), checksums included. Don't-fragment is off
- * and the identification is the caller's to choose; TTL is 64. */
+/* The two headers for `payload` (at most UDP4_PAYLOAD_MAX bytes, asserted), checksums included.
+ * Don't-fragment is off and the identification is the caller's to choose; TTL is 64. */
 void udp4_headers_encode(const struct udp4_flow *flow, uint16_t identification, const void *payload,
 	size_t payload_bytes, uint8_t ret_headers[UDP4_HEADERS_BYTES]);
 
-/* Validate an IP packet and find its UDP payload. IP options are skipped; bytes after the IP length (Ethernet padding)
- * are ignored. `check_udp` false skips the UDP checksum: a packet of this very host may arrive before the card would
- * have filled it in (TP_STATUS_CSUMNOTREADY). A UDP checksum of zero means none (RFC 768). *ret_datagram is untouched
- * on failure. */
+/* Validate an IP packet and find its UDP payload. IP options are skipped; bytes after the IP length
+ * (Ethernet padding) are ignored. `check_udp` false skips the UDP checksum: a packet of this very
+ * host may arrive before the card would have filled it in (TP_STATUS_CSUMNOTREADY). A UDP checksum
+ * of zero means none (RFC 768). *ret_datagram is untouched on failure. */
 __attribute__((warn_unused_result)) enum udp4_reason udp4_decode(
 	const void *packet, size_t size, bool check_udp, struct udp4_datagram *ret_datagram);
 
