@@ -10,7 +10,10 @@
  *    calls raft_stored() with the last durable index; it never reports an index that has since been truncated.
  *  - A storage failure is fatal for the process (no error path here): the caller logs it and exits.
  *  - Time is the host's monotonic milliseconds (CLOCK_BOOTTIME); it must not go back.
- *  - Every effect is drained before the next call (asserted).
+ *  - Every effect is drained before the next call (asserted); raft_propose() has none.
+ *  - Writes become durable in the order of their effects: after a crash a prefix of them is there, so no entry is
+ *    found whose term is above the saved one.
+ *  - After a crash a node that lost durable state must come back under another id.
  *
  * Terms follow Ongaro's thesis: pre-vote (9.6), leader stickiness (4.2.3), single-server changes (4.1) with learners
  * (4.2.1), leadership transfer (3.10), no-op at election (6.4), and no counting of replicas of older terms (3.6.2).
@@ -24,6 +27,8 @@
 #define RAFT_MEMBERS_MAX 16
 #define RAFT_RUNS_MAX 1024   /* term changes remembered between compactions */
 #define RAFT_EFFECTS_MAX 256 /* effects of one call; window * members + a few */
+#define RAFT_WINDOW_MAX 8
+#define RAFT_NUMBER_MAX (UINT64_C(1) << 62) /* terms and indices above this are not taken from outside */
 
 enum raft_role { RAFT_FOLLOWER, RAFT_PRECANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };
 enum raft_entry_type { RAFT_NOOP = 1, RAFT_DATA = 2, RAFT_CONF = 3 };
@@ -94,8 +99,11 @@ struct raft_peer {
 	uint64_t match, next;          /* log indices, thesis 3.5 */
 	uint64_t stamp_ms;             /* newest of our send stamps that the peer echoed */
 	uint64_t sent_at_ms, heard_at_ms;
-	unsigned in_flight;            /* APPENDs with entries that wait for a reply */
+	uint64_t commit_sent;          /* newest commit index that an APPEND carried */
+	uint64_t flight_end[RAFT_WINDOW_MAX]; /* last index of each APPEND in flight, ascending */
+	unsigned in_flight;            /* APPENDs whose entries are not known to be durable at the peer */
 	bool probing, in_snapshot;
+	bool delivered;                /* in_snapshot: the stream has ended well, its installation is awaited */
 };
 
 struct raft_config {
@@ -103,7 +111,7 @@ struct raft_config {
 	unsigned election_ms;   /* E: timeouts are drawn from [E, 2E) */
 	unsigned heartbeat_ms;
 	unsigned entries_max;   /* entries in one APPEND */
-	unsigned window;        /* APPENDs in flight to one peer */
+	unsigned window;        /* APPENDs in flight to one peer, 1 to RAFT_WINDOW_MAX */
 	uint64_t random_seed;   /* for election timeouts; deterministic from here on */
 };
 
@@ -127,6 +135,8 @@ struct raft {
 	} conf[2];           /* the newest is in force; the previous one is kept for rollback */
 	unsigned conf_count;
 	uint64_t deadline_ms, heard_leader_ms, lead_since_ms;
+	uint64_t leader_stamp_ms; /* follower: newest stamp of this term's leader, echoed when writes end */
+	uint64_t dropped;         /* messages that no correct peer sends, and APPENDs that the run table had no room for */
 	uint64_t votes;      /* bit mask over the members of the configuration in force */
 	struct raft_peer peer[RAFT_MEMBERS_MAX];
 	unsigned peer_count;
@@ -140,7 +150,8 @@ struct raft {
 /* Caller's memory. Then raft_restore(), raft_restore_entry() for each entry of the log in order, raft_start(). */
 void raft_init(struct raft *raft, const struct raft_config *config, uint64_t now_ms);
 /* base: the last entry that the durable state covers and the log no longer holds, with its term; conf: the
- * configuration at or before base (NULL: none yet, a node that waits to be added). */
+ * configuration at or before the applied index, with the index of its entry (NULL: none yet, a node that waits to
+ * be added). It must be committed; newer ones come from the log's entries. */
 void raft_restore(struct raft *raft, uint64_t term, uint64_t vote, uint64_t base, uint64_t base_term,
         uint64_t conf_index, const struct raft_conf *conf);
 void raft_restore_entry(struct raft *raft, const struct raft_entry *entry);
@@ -152,19 +163,23 @@ bool raft_next_effect(struct raft *raft, struct raft_effect *ret_effect);
 
 void raft_tick(struct raft *raft, uint64_t now_ms);
 /* entry: message->entry_count of them for an APPEND (they follow message->index), else NULL. SNAPSHOT messages go to
- * raft_install_begin(). Total for every content: bytes from outside never trip an assertion. */
+ * raft_install_begin(). Total for every content: bytes from outside never trip an assertion; what no correct peer
+ * sends is counted in raft.dropped. An APPEND is stored whole or not at all. */
 void raft_receive(struct raft *raft, uint64_t now_ms, const struct raft_message *message, const struct raft_entry *entry);
 void raft_stored(struct raft *raft, uint64_t now_ms, uint64_t index);
 
 /* Leader: take the next index for one entry. The host appends it to its log store, then calls raft_flush().
- * conf: NULL for data, else the new configuration (at most one voter differs). RAFT_BUSY: a change or a transfer is
- * under way, or no entry of this term is committed yet: try later. RAFT_INVALID: more than one voter changes, or none is left. */
+ * conf: NULL for data, else the new configuration (at most one voter differs). RAFT_BUSY, try later: a transfer is
+ * under way, this term's no-op is not durable here yet, or the run table is full (compact); for a configuration also:
+ * another change is under way, or no entry of this term is committed yet. RAFT_INVALID: more than one voter changes,
+ * none is left, or ids are 0 or repeated. */
 enum raft_status raft_propose(struct raft *raft, const struct raft_conf *conf, uint64_t *ret_index, uint64_t *ret_term);
 /* Leader: send what waits (after any number of raft_propose). */
 void raft_flush(struct raft *raft);
 /* Leader: tell followers a commit index that they do not know yet, where nothing else carries it. */
 void raft_announce_commit(struct raft *raft);
-/* to: 0 picks the most caught-up voter. */
+/* Leader: hand over to a voter as soon as it has everything; proposals wait meanwhile, for at most E. No lease for the
+ * rest of the term. to: 0 picks the most caught-up voter. RAFT_INVALID: not a voter, or this node itself. */
 enum raft_status raft_transfer(struct raft *raft, uint64_t to);
 
 /* Entries up to here may be applied: committed and durable here. */
@@ -180,7 +195,8 @@ bool raft_install_begin(struct raft *raft, uint64_t now_ms, const struct raft_me
 /* While chunks arrive from the leader: counts as hearing from it. */
 void raft_heard_leader(struct raft *raft, uint64_t now_ms, uint64_t from, uint64_t term);
 void raft_installed(struct raft *raft, uint64_t base, uint64_t base_term, uint64_t conf_index, const struct raft_conf *conf);
-/* Leader: the stream to `to` ended (delivered or failed). */
+/* Leader: the stream to `to` ended (delivered or failed). After a failure, and when the peer turns out not to have
+ * installed what was delivered, RAFT_SEND_SNAPSHOT comes again. */
 void raft_snapshot_done(struct raft *raft, uint64_t to, bool ok);
 
 /* The configuration in force (newest in the log), and the index of its entry. */
