@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Lookups return borrowed objects, valid until release() of the source is called, or NULL. */
+/* Lookups return objects that the source owns, valid for as long as its owner says (the model: until it changes), or NULL. */
 struct boot_source {
 	void *ctx;
 	const Pxe__Settings *(*settings)(void *ctx);
@@ -25,6 +25,8 @@ struct boot_source {
 	const Pxe__Profile *(*profile)(void *ctx, const char *name);
 	const Pxe__Image *(*image)(void *ctx, const char *name);
 	const Pxe__Member *(*member)(void *ctx, uint64_t id);
+	/* Optional (NULL: files are taken to be there): lets a decision say that the image lacks the program it names. */
+	const Pxe__ImageVersion *(*version)(void *ctx, const char *image, const uint8_t digest[32]);
 };
 
 struct model;
