@@ -25,7 +25,16 @@
 #define MODEL_IMAGE_FILES_MAX 4096
 #define MODEL_WINDOW 1024        /* proposals of one node that may be outstanding (ProposerWindow) */
 #define MODEL_REQUESTS_MAX 4096  /* operator requests remembered */
+#define MODEL_SUBNETS_MAX 1024
+#define MODEL_POOLS_MAX 4096
+#define MODEL_POOL_ADDRESSES_MAX (1u << 20)      /* addresses of one pool */
+#define MODEL_POOLS_ADDRESSES_MAX (1u << 22)     /* addresses of all pools together */
+#define MODEL_PROFILES_MAX 4096
+#define MODEL_IMAGES_MAX 1024
+#define MODEL_OPERATORS_MAX 256
+#define MODEL_TOKENS_MAX 256
 #define MODEL_MAX_SKEW_MS 2000   /* by how much members' clocks may differ [P1] */
+#define MODEL_REST_MS (MODEL_MAX_SKEW_MS + 1000) /* an address that was bound rests so long after its last promise [R9] */
 
 struct model;
 
@@ -41,7 +50,7 @@ struct lease {
 };
 
 /* The state at `now_ms`: an OFFER that ran out is FREE, a lease that ran out is in GRACE until promised_ms + MODEL_MAX_SKEW_MS,
- * then FREE [R4]. */
+ * then FREE [R4]. An OFFER to a client whose lease of the address was in GRACE falls back to that GRACE (since_ms is not 0). */
 Pxe__LeaseState lease_state_at(const struct lease *lease, uint64_t now_ms);
 
 /* Receives every record that changes. Bytes are borrowed for the call. */
@@ -56,7 +65,8 @@ struct model_result {
 	struct lease lease;   /* OFFER, BIND: the lease as it is now, on VERDICT_OK */
 	uint64_t revision;    /* configuration revision after the command */
 	uint64_t id;          /* MEMBER_JOIN: the member id given */
-	char detail[240];     /* for a person: what was wrong and what to do; "" on success */
+	char detail[240];     /* for a person: what was wrong and what to do; "" on success, but for OFFER and BIND
+	                       * that gave less than was due (reservation taken by another, lease not renewed) */
 };
 
 struct model *model_new(void);
@@ -78,6 +88,9 @@ void model_apply(struct model *model, const Pxe__Command *command, const struct 
 void model_digest(const struct model *model, uint8_t ret_digest[32]);
 /* Visit every record as stored, in key order. */
 void model_each_record(const struct model *model, const struct model_sink *visitor);
+
+/* Whether a Sweep would find something at now_ms; O(1) but for the few tokens. */
+bool model_sweep_due(const struct model *model, uint64_t now_ms);
 
 uint64_t model_stamp_ms(const struct model *model);
 uint64_t model_revision(const struct model *model);
@@ -102,11 +115,12 @@ const Pxe__ImageVersion *model_image_version(const struct model *model, const ch
 const Pxe__Operator *model_operator_of_key(const struct model *model, const uint8_t key[32]);
 const Pxe__RequestOutcome *model_request(const struct model *model, const uint8_t request_id[16]);
 bool model_lease_of_ip(const struct model *model, uint32_t ip, struct lease *ret_lease);
-/* The client's lease in a subnet, in any stored state. */
+/* The client's lease in a subnet, in any stored state; of several (a client that moved) the one granted last. */
 bool model_lease_of_client(const struct model *model, const char *subnet, const uint8_t *client, size_t client_bytes, struct lease *ret_lease);
 /* The address that a reservation gives this client in this subnet; 0: none. */
 uint32_t model_reserved_ip(const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who);
-/* Addresses of a pool, and how many of them are not free at now_ms. */
+/* Addresses of a pool that may be given out at all, and how many of them are not free at now_ms (leased, offered, in grace,
+ * declined, or reserved for a host). */
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms, uint64_t *ret_size, uint64_t *ret_used);
 /* Lease time granted when the client asks for asked_s (0: nothing): subnet's default and bounds, else the cluster's. */
 uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s);
