@@ -36,7 +36,7 @@ uint8_t cursor_u8(struct cursor_reader *reader)
 uint16_t cursor_u16(struct cursor_reader *reader)
 {
 	const uint8_t *b = cursor_bytes(reader, 2);
-	return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+	return b ? (uint16_t)((unsigned)b[0] << 8 | b[1]) : (uint16_t)0;
 }
 
 uint32_t cursor_u32(struct cursor_reader *reader)
