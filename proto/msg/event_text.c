@@ -1,0 +1,102 @@
+#include "proto/msg/event_text.h"
+
+#include "proto/wire/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	Pxe__EventKind kind;
+	const char *word;
+} event_words[] = {
+        {PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, "DISCOVER"},
+        {PXE__EVENT_KIND__EVENT_DHCP_OFFER, "OFFER"},
+        {PXE__EVENT_KIND__EVENT_DHCP_REQUEST, "REQUEST"},
+        {PXE__EVENT_KIND__EVENT_DHCP_ACK, "ACK"},
+        {PXE__EVENT_KIND__EVENT_DHCP_NAK, "NAK"},
+        {PXE__EVENT_KIND__EVENT_DHCP_RELEASE, "RELEASE"},
+        {PXE__EVENT_KIND__EVENT_DHCP_DECLINE, "DECLINE"},
+        {PXE__EVENT_KIND__EVENT_DHCP_INFORM, "INFORM"},
+        {PXE__EVENT_KIND__EVENT_DHCP_REFUSED, "DHCP refused"},
+        {PXE__EVENT_KIND__EVENT_TFTP_START, "TFTP start"},
+        {PXE__EVENT_KIND__EVENT_TFTP_DONE, "TFTP done"},
+        {PXE__EVENT_KIND__EVENT_TFTP_FAILED, "TFTP failed"},
+        {PXE__EVENT_KIND__EVENT_HTTP_START, "HTTP start"},
+        {PXE__EVENT_KIND__EVENT_HTTP_DONE, "HTTP done"},
+        {PXE__EVENT_KIND__EVENT_HTTP_FAILED, "HTTP failed"},
+        {PXE__EVENT_KIND__EVENT_SCRIPT, "boot script"},
+        {PXE__EVENT_KIND__EVENT_PHONE_HOME, "is up"},
+        {PXE__EVENT_KIND__EVENT_NODE_LEADER, "leader"},
+        {PXE__EVENT_KIND__EVENT_NODE_UP, "node up"},
+        {PXE__EVENT_KIND__EVENT_NODE_DOWN, "node down"},
+        {PXE__EVENT_KIND__EVENT_NODE_JOINED, "node joined"},
+        {PXE__EVENT_KIND__EVENT_NODE_REMOVED, "node removed"},
+        {PXE__EVENT_KIND__EVENT_QUORUM_LOST, "quorum lost"},
+        {PXE__EVENT_KIND__EVENT_QUORUM_BACK, "quorum back"},
+        {PXE__EVENT_KIND__EVENT_IMAGE_STAGED, "image staged"},
+        {PXE__EVENT_KIND__EVENT_IMAGE_HELD, "image held"},
+        {PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED, "image published"},
+        {PXE__EVENT_KIND__EVENT_CONFIG_CHANGED, "changed"},
+        {PXE__EVENT_KIND__EVENT_ALARM, "ALARM"},
+};
+
+const char *event_text_word(Pxe__EventKind kind)
+{
+	for (size_t i = 0; i < sizeof event_words / sizeof event_words[0]; i++) {
+		if (event_words[i].kind == kind) {
+			return event_words[i].word;
+		}
+	}
+	return "event";
+}
+
+char *event_text_clean(const char *text, char *ret_text, size_t text_bytes)
+{
+	size_t i;
+
+	assert(text != NULL && ret_text != NULL && text_bytes > 0);
+	for (i = 0; text[i] != '\0' && i + 1 < text_bytes; i++) {
+		unsigned char c = (unsigned char)text[i];
+		ret_text[i] = c < ' ' || c == 0x7f ? '?' : text[i];
+	}
+	ret_text[i] = '\0';
+	return ret_text;
+}
+
+static void add(char *line, const char *before, const char *text)
+{
+	size_t used = strlen(line);
+
+	snprintf(line + used, EVENT_TEXT_BYTES - used, "%s%s", used == 0 ? "" : before, text);
+}
+
+char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES])
+{
+	char clean[320], mac[TEXT_HWADDR_BYTES], size[TEXT_SIZE_BYTES], took[32];
+
+	assert(event != NULL && ret_text != NULL);
+	ret_text[0] = '\0';
+	if (event->host[0] != '\0') {
+		add(ret_text, "", event_text_clean(event->host, clean, sizeof clean));
+	} else if (event->mac.len > 0 && event->mac.len <= 16) {
+		add(ret_text, "", text_hwaddr_format(event->mac.data, event->mac.len, mac));
+	}
+	add(ret_text, "  ", event_text_word(event->kind));
+	if (event->ip.len == 4) {
+		const uint8_t *ip = event->ip.data;
+		snprintf(clean, sizeof clean, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+		add(ret_text, " ", clean);
+	}
+	if (event->text[0] != '\0') {
+		add(ret_text, "  ", event_text_clean(event->text, clean, sizeof clean));
+	}
+	if (event->bytes > 0) {
+		add(ret_text, "  ", text_size_format(event->bytes, size));
+	}
+	if (event->took_ms > 0) {
+		snprintf(took, sizeof took, "%u.%u s", event->took_ms / 1000, event->took_ms % 1000 / 100);
+		add(ret_text, "  ", took);
+	}
+	return ret_text;
+}
