@@ -1,0 +1,50 @@
+"""Many clients at once: nobody gets an address twice."""
+
+import re
+
+import pytest
+
+from lab import Lab, remove
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    """Three nodes with a pool of some thousand addresses."""
+    from conftest import BUILD
+    import os
+    name = f"pxl{os.getpid() % 10000}"
+    try:
+        lab = Lab(name, nodes=3, build=BUILD)
+        lab.up()
+        # the segment is one /16 here
+        for node in lab.nodes:
+            node.exec("ip", "addr", "flush", "dev", "eth0")
+            node.exec("ip", "addr", "add", f"{node.ip}/16", "dev", "eth0")
+        lab.form()
+        lab.nodes[0].pxectl("subnet", "add", "big", "10.77.0.0/16", "--lease", "10m")
+        lab.nodes[0].pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.63.254")
+        yield lab
+    finally:
+        remove(name)
+
+
+def test_perfdhcp_finds_no_duplicate(lab):
+    client = lab.client("load", "52:54:00:7e:00:01")
+    lab.sw("ip", "link", "set", "load", "up")
+    client.exec = None
+    from lab import run
+    run("ip", "-n", client.ns, "addr", "add", "10.77.9.9/16", "dev", "eth0")
+    done = client.run("perfdhcp", "-4", "-l", "eth0", "-r", "300", "-R", "3000", "-p", "8", "-u", "-W", "2000000",
+                      check=False, timeout=120)
+    text = done.stdout
+    assert "DISCOVER-OFFER" in text, text + done.stderr
+    received = [int(n) for n in re.findall(r"received packets: (\d+)", text)]
+    assert received and min(received) > 1000, text
+    duplicates = re.findall(r"[Nn]on[- ]unique addresses: (\d+)", text)
+    assert all(int(n) == 0 for n in duplicates), text
+    leases = lab.nodes[1].json("lease", "list")["leases"]
+    held = [lease["ip"] for lease in leases]
+    assert len(held) == len(set(held))
+    clients = [lease["mac"] for lease in leases]
+    assert len(clients) == len(set(clients)), "a client holds two addresses"
+    lab.wait_equal()
