@@ -1,0 +1,133 @@
+#include "node/boot/boot.h"
+
+#include "node/boot/boot_choice.h"
+#include "proto/wire/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "http://10.0.0.1:8080"; the port is left out when it is HTTP's own: the BOOTP file field has 128 bytes. */
+static void base_url(uint32_t ip, uint16_t port, char *url, size_t url_bytes)
+{
+	char address[TEXT_IP4_BYTES];
+
+	text_ip4_format(ip, address);
+	if (port == 80) {
+		snprintf(url, url_bytes, "http://%s", address);
+	} else {
+		snprintf(url, url_bytes, "http://%s:%u", address, port);
+	}
+}
+
+/* The script's URL names the machine by hardware address, and by UUID if only that tells who it is. */
+static void script_url(const struct boot_choice *choice, const struct boot_client *client, const char *base,
+        char *url, size_t url_bytes)
+{
+	char mac[TEXT_HWADDR_BYTES], uuid[TEXT_UUID_BYTES], query[96] = "";
+	size_t used = 0;
+
+	if (client->has_uuid && (client->mac_bytes == 0 ||
+	        (choice->host != NULL && strcmp(choice->host_from, "UUID") == 0))) {
+		used = (size_t)snprintf(query, sizeof query, "?uuid=%s", text_uuid_format(client->uuid, uuid));
+	}
+	if (client->arch != UINT16_MAX) {
+		snprintf(query + used, sizeof query - used, "%carch=%u", used == 0 ? '?' : '&', client->arch);
+	}
+	if (client->mac_bytes == 0) {
+		snprintf(url, url_bytes, "%s/boot.ipxe%s", base, query);
+		return;
+	}
+	text_hwaddr_format(client->mac, client->mac_bytes, mac);
+	for (char *c = mac; *c != '\0'; c++) {
+		*c = *c == ':' ? '-' : *c;
+	}
+	snprintf(url, url_bytes, "%s/boot/%s.ipxe%s", base, mac, query);
+}
+
+static void decide_none(struct boot_decision *decision, const char *why)
+{
+	decision->kind = BOOT_NONE;
+	decision->file[0] = '\0';
+	snprintf(decision->why, sizeof decision->why, "%s", why);
+}
+
+/* iPXE gets its script, unless all that the profile has is another program for it to start. */
+static void decide_ipxe(const struct boot_source *source, const struct boot_choice *choice,
+        const struct boot_client *client, const char *base, struct boot_decision *decision)
+{
+	struct boot_loader loader;
+	char problem[256];
+
+	decision->kind = choice->local ? BOOT_LOCAL : BOOT_SCRIPT;
+	script_url(choice, client, base, decision->file, sizeof decision->file);
+	if (choice->local || boot_profile_has_script(choice->profile)) {
+		return;
+	}
+	if (!boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem)) {
+		decide_none(decision, problem);
+	} else if (!boot_is_ipxe_file(loader.path)) {
+		decision->kind = BOOT_LOADER;
+		snprintf(decision->file, sizeof decision->file, "%s", loader.path);
+	}
+}
+
+static void decide_rom(const struct boot_source *source, const struct boot_choice *choice,
+        const struct boot_client *client, const char *base, struct boot_decision *decision)
+{
+	struct boot_loader loader;
+	char problem[256];
+	int bytes = 0;
+
+	if (choice->local) {
+		decision->kind = BOOT_LOCAL;
+		return;
+	}
+	if (!boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem)) {
+		decide_none(decision, problem);
+		return;
+	}
+	if (client->is_http) {
+		decision->kind = BOOT_HTTP;
+		bytes = snprintf(decision->file, sizeof decision->file, "%s/%s", base, loader.path);
+	} else {
+		decision->kind = BOOT_LOADER;
+		bytes = snprintf(decision->file, sizeof decision->file, "%s", loader.path);
+	}
+	if (bytes < 0 || (size_t)bytes >= sizeof decision->file) {
+		decide_none(decision, "the path of the boot program is too long");
+	}
+}
+
+void boot_decide(const struct boot_source *source, const struct boot_client *client, uint32_t server_ip,
+        uint16_t http_port, struct boot_decision *ret_decision)
+{
+	struct boot_choice choice;
+	char base[64];
+
+	assert(source != NULL && client != NULL && ret_decision != NULL);
+	memset(ret_decision, 0, sizeof *ret_decision);
+	ret_decision->server_ip = server_ip;
+	boot_choose(source, client, &choice);
+	if (choice.host != NULL) {
+		snprintf(ret_decision->host, sizeof ret_decision->host, "%s", choice.host->name);
+		ret_decision->ignore = choice.host->ignore;
+	}
+	if (choice.profile_name != NULL) {
+		snprintf(ret_decision->profile, sizeof ret_decision->profile, "%s", choice.profile_name);
+	}
+	if (!client->is_pxe && !client->is_http && !client->is_ipxe) {
+		decide_none(ret_decision, ret_decision->ignore ? choice.problem : "not a network boot client");
+		return;
+	}
+	if (choice.problem[0] != '\0') {
+		decide_none(ret_decision, choice.problem);
+		return;
+	}
+	base_url(server_ip, http_port, base, sizeof base);
+	if (client->is_ipxe) {
+		decide_ipxe(source, &choice, client, base, ret_decision);
+	} else {
+		decide_rom(source, &choice, client, base, ret_decision);
+	}
+}

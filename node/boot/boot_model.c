@@ -1,0 +1,63 @@
+#include "node/boot/boot.h"
+
+#include "store/model/model.h"
+
+#include <assert.h>
+
+/* The loop's model as a boot_source: each lookup is the model's own. */
+
+static const Pxe__Settings *model_source_settings(void *ctx)
+{
+	return model_settings(ctx);
+}
+
+static const Pxe__Host *model_source_host_of_mac(void *ctx, const uint8_t *mac, size_t mac_bytes)
+{
+	return model_host_of_mac(ctx, mac, mac_bytes);
+}
+
+static const Pxe__Host *model_source_host_of_uuid(void *ctx, const uint8_t uuid[16])
+{
+	return model_host_of_uuid(ctx, uuid);
+}
+
+static const Pxe__Subnet *model_source_subnet_of(void *ctx, uint32_t ip)
+{
+	return model_subnet_of(ctx, ip);
+}
+
+static const Pxe__Profile *model_source_profile(void *ctx, const char *name)
+{
+	return model_profile(ctx, name);
+}
+
+static const Pxe__Image *model_source_image(void *ctx, const char *name)
+{
+	return model_image(ctx, name);
+}
+
+static const Pxe__Member *model_source_member(void *ctx, uint64_t id)
+{
+	return model_member(ctx, id);
+}
+
+static const Pxe__ImageVersion *model_source_version(void *ctx, const char *image, const uint8_t digest[32])
+{
+	return model_image_version(ctx, image, digest);
+}
+
+void boot_source_of_model(const struct model *model, struct boot_source *ret_source)
+{
+	assert(model != NULL && ret_source != NULL);
+	*ret_source = (struct boot_source){
+		.ctx = (void *)(uintptr_t)model, /* only handed back to lookups that take it const */
+		.settings = model_source_settings,
+		.host_of_mac = model_source_host_of_mac,
+		.host_of_uuid = model_source_host_of_uuid,
+		.subnet_of = model_source_subnet_of,
+		.profile = model_source_profile,
+		.image = model_source_image,
+		.member = model_source_member,
+		.version = model_source_version,
+	};
+}

@@ -1,0 +1,365 @@
+/* The iPXE script: fetch kernel and initrds from the first node, from the next when that fails, and so on [P5]; then
+ * three rounds of all nodes; then give up and let the firmware go on. iPXE splits a line at blanks, knows no quotes, and ends a
+ * command at a word ";", "&&" or "||" or one that begins with '#': so nothing from the configuration may bring such a word, nor a
+ * line end. Images pinned by digest: a boot that began with one version gets the rest of that version. */
+#include "node/boot/boot_choice.h"
+#include "node/boot/boot_template.h"
+#include "proto/wire/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCRIPT_ROUNDS 3
+#define SCRIPT_ERROR_BYTES 320
+
+struct script {
+	const struct boot_source *source;
+	const struct boot_client *client;
+	const char *const *base_urls;
+	size_t base_url_count;
+	struct boot_choice choice;
+	struct boot_vars vars;
+};
+
+/* Text for an echo or a comment: one line, no control bytes, nothing that iPXE would expand or end the command at. */
+static void put_plain(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+		fputc(c < ' ' || c == 0x7f ? '?' : strchr("$;&|#", c) != NULL ? '_' : c, out);
+	}
+}
+
+/* A path as part of a URL: everything but unreserved characters and '/' is percent-encoded (RFC 3986 §2.3). */
+static void put_path(FILE *out, const char *path)
+{
+	for (; *path != '\0'; path++) {
+		unsigned char c = (unsigned char)*path;
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		        strchr("-._~/@+", c) != NULL) {
+			fputc(c, out);
+		} else {
+			fprintf(out, "%%%02X", c);
+		}
+	}
+}
+
+/* The name by which the kernel finds an initrd: EFI stubs read "initrd=NAME" from iPXE's own file system. */
+static void initrd_name(const Pxe__Profile *profile, size_t index, char name[64])
+{
+	const char *path = profile->initrd[index], *slash = strrchr(path, '/');
+	const char *base = slash != NULL ? slash + 1 : path;
+	bool twice = false;
+
+	for (size_t i = 0; i < profile->n_initrd; i++) {
+		const char *other = strrchr(profile->initrd[i], '/');
+		other = other != NULL ? other + 1 : profile->initrd[i];
+		twice = twice || (i != index && strcmp(other, base) == 0);
+	}
+	if (twice) {
+		snprintf(name, 64, "%zu-%.50s", index + 1, base);
+	} else {
+		snprintf(name, 64, "%.60s", base);
+	}
+	for (char *c = name; *c != '\0'; c++) {
+		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._", *c) == NULL) {
+			*c = '_';
+		}
+	}
+}
+
+/* Kernel arguments as one line; false with a message when iPXE could not carry a word of them. */
+static bool args_check(char *args, char *ret_error, size_t error_bytes)
+{
+	for (char *c = args; *c != '\0'; c++) {
+		*c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
+	}
+	for (char *word = args + strspn(args, " "); *word != '\0';) {
+		size_t bytes = strcspn(word, " ");
+		if (word[0] == '#' || (bytes == 1 && word[0] == ';') || (bytes == 2 && memcmp(word, "&&", 2) == 0) ||
+		        (bytes == 2 && memcmp(word, "||", 2) == 0)) {
+			snprintf(ret_error, error_bytes, "kernel arguments hold '%.*s', which iPXE cannot pass on",
+			        (int)(bytes < 40 ? bytes : 40), word);
+			return false;
+		}
+		word += bytes;
+		word += strspn(word, " ");
+	}
+	return true;
+}
+
+static bool args_expand(const struct script *script, char **ret_args, char *ret_error, size_t error_bytes)
+{
+	struct boot_vars vars = script->vars;
+	const char *text = script->choice.profile->args;
+	size_t size = 0;
+	FILE *out;
+	int err;
+
+	*ret_args = NULL;
+	out = open_memstream(ret_args, &size);
+	if (out == NULL) {
+		abort();
+	}
+	/* The node that this round fetches from. */
+	snprintf(vars.base_url, sizeof vars.base_url, "${base}");
+	err = boot_template_write(text != NULL ? text : "", &vars, out, ret_error, error_bytes);
+	if (fclose(out) != 0) {
+		abort();
+	}
+	if (err != 0 || !args_check(*ret_args, ret_error, error_bytes)) {
+		free(*ret_args);
+		*ret_args = NULL;
+		return false;
+	}
+	return true;
+}
+
+static void put_head(const struct script *script, FILE *out)
+{
+	fputs("#!ipxe\n# ", out);
+	if (script->choice.host != NULL) {
+		fputs("host ", out);
+		put_plain(out, script->choice.host->name);
+	} else {
+		fputs("unknown machine ", out);
+		put_plain(out, script->vars.mac);
+	}
+	if (script->choice.profile_name != NULL) {
+		fputs(", profile ", out);
+		put_plain(out, script->choice.profile_name);
+		fputs(" from ", out);
+		put_plain(out, script->choice.profile_from);
+	}
+	fputc('\n', out);
+}
+
+/* Say what is wrong where the operator stands, and leave the way to the next boot device. */
+static void put_problem(FILE *out, const char *text)
+{
+	fputs("# error: ", out);
+	put_plain(out, text);
+	fputs("\necho Network boot: ", out);
+	put_plain(out, text);
+	fputs("\nsleep 5\nexit\n", out);
+}
+
+static void put_rounds_begin(const struct script *script, FILE *out)
+{
+	fputs("set round:int32 0\n", out);
+	for (size_t i = 0; i < script->base_url_count; i++) {
+		fprintf(out, "set node%zu ", i);
+		put_plain(out, script->base_urls[i]);
+		fputc('\n', out);
+	}
+	fputs(":start\n", out);
+}
+
+static void put_rounds_end(const struct script *script, FILE *out)
+{
+	fputs(":failed\necho Could not boot from", out);
+	for (size_t i = 0; i < script->base_url_count; i++) {
+		fputc(' ', out);
+		put_plain(out, script->base_urls[i]);
+	}
+	fprintf(out, "\ninc round\niseq ${round} %d && goto giveup ||\nsleep 2\ngoto start\n", SCRIPT_ROUNDS);
+	fputs(":giveup\necho Giving up: the next boot device follows\nsleep 5\nexit\n", out);
+}
+
+/* ":try1 ... || goto try2"; after the last node comes ":failed". */
+static void put_next(const struct script *script, size_t index, FILE *out)
+{
+	if (index + 1 < script->base_url_count) {
+		fprintf(out, " || goto try%zu\n", index + 1);
+	} else {
+		fputs(" || goto failed\n", out);
+	}
+}
+
+static void put_kernel_try(const struct script *script, size_t index, const char *reference, const char *args,
+        FILE *out)
+{
+	const Pxe__Profile *profile = script->choice.profile;
+	char name[64];
+
+	fprintf(out, ":try%zu\nset base ${node%zu}\nimgfree\nkernel ${base}/", index, index);
+	put_path(out, reference);
+	fputc('/', out);
+	put_path(out, profile->kernel);
+	for (size_t i = 0; i < profile->n_initrd; i++) {
+		initrd_name(profile, i, name);
+		fprintf(out, " initrd=%s", name);
+	}
+	fprintf(out, "%s%s", args[0] != '\0' ? " " : "", args);
+	put_next(script, index, out);
+	for (size_t i = 0; i < profile->n_initrd; i++) {
+		initrd_name(profile, i, name);
+		fprintf(out, "initrd --name %s ${base}/", name);
+		put_path(out, reference);
+		fputc('/', out);
+		put_path(out, profile->initrd[i]);
+		put_next(script, index, out);
+	}
+	fputs("boot || goto failed\n", out);
+}
+
+static bool kernel_check(const struct boot_image *image, const Pxe__Profile *profile, char *ret_error, size_t error_bytes)
+{
+	const char *lacks = boot_image_has(image, profile->kernel) ? NULL : profile->kernel;
+
+	for (size_t i = 0; lacks == NULL && i < profile->n_initrd; i++) {
+		lacks = boot_image_has(image, profile->initrd[i]) ? NULL : profile->initrd[i];
+	}
+	if (lacks != NULL) {
+		snprintf(ret_error, error_bytes, "image %s has no file %.120s, which profile %.63s names", image->name,
+		        lacks, profile->name);
+	}
+	return lacks == NULL;
+}
+
+static void put_kernel(const struct script *script, FILE *out)
+{
+	const Pxe__Profile *profile = script->choice.profile;
+	struct boot_image image;
+	char error[SCRIPT_ERROR_BYTES], *args = NULL;
+
+	if (!boot_image_find(script->source, profile->image, &image, error, sizeof error) ||
+	        !kernel_check(&image, profile, error, sizeof error) ||
+	        !args_expand(script, &args, error, sizeof error)) {
+		put_problem(out, error);
+		return;
+	}
+	fputs("echo Booting ", out);
+	put_plain(out, script->choice.profile_name);
+	fputs(" (", out);
+	put_plain(out, image.reference);
+	fputs(")\n", out);
+	put_rounds_begin(script, out);
+	for (size_t i = 0; i < script->base_url_count; i++) {
+		put_kernel_try(script, i, image.reference, args, out);
+	}
+	put_rounds_end(script, out);
+	free(args);
+}
+
+/* A profile with programs of its own: start the one for this architecture. */
+static void put_loader(const struct script *script, FILE *out)
+{
+	struct boot_loader loader;
+	char error[SCRIPT_ERROR_BYTES];
+
+	if (!boot_loader_find(script->source, &script->choice, script->client->arch, &loader, error, sizeof error)) {
+		put_problem(out, error);
+		return;
+	}
+	if (boot_is_ipxe_file(loader.path)) {
+		snprintf(error, sizeof error, "profile %.63s has only iPXE as its program: give it a kernel or a script",
+		        script->choice.profile_name);
+		put_problem(out, error);
+		return;
+	}
+	put_rounds_begin(script, out);
+	for (size_t i = 0; i < script->base_url_count; i++) {
+		fprintf(out, ":try%zu\nset base ${node%zu}\nimgfree\nchain ${base}/", i, i);
+		put_path(out, loader.path);
+		put_next(script, i, out);
+		fputs("exit\n", out);
+	}
+	put_rounds_end(script, out);
+}
+
+/* The profile's own script, from its own first line on; ours stands above it as comments. */
+static bool put_own(const struct script *script, FILE *out, char *ret_error, size_t error_bytes)
+{
+	const char *text = script->choice.profile->script;
+	char *body = NULL;
+	size_t size = 0;
+	FILE *copy = open_memstream(&body, &size);
+	int err;
+
+	if (copy == NULL) {
+		abort();
+	}
+	err = boot_template_write(text, &script->vars, copy, ret_error, error_bytes);
+	if (fclose(copy) != 0) {
+		abort();
+	}
+	if (err == 0) {
+		fputs(strncmp(body, "#!ipxe", 6) == 0 ? body + strcspn(body, "\n") : body, out);
+		fputc('\n', out);
+	}
+	free(body);
+	return err == 0;
+}
+
+static void put_body(const struct script *script, FILE *out)
+{
+	const struct boot_choice *choice = &script->choice;
+	char error[SCRIPT_ERROR_BYTES];
+
+	if (choice->problem[0] != '\0') {
+		put_problem(out, choice->problem);
+	} else if (choice->local) {
+		fputs("echo Booting from the local disk\nexit\n", out);
+	} else if (choice->profile->script != NULL && choice->profile->script[0] != '\0') {
+		if (!put_own(script, out, error, sizeof error)) {
+			put_problem(out, error);
+		}
+	} else if (script->base_url_count == 0) {
+		put_problem(out, "no node serves files");
+	} else if (boot_profile_has_script(choice->profile)) {
+		put_kernel(script, out);
+	} else {
+		put_loader(script, out);
+	}
+}
+
+static void vars_fill(struct script *script)
+{
+	const struct boot_client *client = script->client;
+	const Pxe__Host *host = script->choice.host;
+	struct boot_vars *vars = &script->vars;
+	uint32_t ip = client->ip;
+
+	if (client->mac_bytes > 0) {
+		text_hwaddr_format(client->mac, client->mac_bytes, vars->mac);
+	} else {
+		snprintf(vars->mac, sizeof vars->mac, "${mac}");
+	}
+	if (ip == 0 && host != NULL && host->ip.len == 4) {
+		const uint8_t *b = host->ip.data;
+		ip = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+	}
+	if (ip != 0) {
+		text_ip4_format(ip, vars->ip);
+	} else {
+		snprintf(vars->ip, sizeof vars->ip, "${ip}");
+	}
+	snprintf(vars->name, sizeof vars->name, "%s", host != NULL ? host->name : "");
+	snprintf(vars->base_url, sizeof vars->base_url, "%s", script->base_url_count > 0 ? script->base_urls[0] : "");
+}
+
+char *boot_script(const struct boot_source *source, const struct boot_client *client, const char *const *base_urls,
+        size_t base_url_count)
+{
+	struct script script = {source, client, base_urls, base_url_count, {0}, {{0}, {0}, {0}, {0}}};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out;
+
+	assert(source != NULL && client != NULL && (base_urls != NULL || base_url_count == 0));
+	boot_choose(source, client, &script.choice);
+	vars_fill(&script);
+	out = open_memstream(&text, &size);
+	if (out == NULL) {
+		abort();
+	}
+	put_head(&script, out);
+	put_body(&script, out);
+	if (fclose(out) != 0) {
+		abort();
+	}
+	return text;
+}
