@@ -81,6 +81,8 @@ static bool prefix_matches(struct raft *raft, const struct raft_message *message
 	hint = term == 0 ? raft->last : raft_log_run_start(raft, message->index) - 1;
 	if (hint < raft->commit)
 		hint = raft->commit;
+	if (hint < raft->verified)
+		hint = raft->verified;
 	if (hint >= message->index)
 		hint = message->index - 1;
 	reject(raft, message, hint + 1, message->stamp_ms);

@@ -201,21 +201,21 @@ static void on_accepted(
 static void on_rejected(
 	struct raft *raft, struct raft_peer *peer, const struct raft_message *message)
 {
-	if (message->index <= peer->match || message->prev <= peer->match ||
-		message->index > message->prev)
+	/* The peer skips a whole term when it looks for a match, which may lead below what is known
+	 * to match. */
+	uint64_t retry = message->index > peer->match ? message->index : peer->match + 1;
+
+	if (message->index == 0 || message->prev <= peer->match || message->index > message->prev)
 		return;
 	if (peer->in_snapshot) {
 		/* Not installed after all, or the log was compacted past it meanwhile. */
 		if (!peer->delivered || message->prev != snapshot_probe_index(raft, peer))
 			return;
-		raft_replicate_retry(raft, peer);
-		peer->next = message->index;
-		raft_replicate_heartbeat(raft, peer);
+		peer->in_snapshot = false;
+	} else if (retry >= peer->next || (peer->probing && message->prev != peer->next - 1)) {
 		return;
 	}
-	if (message->index >= peer->next || (peer->probing && message->prev != peer->next - 1))
-		return;
-	peer->next = message->index;
+	peer->next = retry;
 	peer->probing = true;
 	peer->in_flight = 0;
 	raft_replicate_heartbeat(raft, peer);
