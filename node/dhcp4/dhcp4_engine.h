@@ -1,0 +1,93 @@
+/* node/dhcp4/dhcp4_engine.h: the DHCPv4 server without its sockets: packets and outcomes in,
+ * effects out.
+ *
+ * Pure: a function of its tables, the view and the input; no clock, no I/O, no heap after
+ * dhcp4_engine_new().
+ *
+ *   packet -> decode -> is it for us? -> whose turn? -> deferred ------------- tick: the other node
+ * is gone |                                        | v                                        v
+ *                          known and fresh: OFFER, ACK, NAK at once [R9]  <--- answer it
+ *                          else: PROPOSE, and wait (pending) -> outcome of the log -> OFFER, ACK,
+ * NAK or silence
+ *
+ * An ACK or OFFER leaves only for what the log holds [P2]; a NAK only on what the quorum knows
+ * [P4].
+ *
+ * Each call fills an effects record. The caller carries it out before the next call: it borrows
+ * from the engine and from the input. Nothing here is thread safe.
+ */
+#ifndef NODE_DHCP4_DHCP4_ENGINE_H
+#define NODE_DHCP4_DHCP4_ENGINE_H
+
+#include "node/dhcp4/dhcp4_count.h"
+#include "node/dhcp4/dhcp4_reply.h"
+#include "node/dhcp4/dhcp4_view.h"
+#include "node/events/events.h"
+
+#define DHCP4_PENDING_MAX   2048 /* clients whose proposal is under way */
+#define DHCP4_DEFERRED_MAX  4096 /* clients left to another node; the oldest gives way */
+#define DHCP4_TURN_MS       300 /* how long each node before us has to answer or to be known dead */
+#define DHCP4_WATCH_MS      1500  /* how long we watch whether a node whose turn it is dies */
+#define DHCP4_GIVE_UP_MS    30000 /* a proposal whose outcome never came frees its place */
+#define DHCP4_REFUSED_MS    30000 /* a client's refusals are told once in this time */
+#define DHCP4_REFUSED_SLOTS 1024
+#define DHCP4_OFFER_LEFT_MS                                                                        \
+	10000 /* an OFFER is repeated without the log if it holds for so much longer */
+#define DHCP4_EVENTS_MAX 3
+
+struct dhcp4_engine;
+
+/* A command for the log. `ticket` 0: nobody waits for its outcome. All pointers borrow. */
+struct dhcp4_proposal {
+	uint64_t ticket;
+	Pxe__Command command;
+	Pxe__ClientInfo who;
+	Pxe__Offer offer;
+	Pxe__Bind bind;
+	Pxe__Release release;
+	Pxe__Decline decline;
+	uint8_t ip[4];
+};
+
+/* Not to be copied. */
+struct dhcp4_effects {
+	bool has_reply, has_proposal;
+	size_t event_count;
+	struct event event[DHCP4_EVENTS_MAX];
+	struct dhcp4_proposal proposal;
+	struct dhcp4_reply reply;
+};
+
+/* What became of a proposal. */
+enum dhcp4_outcome {
+	DHCP4_OUTCOME_APPLIED,
+	DHCP4_OUTCOME_NO_QUORUM,
+	DHCP4_OUTCOME_BUSY,
+	DHCP4_OUTCOME_UNKNOWN,
+};
+
+/* NULL: no memory. */
+struct dhcp4_engine *dhcp4_engine_new(void);
+void dhcp4_engine_free(struct dhcp4_engine *engine);
+
+/* One datagram. Total: every input is answered, proposed, deferred, or dropped and counted. */
+void dhcp4_engine_on_packet(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	const struct dhcp4_input *input, struct dhcp4_effects *ret_effects);
+
+/* The outcome of a proposal with a ticket. `result` is set for DHCP4_OUTCOME_APPLIED only; `view`
+ * is then of after the command. For the other outcomes `view` may be NULL. */
+void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	uint64_t ticket, enum dhcp4_outcome outcome, const struct model_result *result,
+	struct dhcp4_effects *ret_effects);
+
+/* Time passes: look after deferred requests. true: there are effects, and perhaps more to do: call
+ * again with the same view. Call it every 50 ms or so. */
+bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	struct dhcp4_effects *ret_effects);
+
+uint64_t dhcp4_engine_counter(const struct dhcp4_engine *engine, enum dhcp4_count count);
+void dhcp4_engine_count(struct dhcp4_engine *engine, enum dhcp4_count count);
+size_t dhcp4_engine_pending(const struct dhcp4_engine *engine);
+size_t dhcp4_engine_deferred(const struct dhcp4_engine *engine);
+
+#endif

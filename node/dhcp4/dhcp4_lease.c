@@ -1,0 +1,382 @@
+/* What each state of a client gets (RFC 2131 §4.3): an answer from fresh state [R9], a proposal, or
+ * silence. */
+#include "node/dhcp4/dhcp4_step.h"
+
+#include "node/dhcp4/dhcp4_boot.h"
+#include "proto/wire/text.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
+{
+	const struct dhcp4_request *request = step->request;
+	return lease->client_len == request->client_bytes &&
+	       memcmp(lease->client, request->client, request->client_bytes) == 0;
+}
+
+static bool is_on_link(const Pxe__Subnet *subnet, uint32_t ip)
+{
+	uint32_t mask = text_ip4_mask(subnet->prefix_len <= 32 ? subnet->prefix_len : 32);
+	return ((dhcp4_reply_ip(&subnet->network_ip) ^ ip) & mask) == 0;
+}
+
+static void finish_reply(struct dhcp4_step *step, const struct dhcp4_plan *plan)
+{
+	if (!dhcp4_reply_build(plan, &step->effects->reply)) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_REPLY_LONG);
+		return;
+	}
+	step->effects->has_reply = true;
+	dhcp4_engine_count(step->engine, dhcp4_count_of_type(plan->type));
+}
+
+static struct dhcp4_plan plan_of(
+	const struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s)
+{
+	return (struct dhcp4_plan){
+		.view = step->view,
+		.request = step->request,
+		.subnet = step->subnet,
+		.host = step->host,
+		.type = type,
+		.server_id = step->server_id,
+		.ip = ip,
+		.lease_s = lease_s,
+	};
+}
+
+/* OFFER and ACK of `ip`. A machine that wants to boot and gets nothing to boot is worth a word. */
+static void reply_with_address(
+	struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s)
+{
+	struct dhcp4_plan plan = plan_of(step, type, ip, lease_s);
+	struct boot_decision *boot = &step->engine->boot;
+	dhcp4_boot_choose(step->view, step->request, ip, boot);
+	plan.boot = boot;
+	finish_reply(step, &plan);
+	if (!step->effects->has_reply)
+		return;
+	const char *text = "";
+	if (dhcp4_boot_has_file(boot))
+		text = boot->file;
+	else if (boot->kind == BOOT_NONE)
+		text = boot->why;
+	Pxe__EventKind kind = type == DHCP4_OFFER ? PXE__EVENT_KIND__EVENT_DHCP_OFFER
+						  : PXE__EVENT_KIND__EVENT_DHCP_ACK;
+	dhcp4_step_event(step, kind, ip, text);
+}
+
+static void reply_offer(struct dhcp4_step *step, uint32_t ip)
+{
+	uint32_t lease_s =
+		model_lease_time_s(step->view->model, step->subnet, step->request->asked_s);
+	reply_with_address(step, DHCP4_OFFER, ip, lease_s);
+}
+
+/* The client counts from when it sent the request, so the time told reaches from the request's
+ * arrival to the lease's end, and is never more than was granted. */
+static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
+{
+	if (lease->expires_ms <= step->view->now_ms || lease->expires_ms <= step->arrival_ms) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
+		return;
+	}
+	uint64_t granted_ms = lease->expires_ms - lease->started_ms;
+	uint64_t left_ms = lease->expires_ms - step->arrival_ms;
+	uint64_t told_ms = left_ms < granted_ms ? left_ms : granted_ms;
+	uint64_t told_s = (told_ms + 500) / 1000;
+	if (told_s > UINT32_MAX)
+		told_s = UINT32_MAX;
+	if (told_s == 0)
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
+	else
+		reply_with_address(step, DHCP4_ACK, lease->ip, (uint32_t)told_s);
+}
+
+/* Callers know why the quorum says no [P4]. */
+static void reply_nak(struct dhcp4_step *step, uint32_t ip, const char *why)
+{
+	struct dhcp4_plan plan = plan_of(step, DHCP4_NAK, 0, 0);
+	plan.text = why;
+	finish_reply(step, &plan);
+	if (step->effects->has_reply)
+		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_NAK, ip, why);
+}
+
+struct pool_search {
+	const char *subnet;
+	uint32_t ip;
+	bool found;
+};
+
+static bool match_pool(void *ctx, const void *object)
+{
+	struct pool_search *search = ctx;
+	const Pxe__Pool *pool = object;
+	search->found = strcmp(pool->subnet, search->subnet) == 0 &&
+			search->ip >= dhcp4_reply_ip(&pool->first_ip) &&
+			search->ip <= dhcp4_reply_ip(&pool->last_ip);
+	return !search->found;
+}
+
+/* Would the configuration, as it is now, still give this address to the client? */
+static bool is_address_still_given(const struct dhcp4_step *step, uint32_t ip)
+{
+	const struct model *model = step->view->model;
+	Pxe__ClientInfo who;
+	dhcp4_request_client_info(step->request, &who);
+	uint32_t reserved = model_reserved_ip(model, step->subnet, &who);
+	if (reserved != 0)
+		return reserved == ip;
+	if (model_host_of_ip(model, ip) != NULL)
+		return false;
+	struct pool_search search = {step->subnet->name, ip, false};
+	model_each(model, PXE__OBJECT_KIND__OBJECT_POOL, match_pool, &search);
+	return search.found;
+}
+
+/* The binding that may be offered without the log [R9]. */
+static bool find_known_binding(const struct dhcp4_step *step, struct lease *ret_lease)
+{
+	const struct dhcp4_request *request = step->request;
+	uint64_t now_ms = step->view->now_ms;
+	struct lease lease;
+	if (!step->view->fresh || !model_lease_of_client(step->view->model, step->subnet->name,
+					  request->client, request->client_bytes, &lease))
+		return false;
+	Pxe__LeaseState state = lease_state_at(&lease, now_ms);
+	bool holds = state == PXE__LEASE_STATE__LEASE_BOUND ||
+		     (state == PXE__LEASE_STATE__LEASE_OFFERED &&
+			     lease.expires_ms >= now_ms + DHCP4_OFFER_LEFT_MS);
+	if (!holds || !is_address_still_given(step, lease.ip))
+		return false;
+	*ret_lease = lease;
+	return true;
+}
+
+static void answer_discover(struct dhcp4_step *step)
+{
+	struct lease lease;
+	if (!find_known_binding(step, &lease)) {
+		dhcp4_step_propose_offer(step);
+		return;
+	}
+	dhcp4_engine_count(step->engine, DHCP4_COUNT_FROM_STATE);
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, step->request->wanted_ip, "");
+	reply_offer(step, lease.ip);
+}
+
+/* A REQUEST repeats within the first quarter of its lease: a netboot asks three times in a minute
+ * [R9]. */
+static bool is_in_first_quarter(const struct dhcp4_step *step, uint32_t ip, struct lease *ret_lease)
+{
+	uint64_t now_ms = step->view->now_ms;
+	if (!step->view->fresh || !model_lease_of_ip(step->view->model, ip, ret_lease) ||
+		!is_clients(step, ret_lease) ||
+		lease_state_at(ret_lease, now_ms) != PXE__LEASE_STATE__LEASE_BOUND)
+		return false;
+	uint64_t granted_ms = ret_lease->expires_ms - ret_lease->started_ms;
+	return now_ms < ret_lease->started_ms + granted_ms / 4;
+}
+
+/* The address that a REQUEST without one means (FIELD 13); 0: none is known. */
+static uint32_t own_address(const struct dhcp4_step *step)
+{
+	const struct dhcp4_request *request = step->request;
+	struct lease lease;
+	if (!model_lease_of_client(step->view->model, step->subnet->name, request->client,
+		    request->client_bytes, &lease))
+		return 0;
+	return lease.ip;
+}
+
+/* INIT-REBOOT of an address that nobody holds and that is nobody's: another server may know the
+ * client, so RFC 2131 §4.3.2 wants silence. Whether it is so is asked of fresh state, to spare the
+ * log. */
+static bool is_unknown_to_fresh_state(const struct dhcp4_step *step, uint32_t ip)
+{
+	struct lease lease;
+	return step->view->fresh && !model_lease_of_ip(step->view->model, ip, &lease) &&
+	       model_host_of_ip(step->view->model, ip) == NULL;
+}
+
+static void answer_request(struct dhcp4_step *step)
+{
+	const struct dhcp4_request *request = step->request;
+	uint32_t ip = request->wanted_ip != 0 ? request->wanted_ip : own_address(step);
+	if (ip == 0) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
+		return;
+	}
+	bool renews = request->stage == DHCP4_STAGE_RENEWING;
+	if (!renews && !is_on_link(step->subnet, ip) && step->view->has_quorum &&
+		step->view->fresh) {
+		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
+		reply_nak(step, ip, "wrong network");
+		return;
+	}
+	struct lease lease;
+	if (is_in_first_quarter(step, ip, &lease)) {
+		dhcp4_engine_count(step->engine, DHCP4_COUNT_FROM_STATE);
+		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
+		reply_ack(step, &lease);
+		return;
+	}
+	bool reboots = request->stage == DHCP4_STAGE_INIT_REBOOT;
+	if (reboots && is_unknown_to_fresh_state(step, ip))
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
+	else
+		dhcp4_step_propose_bind(step, ip, !reboots);
+}
+
+/* RELEASE and DECLINE of what is not the client's own are not worth a log entry, if we know that
+ * for sure. */
+static bool is_foreign_to_fresh_state(const struct dhcp4_step *step)
+{
+	struct lease lease;
+	if (!step->view->fresh)
+		return false;
+	return !model_lease_of_ip(step->view->model, step->request->wanted_ip, &lease) ||
+	       !is_clients(step, &lease) || lease.state == PXE__LEASE_STATE__LEASE_DECLINED;
+}
+
+/* Configuration only (RFC 2131 §4.3.5): no lease, no times, no address. */
+static void answer_inform(struct dhcp4_step *step)
+{
+	struct dhcp4_plan plan = plan_of(step, DHCP4_ACK, 0, 0);
+	dhcp4_boot_choose(step->view, step->request, step->request->wanted_ip, &step->engine->boot);
+	plan.boot = &step->engine->boot;
+	finish_reply(step, &plan);
+	if (step->effects->has_reply)
+		dhcp4_step_event(
+			step, PXE__EVENT_KIND__EVENT_DHCP_INFORM, step->request->wanted_ip, "");
+}
+
+static void refuse_no_subnet(struct dhcp4_step *step)
+{
+	char ip[TEXT_IP4_BYTES], text[sizeof step->effects->event[0].text];
+	text_ip4_format(step->request->link_ip, ip);
+	snprintf(text, sizeof text, "no subnet for %s%s: pxectl subnet add NAME NETWORK/PREFIX",
+		dhcp4_request_is_relayed(step->request) ? "relay " : "", ip);
+	dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_SUBNET);
+	dhcp4_step_refused(step, PXE__VERDICT__VERDICT_NO_SUBNET, text);
+}
+
+void dhcp4_lease_answer(struct dhcp4_step *step)
+{
+	switch (step->request->stage) {
+	case DHCP4_STAGE_RELEASE:
+	case DHCP4_STAGE_DECLINE:
+		if (is_foreign_to_fresh_state(step))
+			dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
+		else if (step->request->stage == DHCP4_STAGE_RELEASE)
+			dhcp4_step_propose_release(step);
+		else
+			dhcp4_step_propose_decline(step);
+		return;
+	case DHCP4_STAGE_DISCOVER:
+	case DHCP4_STAGE_SELECTING:
+	case DHCP4_STAGE_INIT_REBOOT:
+	case DHCP4_STAGE_RENEWING:
+	case DHCP4_STAGE_REBINDING:
+	case DHCP4_STAGE_INFORM: break;
+	}
+	if (step->subnet == NULL)
+		refuse_no_subnet(step);
+	else if (step->request->stage == DHCP4_STAGE_DISCOVER)
+		answer_discover(step);
+	else if (step->request->stage == DHCP4_STAGE_INFORM)
+		answer_inform(step);
+	else
+		answer_request(step);
+}
+
+/* The lease that an applied command left: in its result, or, if it had been applied before, in the
+ * model. */
+static bool decided_lease(const struct dhcp4_step *step, enum dhcp4_purpose purpose,
+	uint32_t wanted_ip, const struct model_result *result, struct lease *ret_lease)
+{
+	if (result->verdict == PXE__VERDICT__VERDICT_OK)
+		*ret_lease = result->lease;
+	else if (purpose == DHCP4_PURPOSE_BIND
+			 ? !model_lease_of_ip(step->view->model, wanted_ip, ret_lease)
+			 : !model_lease_of_client(step->view->model, step->subnet->name,
+				   step->request->client, step->request->client_bytes, ret_lease))
+		return false;
+	Pxe__LeaseState state = lease_state_at(ret_lease, step->view->now_ms);
+	bool holds = state == PXE__LEASE_STATE__LEASE_BOUND ||
+		     (purpose == DHCP4_PURPOSE_OFFER && state == PXE__LEASE_STATE__LEASE_OFFERED);
+	return ret_lease->ip != 0 && holds && is_clients(step, ret_lease);
+}
+
+static void accept_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
+	const struct model_result *result)
+{
+	struct lease lease;
+	if (!decided_lease(step, purpose, wanted_ip, result, &lease))
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
+	else if (purpose == DHCP4_PURPOSE_BIND)
+		reply_ack(step, &lease);
+	else
+		reply_offer(step, lease.ip);
+}
+
+static const char *refusal_text(
+	const struct dhcp4_step *step, const struct model_result *result, char text[240])
+{
+	if (result->detail[0] != '\0')
+		return result->detail;
+	switch ((unsigned)result->verdict) {
+	case PXE__VERDICT__VERDICT_POOL_FULL:
+		snprintf(text, 240, "no free address in subnet %s: pxectl pool add",
+			step->subnet->name);
+		return text;
+	case PXE__VERDICT__VERDICT_IN_USE: return "address in use";
+	case PXE__VERDICT__VERDICT_NOT_AVAILABLE: return "address not available";
+	case PXE__VERDICT__VERDICT_NO_SUBNET: return "no subnet for this link: pxectl subnet add";
+	case PXE__VERDICT__VERDICT_IGNORED: return "the host is set to be ignored";
+	default: return "refused";
+	}
+}
+
+/* An address that went out of the pools is not taken from a client whose lease of it still runs: it
+ * runs out. */
+static bool keeps_running_lease(const struct dhcp4_step *step, uint32_t ip)
+{
+	struct lease lease;
+	bool extends = step->request->stage == DHCP4_STAGE_RENEWING ||
+		       step->request->stage == DHCP4_STAGE_REBINDING;
+	return extends && model_lease_of_ip(step->view->model, ip, &lease) &&
+	       is_clients(step, &lease) &&
+	       lease_state_at(&lease, step->view->now_ms) == PXE__LEASE_STATE__LEASE_BOUND;
+}
+
+static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
+	const struct model_result *result)
+{
+	char buffer[240];
+	const char *text = refusal_text(step, result, buffer);
+	bool against_address = result->verdict == PXE__VERDICT__VERDICT_IN_USE ||
+			       result->verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE;
+	if (purpose == DHCP4_PURPOSE_BIND && against_address &&
+		!keeps_running_lease(step, wanted_ip)) {
+		reply_nak(step, wanted_ip, text);
+		return;
+	}
+	dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
+	if (result->verdict != PXE__VERDICT__VERDICT_NOT_FOUND)
+		dhcp4_step_refused(step, (unsigned)result->verdict, text);
+}
+
+void dhcp4_lease_decided(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
+	const struct model_result *result)
+{
+	assert(step->subnet != NULL);
+	bool accepted = result->verdict == PXE__VERDICT__VERDICT_OK ||
+			result->verdict == PXE__VERDICT__VERDICT_DUPLICATE;
+	if (accepted)
+		accept_decision(step, purpose, wanted_ip, result);
+	else
+		refuse_decision(step, purpose, wanted_ip, result);
+}

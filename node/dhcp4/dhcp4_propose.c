@@ -1,0 +1,163 @@
+/* Commands for the log, and the events and counts that go with a step. */
+#include "node/dhcp4/dhcp4_step.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+void dhcp4_step_drop(struct dhcp4_step *step, enum dhcp4_count count)
+{
+	dhcp4_engine_count(step->engine, count);
+}
+
+void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip, const char *text)
+{
+	struct dhcp4_effects *effects = step->effects;
+	assert(effects->event_count < DHCP4_EVENTS_MAX);
+	struct event *event = &effects->event[effects->event_count++];
+	const struct dhcp4_request *request = step->request;
+	event->kind = kind;
+	memcpy(event->mac, request->mac, sizeof event->mac);
+	event->mac_bytes = request->mac_bytes;
+	event->ip = ip;
+	event->bytes = 0;
+	event->took_ms = 0;
+	if (step->view->now_ms > step->arrival_ms)
+		event->took_ms = (uint32_t)(step->view->now_ms - step->arrival_ms);
+	const char *name = step->host != NULL ? step->host->name : request->hostname;
+	snprintf(event->host, sizeof event->host, "%s", name);
+	snprintf(event->text, sizeof event->text, "%s", text);
+}
+
+void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *text)
+{
+	const struct dhcp4_request *request = step->request;
+	uint64_t hash =
+		dhcp4_request_hash(request->client, request->client_bytes, 0xdead0000u + verdict) |
+		1;
+	struct dhcp4_told *told = &step->engine->told[hash >> 1 & (DHCP4_REFUSED_SLOTS - 1)];
+	if (told->hash == hash && step->view->boot_ms - told->at_ms < DHCP4_REFUSED_MS)
+		return;
+	*told = (struct dhcp4_told){hash, step->view->boot_ms};
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REFUSED, request->wanted_ip, text);
+}
+
+static void put_ip(uint8_t ret[4], uint32_t ip)
+{
+	ret[0] = (uint8_t)(ip >> 24);
+	ret[1] = (uint8_t)(ip >> 16);
+	ret[2] = (uint8_t)(ip >> 8);
+	ret[3] = (uint8_t)ip;
+}
+
+static struct dhcp4_proposal *begin(struct dhcp4_step *step, uint64_t ticket, uint32_t ip)
+{
+	struct dhcp4_proposal *proposal = &step->effects->proposal;
+	assert(!step->effects->has_proposal);
+	step->effects->has_proposal = true;
+	proposal->ticket = ticket;
+	pxe__command__init(&proposal->command);
+	put_ip(proposal->ip, ip);
+	dhcp4_engine_count(step->engine, DHCP4_COUNT_PROPOSED);
+	return proposal;
+}
+
+/* A place among the pending ones; 0: none is free, or the client's earlier proposal stands for this
+ * one too. */
+static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip)
+{
+	struct dhcp4_engine *engine = step->engine;
+	if (!step->view->has_quorum) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+		return 0;
+	}
+	struct dhcp4_held *held = dhcp4_hold_find(&engine->pending, step->request, purpose);
+	bool stale = held != NULL && step->view->boot_ms - held->added_ms >= DHCP4_GIVE_UP_MS;
+	if (stale) {
+		dhcp4_hold_remove(&engine->pending, held);
+		held = NULL;
+	}
+	if (held != NULL) {
+		bool same = purpose == DHCP4_PURPOSE_OFFER || held->wanted_ip == wanted_ip;
+		dhcp4_step_drop(step, same ? DHCP4_COUNT_MERGED : DHCP4_COUNT_DROP_CLIENT_BUSY);
+		if (same)
+			dhcp4_hold_update(&engine->pending, held, step->input, step->arrival_ms);
+		return 0;
+	}
+	held = dhcp4_hold_add(&engine->pending, step->input, step->request, purpose, step->view);
+	if (held == NULL) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_PENDING_FULL);
+		return 0;
+	}
+	held->wanted_ip = wanted_ip;
+	held->arrival_ms = step->arrival_ms;
+	return dhcp4_hold_ticket(&engine->pending, held);
+}
+
+void dhcp4_step_propose_offer(struct dhcp4_step *step)
+{
+	uint64_t ticket = enter(step, DHCP4_PURPOSE_OFFER, 0);
+	if (ticket == 0)
+		return;
+	struct dhcp4_proposal *proposal = begin(step, ticket, step->request->wanted_ip);
+	dhcp4_request_client_info(step->request, &proposal->who);
+	pxe__offer__init(&proposal->offer);
+	proposal->offer.who = &proposal->who;
+	proposal->offer.subnet = step->subnet->name;
+	if (step->request->wanted_ip != 0)
+		proposal->offer.wanted_ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->command.op_case = PXE__COMMAND__OP_OFFER;
+	proposal->command.offer = &proposal->offer;
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, step->request->wanted_ip, "");
+}
+
+void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
+{
+	uint64_t ticket = enter(step, DHCP4_PURPOSE_BIND, ip);
+	if (ticket == 0)
+		return;
+	struct dhcp4_proposal *proposal = begin(step, ticket, ip);
+	dhcp4_request_client_info(step->request, &proposal->who);
+	pxe__bind__init(&proposal->bind);
+	proposal->bind.who = &proposal->who;
+	proposal->bind.subnet = step->subnet->name;
+	proposal->bind.ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->bind.lease_s = step->request->asked_s;
+	proposal->bind.create = create;
+	proposal->command.op_case = PXE__COMMAND__OP_BIND;
+	proposal->command.bind = &proposal->bind;
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
+}
+
+void dhcp4_step_propose_release(struct dhcp4_step *step)
+{
+	if (!step->view->has_quorum) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+		return;
+	}
+	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);
+	dhcp4_request_client_info(step->request, &proposal->who);
+	pxe__release__init(&proposal->release);
+	proposal->release.client = proposal->who.client;
+	proposal->release.ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->command.op_case = PXE__COMMAND__OP_RELEASE;
+	proposal->command.release = &proposal->release;
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_RELEASE, step->request->wanted_ip, "");
+}
+
+void dhcp4_step_propose_decline(struct dhcp4_step *step)
+{
+	if (!step->view->has_quorum) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+		return;
+	}
+	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);
+	dhcp4_request_client_info(step->request, &proposal->who);
+	pxe__decline__init(&proposal->decline);
+	proposal->decline.client = proposal->who.client;
+	proposal->decline.ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->command.op_case = PXE__COMMAND__OP_DECLINE;
+	proposal->command.decline = &proposal->decline;
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DECLINE, step->request->wanted_ip,
+		"the client found the address in use");
+}

@@ -1,0 +1,238 @@
+#include "node/dhcp4/dhcp4_request.h"
+
+#include "proto/wire/dhcp4_names.h"
+#include "proto/wire/dhcp4_sub.h"
+#include <assert.h>
+#include <string.h>
+
+#define HTYPE_ETHERNET        1
+#define SUBNET_SELECTION      118 /* RFC 3011 */
+#define ARCHS_MAX             16
+#define CLIENT_ID_BYTES_LEAST 2
+
+static bool all_zero(const uint8_t *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (data[i] != 0)
+			return false;
+	return true;
+}
+
+/* Identity is the hardware address [P6]: option 61 changes between ROM, iPXE and OS (FIELD 17).
+ * Only hardware without an address in chaddr (InfiniBand, RFC 4390) is known by its client
+ * identifier. */
+static bool parse_identity(struct dhcp4_request *request)
+{
+	const struct dhcp4_header *header = &request->message.header;
+	request->client[0] = header->htype;
+	if (header->hlen > 0) {
+		if (all_zero(header->chaddr, header->hlen))
+			return false;
+		memcpy(request->client + 1, header->chaddr, header->hlen);
+		request->client_bytes = (uint8_t)(1 + header->hlen);
+		bool is_uuid = header->htype == HTYPE_ETHERNET && header->hlen == DHCP4_UUID_BYTES;
+		if (!is_uuid) {
+			memcpy(request->mac, header->chaddr, header->hlen);
+			request->mac_bytes = header->hlen;
+		}
+		return true;
+	}
+	const uint8_t *id;
+	size_t id_bytes;
+	if (!dhcp4_option(&request->message, DHCP4_CLIENT_ID, &id, &id_bytes) ||
+		id_bytes < CLIENT_ID_BYTES_LEAST || id_bytes > MODEL_CLIENT_MAX - 1)
+		return false;
+	memcpy(request->client + 1, id, id_bytes);
+	request->client_bytes = (uint8_t)(1 + id_bytes);
+	return true;
+}
+
+/* A name from the wire goes to the log and to screens: printable ASCII or nothing. */
+static void parse_hostname(struct dhcp4_request *request)
+{
+	char *name = request->hostname;
+	if (!dhcp4_string(&request->message, DHCP4_HOST_NAME, name, sizeof request->hostname)) {
+		name[0] = '\0';
+		return;
+	}
+	for (const char *at = name; *at != '\0'; at++) {
+		if (*at <= ' ' || *at > '~') {
+			name[0] = '\0';
+			return;
+		}
+	}
+}
+
+/* All entries of the list count (FIELD 24): the first that has a name and suits the way of booting.
+ */
+static uint16_t choose_arch(const struct dhcp4_request *request)
+{
+	uint16_t archs[ARCHS_MAX];
+	size_t count = dhcp4_archs(&request->message, archs, ARCHS_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (dhcp4_arch_name(archs[i]) != NULL &&
+			dhcp4_arch_is_http(archs[i]) == request->is_http)
+			return archs[i];
+	return count > 0 ? archs[0] : UINT16_MAX;
+}
+
+static void parse_boot(struct dhcp4_request *request)
+{
+	const struct dhcp4_message *message = &request->message;
+	/* iPXE says its name in either encoding of option 77 (FIELD 11), and has options of its
+	 * own. */
+	request->is_ipxe = dhcp4_has_user_class(message, "iPXE") || dhcp4_has(message, DHCP4_IPXE);
+	request->is_http = dhcp4_vendor_class_begins(message, "HTTPClient");
+	request->is_pxe = request->is_ipxe || dhcp4_vendor_class_begins(message, "PXEClient");
+	request->arch = choose_arch(request);
+	request->has_uuid = dhcp4_uuid(message, request->uuid);
+}
+
+static bool relay_address(
+	const struct dhcp4_message *message, uint8_t sub_code, uint32_t *ret_address)
+{
+	const uint8_t *info, *data;
+	size_t info_bytes, size;
+	if (!dhcp4_option(message, DHCP4_RELAY_AGENT_INFO, &info, &info_bytes) ||
+		!dhcp4_sub_find(DHCP4_SUB_RELAY, info, info_bytes, sub_code, &data, &size) ||
+		size != 4)
+		return false;
+	*ret_address = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 |
+		       data[3];
+	return *ret_address != 0;
+}
+
+/* RFC 2131 §4.3.1: giaddr, else the interface; a relay may name another link (RFC 3527, RFC 3011).
+ * A unicast renewal comes routed: its ciaddr tells the link. */
+static void parse_link(const struct dhcp4_input *input, struct dhcp4_request *request)
+{
+	const struct dhcp4_message *message = &request->message;
+	request->link_ip = input->link_ip;
+	if (message->header.giaddr != 0) {
+		request->link_ip = message->header.giaddr;
+		uint32_t link;
+		if (relay_address(message, DHCP4_RELAY_LINK_SELECTION, &link) ||
+			(dhcp4_ip4(message, SUBNET_SELECTION, &link) && link != 0))
+			request->link_ip = link;
+		relay_address(
+			message, DHCP4_RELAY_SERVER_ID_OVERRIDE, &request->server_id_override);
+	} else if (request->stage == DHCP4_STAGE_RENEWING || request->stage == DHCP4_STAGE_INFORM) {
+		if (request->ciaddr != 0)
+			request->link_ip = request->ciaddr;
+	}
+}
+
+/* RFC 2131 §4.3.2. ciaddr beside option 50 is a client's mistake (FIELD 8). A REQUEST that names no
+ * address at all leaves wanted_ip at 0: the client's own binding is meant (FIELD 13). */
+static void parse_request_stage(bool unicast, struct dhcp4_request *request)
+{
+	uint32_t requested = 0;
+	bool has_requested =
+		dhcp4_ip4(&request->message, DHCP4_REQUESTED_ADDRESS, &requested) && requested != 0;
+	if (has_requested)
+		request->ciaddr = 0;
+	request->wanted_ip = has_requested ? requested : request->ciaddr;
+	if (request->server_id != 0)
+		request->stage = DHCP4_STAGE_SELECTING;
+	else if (request->ciaddr == 0)
+		request->stage = DHCP4_STAGE_INIT_REBOOT;
+	else if (unicast && request->message.header.giaddr == 0)
+		request->stage = DHCP4_STAGE_RENEWING;
+	else
+		request->stage = DHCP4_STAGE_REBINDING;
+}
+
+static enum dhcp4_count parse_stage(bool unicast, struct dhcp4_request *request)
+{
+	const struct dhcp4_message *message = &request->message;
+	request->ciaddr = message->header.ciaddr;
+	switch ((unsigned)message->type) {
+	case DHCP4_DISCOVER:
+		request->stage = DHCP4_STAGE_DISCOVER;
+		request->ciaddr = 0;
+		dhcp4_ip4(message, DHCP4_REQUESTED_ADDRESS, &request->wanted_ip);
+		return DHCP4_COUNT_NONE;
+	case DHCP4_REQUEST: parse_request_stage(unicast, request); return DHCP4_COUNT_NONE;
+	case DHCP4_RELEASE:
+		request->stage = DHCP4_STAGE_RELEASE;
+		request->wanted_ip = request->ciaddr;
+		break;
+	case DHCP4_DECLINE:
+		request->stage = DHCP4_STAGE_DECLINE;
+		dhcp4_ip4(message, DHCP4_REQUESTED_ADDRESS, &request->wanted_ip);
+		break;
+	case DHCP4_INFORM:
+		request->stage = DHCP4_STAGE_INFORM;
+		request->wanted_ip = request->ciaddr != 0 ? request->ciaddr : request->source_ip;
+		break;
+	case DHCP4_BOOTP: return DHCP4_COUNT_DROP_BOOTP;
+	default: return DHCP4_COUNT_DROP_TYPE;
+	}
+	return request->wanted_ip != 0 ? DHCP4_COUNT_NONE : DHCP4_COUNT_MALFORMED_ADDRESS;
+}
+
+enum dhcp4_count dhcp4_request_parse(
+	const struct dhcp4_input *input, struct dhcp4_request *ret_request)
+{
+	assert(input != NULL && ret_request != NULL);
+	struct dhcp4_request *request = ret_request;
+	request->message.type = DHCP4_BOOTP; /* if decoding fails */
+	if (input->packet_bytes > DHCP4_INPUT_MAX)
+		return DHCP4_COUNT_MALFORMED_SIZE;
+	enum dhcp4_reason reason =
+		dhcp4_decode(input->packet, input->packet_bytes, &request->message);
+	if (reason != DHCP4_OK)
+		return dhcp4_count_of_reason(reason);
+	if (request->message.header.op != DHCP4_BOOTREQUEST)
+		return DHCP4_COUNT_DROP_REPLY;
+
+	size_t after_message = sizeof *request - offsetof(struct dhcp4_request, stage);
+	memset((uint8_t *)request + offsetof(struct dhcp4_request, stage), 0, after_message);
+	request->source_ip = input->source_ip;
+	request->destination_ip = input->destination_ip;
+	request->unicast = input->unicast;
+	dhcp4_ip4(&request->message, DHCP4_SERVER_ID, &request->server_id);
+	dhcp4_u32(&request->message, DHCP4_LEASE_SECONDS, &request->asked_s);
+	enum dhcp4_count count = parse_stage(input->unicast, request);
+	if (count != DHCP4_COUNT_NONE)
+		return count;
+	if (!parse_identity(request))
+		return DHCP4_COUNT_MALFORMED_IDENTITY;
+	parse_hostname(request);
+	parse_boot(request);
+	parse_link(input, request);
+	return DHCP4_COUNT_NONE;
+}
+
+bool dhcp4_request_is_relayed(const struct dhcp4_request *request)
+{
+	return request->message.header.giaddr != 0;
+}
+
+void dhcp4_request_client_info(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info)
+{
+	pxe__client_info__init(ret_info);
+	/* protobuf-c takes pointers to what it only reads. */
+	ret_info->client =
+		(ProtobufCBinaryData){request->client_bytes, (uint8_t *)(uintptr_t)request->client};
+	ret_info->mac =
+		(ProtobufCBinaryData){request->mac_bytes, (uint8_t *)(uintptr_t)request->mac};
+	ret_info->hostname = (char *)(uintptr_t)request->hostname;
+	const uint8_t *id;
+	size_t id_bytes;
+	if (dhcp4_option(&request->message, DHCP4_CLIENT_ID, &id, &id_bytes) && id_bytes <= 255)
+		ret_info->client_id = (ProtobufCBinaryData){id_bytes, (uint8_t *)(uintptr_t)id};
+	if (request->has_uuid)
+		ret_info->uuid = (ProtobufCBinaryData){
+			sizeof request->uuid, (uint8_t *)(uintptr_t)request->uuid};
+}
+
+uint64_t dhcp4_request_hash(const uint8_t *client, size_t client_bytes, uint64_t salt)
+{
+	uint64_t hash = 0xcbf29ce484222325u ^ salt * 0x9e3779b97f4a7c15u; /* FNV-1a */
+	for (size_t i = 0; i < client_bytes; i++)
+		hash = (hash ^ client[i]) * 0x100000001b3u;
+	hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9u; /* splitmix64's finish */
+	hash = (hash ^ hash >> 27) * 0x94d049bb133111ebu;
+	return hash ^ hash >> 31;
+}

@@ -1,0 +1,64 @@
+/* node/dhcp4/dhcp4_step.h: what the engine's files share: its tables, and the request that is being
+ * handled.
+ *
+ * Private to dhcp4_engine.c (whose turn it is, what waits) and dhcp4_lease.c (what each state of a
+ * client gets). Pure.
+ */
+#ifndef NODE_DHCP4_DHCP4_STEP_H
+#define NODE_DHCP4_DHCP4_STEP_H
+
+#include "node/dhcp4/dhcp4_answer.h"
+#include "node/dhcp4/dhcp4_engine.h"
+#include "node/dhcp4/dhcp4_hold.h"
+
+struct dhcp4_told {
+	uint64_t hash; /* of client and kind of refusal; 0: empty */
+	uint64_t at_ms;
+};
+
+struct dhcp4_engine {
+	struct dhcp4_hold pending;
+	struct dhcp4_hold deferred;
+	uint64_t sweep_ticket; /* tick: the deferred request to look at next; 0: from the oldest */
+	struct dhcp4_repeats repeats;
+	struct dhcp4_told told[DHCP4_REFUSED_SLOTS];
+	uint64_t counter[DHCP4_COUNT_COUNT];
+	struct dhcp4_request request; /* work areas of one call */
+	struct boot_decision boot;
+};
+
+/* One request on its way to an answer. */
+struct dhcp4_step {
+	struct dhcp4_engine *engine;
+	const struct dhcp4_view *view;
+	const struct dhcp4_input *input;
+	const struct dhcp4_request *request;
+	const Pxe__Subnet *subnet; /* NULL: none for this link */
+	const Pxe__Host *host;     /* NULL: unknown machine */
+	uint32_t server_id;
+	uint64_t arrival_ms; /* cluster time at which the request came */
+	struct dhcp4_effects *effects;
+};
+
+/* Answer at once, or propose. */
+void dhcp4_lease_answer(struct dhcp4_step *step);
+
+/* The log's verdict on what was proposed for `purpose`. */
+void dhcp4_lease_decided(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
+	const struct model_result *result);
+
+void dhcp4_step_drop(struct dhcp4_step *step, enum dhcp4_count count);
+void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip, const char *text);
+
+/* An EVENT_DHCP_REFUSED, once in a while for each client and verdict. */
+void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *text);
+
+/* Propose for a client that waits; merges with what is under way for it. */
+void dhcp4_step_propose_offer(struct dhcp4_step *step);
+void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create);
+
+/* Propose what nobody waits for. */
+void dhcp4_step_propose_release(struct dhcp4_step *step);
+void dhcp4_step_propose_decline(struct dhcp4_step *step);
+
+#endif

@@ -1,0 +1,40 @@
+/* node/dhcp4/dhcp4_view.h: what the DHCPv4 engine is told: one packet, and the world as it stands
+ * now.
+ *
+ * Plain data, no functions. IPv4 addresses are uint32_t in host order. Two times are used: cluster
+ * time (leases) and CLOCK_BOOTTIME (how long something has waited); both in milliseconds.
+ */
+#ifndef NODE_DHCP4_DHCP4_VIEW_H
+#define NODE_DHCP4_DHCP4_VIEW_H
+
+#include "store/model/model.h"
+
+#define DHCP4_INPUT_MAX 2048 /* bytes of one request; longer ones are counted and dropped */
+
+/* One datagram that arrived on port 67. */
+struct dhcp4_input {
+	const uint8_t *packet; /* borrowed for the call */
+	size_t packet_bytes;
+	uint32_t link_ip; /* our address on the interface that it came in by */
+	uint32_t source_ip;
+	uint32_t destination_ip; /* as in the IP header */
+	bool unicast;            /* it was sent to an address of ours, not to everybody */
+};
+
+/* The state that answers are made from. Refreshed by the edge for each turn of the loop. */
+struct dhcp4_view {
+	const struct model *model; /* borrowed for the call */
+	uint64_t now_ms;           /* cluster time */
+	uint64_t boot_ms;          /* CLOCK_BOOTTIME */
+	bool has_quorum;           /* the log accepts proposals */
+	bool fresh;                /* [R9] the model is as new as the leader's, by less than 1 s */
+	bool diverged;             /* our state is not the others': silence */
+	uint64_t self;             /* member id */
+	uint32_t serve_ip;         /* our own address for TFTP, HTTP and raw answers */
+	uint16_t http_port;
+	size_t live_count;
+	uint64_t live[MODEL_MEMBERS_MAX]; /* full members that answer DHCP now; with ourselves, if
+					     we do */
+};
+
+#endif
