@@ -1,0 +1,12 @@
+#include "node/tftp/tftp_content.h"
+
+static int open_content(
+	void *source, const struct content_request *request, struct content *ret_content)
+{
+	return content_open(source, request, ret_content);
+}
+
+struct tftp_content tftp_content_of(struct content_source *source)
+{
+	return (struct tftp_content){.source = source, .open = open_content, .fini = content_fini};
+}

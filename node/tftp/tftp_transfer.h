@@ -1,0 +1,129 @@
+/* node/tftp/tftp_transfer.h: one file on its way to one client: what to send, when, and when to
+ * stop.
+ *
+ * Pure: no sockets, clock or heap; time enters as `now_ms` of any clock that does not go back. Each
+ * event returns what to do, and leaves in `deadline_ms` when tftp_transfer_on_timer() is due.
+ *
+ *                start, options agreed          ACK 0                    ACK of the last block
+ *     (new) ----------------------------> OFFERED ----> SENDING ----------------------------> ENDED
+ *        \______________________________________________^    \_ error, silence, port closed ____^
+ *                start, no options: block 1 at once
+ *
+ * Blocks are counted from 1 in 64 bits and cut to 16 on the wire, so the number rolls over to 0
+ * (FIELD 51). A window (RFC 7440) is sent as a whole; whatever is acknowledged, the next window
+ * begins right behind it. An ACK that repeats never makes a block go out twice, save one case: with
+ * windows, the first repetition says that the window's first block was lost (Sorcerer's Apprentice,
+ * RFC 1123 §4.2.3.1).
+ *
+ * The retransmission time follows the measured round trips (RFC 6298, with Karn's rule), so that a
+ * loss on a LAN costs some ten milliseconds; it doubles with each silence, up to `rto_max_ms`, and
+ * only progress counts against giving up (FIELD 53: clients that write to flash pause for long).
+ */
+#ifndef NODE_TFTP_TFTP_TRANSFER_H
+#define NODE_TFTP_TFTP_TRANSFER_H
+
+#include "proto/wire/tftp.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TFTP_TRANSFER_RTO_FIRST_MS 250u /* before any round trip is known */
+#define TFTP_TRANSFER_RTO_MIN_MS   30u
+#define TFTP_TRANSFER_RTO_MAX_MS   5000u
+#define TFTP_TRANSFER_SILENCE_MS   60000u /* without progress */
+#define TFTP_TRANSFER_OFFER_MS     30000u /* of an OACK without an answer */
+
+enum tftp_transfer_state { TFTP_TRANSFER_OFFERED, TFTP_TRANSFER_SENDING, TFTP_TRANSFER_ENDED };
+
+enum tftp_transfer_end {
+	TFTP_TRANSFER_RUNNING = 0,
+	TFTP_TRANSFER_DONE,        /* the last block was acknowledged */
+	TFTP_TRANSFER_UNCONFIRMED, /* all was sent, the last ACK never came: as good as done (FIELD
+				      52) */
+	TFTP_TRANSFER_PROBED, /* ended by the client before any data: it asked the size (FIELD 47)
+			       */
+	TFTP_TRANSFER_CLIENT_ERROR, /* ended by the client's ERROR */
+	TFTP_TRANSFER_GONE,         /* the client's port is closed */
+	TFTP_TRANSFER_SILENT,       /* no progress for TFTP_TRANSFER_SILENCE_MS */
+};
+
+/* What the server allows: the MTU's share, and a bound on what one client makes us send at once. */
+struct tftp_transfer_limits {
+	uint32_t blksize_max;    /* at least 8 */
+	uint32_t windowsize_max; /* at least 1 */
+};
+
+struct tftp_transfer {
+	enum tftp_transfer_state state;
+	struct tftp_options agreed; /* what the OACK says; `present` 0: no OACK was sent */
+	uint32_t blksize;           /* bytes */
+	uint32_t windowsize;        /* blocks */
+	uint64_t file_bytes;
+	uint64_t
+		block_count; /* at least 1: the last block is shorter than blksize, perhaps empty */
+
+	uint64_t acked; /* blocks 1 to acked have arrived */
+	uint64_t sent;  /* blocks acked+1 to sent are under way; acked <= sent <= block_count */
+	bool repeat_answered; /* a repetition of `acked` has been answered by a window already */
+
+	uint64_t window_sent_ms;
+	bool window_resent; /* its round trip cannot be measured (Karn) */
+	bool measured;      /* srtt8 and rttvar4 have a meaning */
+	uint32_t srtt8;     /* smoothed round trip, 1/8 ms */
+	uint32_t rttvar4;   /* its variation, 1/4 ms */
+	uint32_t rto_ms;
+	uint32_t rto_max_ms;
+	uint64_t progress_ms; /* of the last progress */
+	uint64_t deadline_ms;
+
+	uint64_t resent_blocks; /* for statistics */
+};
+
+/* What an event asks for; carry out in this order. */
+struct tftp_transfer_effects {
+	bool send_oack;
+	uint64_t first_block, last_block; /* send DATA first to last; 0: none */
+	enum tftp_transfer_end end;       /* other than RUNNING: the transfer is over, close it */
+	bool send_error;                  /* tell the client that we gave up */
+};
+
+/* Agree on the client's options and prepare. `asked` of an octet request; a server that sends
+ * netascii passes file_bytes after conversion and asked without tsize and windowsize. Options that
+ * the client did not ask for are not used, and no value grows: blksize <= asked (FIELD 49, 50),
+ * windowsize <= asked, timeout as asked. */
+void tftp_transfer_init(struct tftp_transfer *transfer, const struct tftp_options *asked,
+	uint64_t file_bytes, const struct tftp_transfer_limits *limits);
+
+/* Go on with a transfer that another server began: `agreed` as its OACK said, blocks up to `acked`
+ * have arrived. tftp_transfer_start() then sends the next window. */
+void tftp_transfer_resume(struct tftp_transfer *transfer, const struct tftp_options *agreed,
+	uint64_t file_bytes, uint64_t acked);
+
+struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_ms);
+
+/* An ACK from the client, any number. */
+struct tftp_transfer_effects tftp_transfer_on_ack(
+	struct tftp_transfer *transfer, uint16_t block, uint64_t now_ms);
+
+/* The client's request once more: it has not heard us. Only before the first progress; later it
+ * changes nothing. */
+struct tftp_transfer_effects tftp_transfer_on_request(
+	struct tftp_transfer *transfer, uint64_t now_ms);
+
+/* An ERROR from the client. */
+struct tftp_transfer_effects tftp_transfer_on_error(struct tftp_transfer *transfer);
+
+/* Nobody listens at the client's port (ICMP). */
+struct tftp_transfer_effects tftp_transfer_on_gone(struct tftp_transfer *transfer);
+
+/* Call at or after deadline_ms; earlier it changes nothing. */
+struct tftp_transfer_effects tftp_transfer_on_timer(
+	struct tftp_transfer *transfer, uint64_t now_ms);
+
+/* Where a block's bytes lie in the file. `block` is 1 to block_count (asserted). */
+uint64_t tftp_transfer_block_offset(const struct tftp_transfer *transfer, uint64_t block);
+uint32_t tftp_transfer_block_bytes(const struct tftp_transfer *transfer, uint64_t block);
+
+const char *tftp_transfer_end_name(enum tftp_transfer_end end);
+
+#endif
