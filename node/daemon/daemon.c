@@ -1,0 +1,372 @@
+/* The daemon, part by part. What opens first closes last; each part borrows only what was opened before it.
+ *
+ * An orderly stop (SIGTERM): tell the peers that we are stopping (they answer our clients at once), hand leadership over, wait until
+ * another leads or DAEMON_HANDOVER_MS have passed, close everything, leave. kill -9 is just as safe, only slower for
+ * the clients: the peers notice after some hundred milliseconds.
+ */
+#include "node/daemon/daemon_impl.h"
+#include "node/log/log.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <zmq.h>
+
+static uint64_t events_now(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	return daemon->replica != NULL ? replica_now_ms(daemon->replica) : 0;
+}
+
+static void events_broadcast(void *ctx, const Pxe__Event *event)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->replica != NULL) {
+		replica_broadcast_event(daemon->replica, event);
+	}
+}
+
+/* From the threads of HTTP and TFTP, too. */
+static void post_event(void *ctx, const struct event *event)
+{
+	struct daemon *daemon = ctx;
+
+	events_post(daemon->events, event);
+}
+
+struct counting {
+	admin_count_cb *count;
+	void *into;
+};
+
+static void count_dhcp4(void *ctx, const char *name, uint64_t value)
+{
+	const struct counting *counting = ctx;
+
+	counting->count(counting->into, name, value);
+}
+
+static void counters(void *ctx, admin_count_cb *count, void *into)
+{
+	struct daemon *daemon = ctx;
+	struct counting counting = {count, into};
+	struct transport_stats peers = {0};
+	struct tftp_server_stats tftp = {0};
+	struct http_stats http = {0};
+	uint64_t malformed = 0;
+
+	if (daemon->dhcp4 != NULL) {
+		dhcp4_server_each_counter(daemon->dhcp4, count_dhcp4, &counting);
+	}
+	tftp_server_get_stats(daemon->tftp, &tftp);
+	count(into, "tftp_started", tftp.started);
+	count(into, "tftp_done", tftp.done);
+	count(into, "tftp_failed", tftp.failed);
+	for (size_t i = 0; i < TFTP_REASON_COUNT; i++) {
+		malformed += tftp.malformed[i];
+	}
+	count(into, "tftp_malformed", malformed);
+	count(into, "tftp_not_found", tftp.not_found);
+	count(into, "tftp_active", tftp.active);
+	http_server_get_stats(daemon->http, &http);
+	count(into, "http_requests", http.requests);
+	count(into, "http_files", http.files);
+	count(into, "http_malformed", http.malformed);
+	count(into, "http_not_found", http.not_found);
+	count(into, "http_failed", http.failed);
+	transport_get_stats(daemon->transport, &peers);
+	count(into, "peer_sent", peers.sent);
+	count(into, "peer_received", peers.received);
+	count(into, "peer_dropped_full", peers.dropped_full);
+	count(into, "peer_dropped_invalid", peers.dropped_invalid);
+	count(into, "keys_refused", zap_refused(daemon->zap));
+	count(into, "events_dropped", events_dropped(daemon->events));
+}
+
+/* ---- opening */
+
+static int load_conf(struct daemon *daemon, const char *directory, char *ret_error, size_t error_bytes)
+{
+	int rc;
+
+	if (strlen(directory) >= sizeof daemon->directory) {
+		snprintf(ret_error, error_bytes, "the directory name is too long: %s", directory);
+		return -ENAMETOOLONG;
+	}
+	snprintf(daemon->directory, sizeof daemon->directory, "%s", directory);
+	rc = node_conf_load(directory, &daemon->conf, ret_error, error_bytes);
+	if (rc == -ENOENT) {
+		snprintf(ret_error, error_bytes,
+		        "%s/%s is not there: this machine is no node yet. Run 'pxectl cluster init' for a new "
+		        "cluster, or 'pxectl cluster join TOKEN'",
+		        directory, NODE_CONF_FILE);
+	}
+	if (rc == 0) {
+		rc = node_start_load(directory, &daemon->start, ret_error, error_bytes);
+	}
+	if (rc == 0 && if_nametoindex(daemon->conf.interface) == 0) {
+		snprintf(ret_error, error_bytes,
+		        "%s/%s: there is no interface '%s' on this machine ('ip -br link' lists them)", directory,
+		        NODE_CONF_FILE, daemon->conf.interface);
+		rc = -ENODEV;
+	}
+	return rc;
+}
+
+static int open_events(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	struct events_config config = {.loop = &daemon->loop, .node = daemon->conf.name, .ctx = daemon,
+	        .now_ms = events_now, .broadcast = events_broadcast};
+	int rc = events_open(&config, &daemon->events);
+
+	if (rc < 0) {
+		snprintf(ret_error, error_bytes, "cannot set up events: %s", strerror(-rc));
+	}
+	return rc;
+}
+
+static int open_images(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	struct image_intake_config intake = {.loop = &daemon->loop, .blobs = daemon->blobs};
+	struct image_puller_config puller = {.loop = &daemon->loop, .blobs = daemon->blobs};
+	struct content_source_config content = {.kv = daemon->kv, .blobs = daemon->blobs, .self = daemon->conf.id};
+	int rc;
+
+	daemon->guard = image_guard_new();
+	daemon->binding = (struct image_cluster_binding){.replica = daemon->replica, .events = daemon->events};
+	image_cluster_of_replica(&daemon->binding, daemon->conf.id, &intake.cluster);
+	puller.cluster = intake.cluster;
+	intake.guard = daemon->guard;
+	puller.guard = daemon->guard;
+	rc = image_intake_open(&intake, &daemon->intake);
+	if (rc == 0) {
+		rc = image_puller_open(&puller, &daemon->puller);
+	}
+	if (rc == 0) {
+		rc = content_source_open(&content, &daemon->content);
+	}
+	if (rc < 0) {
+		snprintf(ret_error, error_bytes, "cannot set up the images: %s", strerror(-rc));
+	}
+	return rc;
+}
+
+static int open_services(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	struct http_config http = {.content = daemon->content, .port = daemon->conf.http_port, .ctx = daemon,
+	        .on_event = post_event};
+	struct tftp_server_config tftp = {.content = tftp_content_of_source(daemon->content),
+	        .port = daemon->conf.tftp_port, .ctx = daemon, .on_event = post_event};
+	struct dhcp4_server_config dhcp4 = {.loop = &daemon->loop, .replica = daemon->replica,
+	        .events = daemon->events, .interface = daemon->conf.interface, .self = daemon->conf.id,
+	        .serve_ip = daemon->conf.serve_ip, .http_port = daemon->conf.http_port};
+	int rc = http_server_open(&http, &daemon->http, ret_error, error_bytes);
+
+	if (rc == 0) {
+		rc = tftp_server_open(&tftp, &daemon->tftp, ret_error, error_bytes);
+	}
+	if (rc == 0) {
+		rc = dhcp4_server_open(&dhcp4, &daemon->dhcp4, ret_error, error_bytes);
+	}
+	return rc;
+}
+
+static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	struct admin_config config = {.loop = &daemon->loop, .zmq_context = daemon->zmq_context, .zap = daemon->zap,
+	        .replica = daemon->replica, .events = daemon->events, .intake = daemon->intake,
+	        .self = daemon->conf.id, .socket_path = daemon->conf.socket_path,
+	        .api_address = daemon->conf.api_address, .join_address = daemon->conf.join_address,
+	        .ctx = daemon, .counters = counters};
+	int rc;
+
+	memcpy(config.api_public_key, daemon->api_key.public_key, sizeof config.api_public_key);
+	memcpy(config.api_secret_key, daemon->api_key.secret_key, sizeof config.api_secret_key);
+	rc = admin_open(&config, &daemon->admin, ret_error, error_bytes);
+	memset(config.api_secret_key, 0, sizeof config.api_secret_key);
+	return rc;
+}
+
+/* ---- stopping */
+
+static void on_handle(uv_handle_t *handle, void *ctx)
+{
+	(void)ctx;
+	if (!uv_is_closing(handle)) {
+		uv_close(handle, NULL);
+	}
+}
+
+static void close_services(struct daemon *daemon)
+{
+	if (daemon->admin != NULL) {
+		admin_close(daemon->admin);
+	}
+	if (daemon->dhcp4 != NULL) {
+		dhcp4_server_close(daemon->dhcp4);
+	}
+	if (daemon->tftp != NULL) {
+		tftp_server_close(daemon->tftp);
+	}
+	if (daemon->http != NULL) {
+		http_server_close(daemon->http);
+	}
+	if (daemon->puller != NULL) {
+		image_puller_close(daemon->puller);
+		daemon->puller = NULL;
+	}
+	if (daemon->intake != NULL) {
+		image_intake_close(daemon->intake);
+	}
+	if (daemon->content != NULL) {
+		content_source_close(daemon->content);
+	}
+}
+
+static void daemon_close(struct daemon *daemon)
+{
+	close_services(daemon);
+	if (daemon->loop_open) {
+		/* Workers of the image services finish while the loop runs on. */
+		uv_run(&daemon->loop, UV_RUN_NOWAIT);
+	}
+	daemon_state_close(daemon);
+	if (daemon->events != NULL) {
+		events_close(daemon->events);
+	}
+	if (daemon->loop_open) {
+		while (uv_run(&daemon->loop, UV_RUN_NOWAIT) != 0) {
+			uv_walk(&daemon->loop, on_handle, NULL);
+			uv_run(&daemon->loop, UV_RUN_ONCE);
+		}
+		uv_loop_close(&daemon->loop);
+	}
+	if (daemon->guard != NULL) {
+		image_guard_free(daemon->guard);
+	}
+	if (daemon->zmq_context != NULL) {
+		zmq_ctx_term(daemon->zmq_context);
+	}
+	node_start_fini(&daemon->start);
+	free(daemon);
+}
+
+static void on_handover(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+	struct replica_view view;
+
+	replica_get_view(daemon->replica, &view);
+	if (!view.is_leader || uv_now(&daemon->loop) >= daemon->handover_until_ms) {
+		uv_stop(&daemon->loop);
+	}
+}
+
+static void on_stop_signal(uv_signal_t *signal, int number)
+{
+	struct daemon *daemon = signal->data;
+	(void)number;
+
+	if (daemon->stopping) {
+		return;
+	}
+	log_info("stopping: handing over to the other nodes");
+	sd_notify(0, "STOPPING=1");
+	daemon->stopping = true;
+	daemon_tick_on_timer(&daemon->tick);
+	daemon->handover_until_ms = uv_now(&daemon->loop) + DAEMON_HANDOVER_MS;
+	replica_step_down(daemon->replica);
+	uv_timer_start(&daemon->handover, on_handover, 50, 20);
+}
+
+static void start_timers(struct daemon *daemon)
+{
+	uv_timer_init(&daemon->loop, &daemon->tick);
+	daemon->tick.data = daemon;
+	uv_timer_start(&daemon->tick, daemon_tick_on_timer, 0, DAEMON_TICK_MS);
+	uv_timer_init(&daemon->loop, &daemon->handover);
+	daemon->handover.data = daemon;
+	uv_signal_init(&daemon->loop, &daemon->term);
+	daemon->term.data = daemon;
+	uv_signal_start(&daemon->term, on_stop_signal, SIGTERM);
+	uv_signal_init(&daemon->loop, &daemon->interrupt);
+	daemon->interrupt.data = daemon;
+	uv_signal_start(&daemon->interrupt, on_stop_signal, SIGINT);
+}
+
+/* ---- the outside */
+
+int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_error, size_t error_bytes)
+{
+	struct daemon *daemon = calloc(1, sizeof *daemon);
+	int rc;
+
+	if (daemon == NULL) {
+		snprintf(ret_error, error_bytes, "out of memory");
+		return -ENOMEM;
+	}
+	rc = load_conf(daemon, directory, ret_error, error_bytes);
+	if (rc == 0) {
+		log_set_node(daemon->conf.name);
+		log_set_level((enum log_level)daemon->conf.log_level);
+		uv_loop_init(&daemon->loop);
+		daemon->loop_open = true;
+		daemon->zmq_context = zmq_ctx_new();
+		rc = daemon_state_open(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0) {
+		rc = open_events(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0) {
+		rc = open_images(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0) {
+		rc = open_services(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0) {
+		rc = open_admin(daemon, ret_error, error_bytes);
+	}
+	if (rc < 0) {
+		daemon_close(daemon);
+		return rc;
+	}
+	start_timers(daemon);
+	*ret_daemon = daemon;
+	return 0;
+}
+
+int daemon_run(struct daemon *daemon)
+{
+	/* A stall of the loop is an election: ask for a little more than our share, go on without. */
+	if (setpriority(PRIO_PROCESS, 0, -10) < 0) {
+		log_debug("no higher priority: %s", strerror(errno));
+	}
+	log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION, daemon->conf.interface,
+	        daemon->conf.name, daemon->conf.peer_address);
+	sd_notify(0, "READY=1");
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	log_info("stopped");
+	daemon_close(daemon);
+	return EXIT_SUCCESS;
+}
+
+int daemon_check(const char *directory, char *ret_error, size_t error_bytes)
+{
+	struct daemon *daemon = calloc(1, sizeof *daemon);
+	int rc;
+
+	if (daemon == NULL) {
+		snprintf(ret_error, error_bytes, "out of memory");
+		return -ENOMEM;
+	}
+	rc = load_conf(daemon, directory, ret_error, error_bytes);
+	node_start_fini(&daemon->start);
+	free(daemon);
+	return rc;
+}

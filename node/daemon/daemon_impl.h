@@ -1,0 +1,75 @@
+/* node/daemon/daemon_impl.h: what the files of this folder share.
+ *
+ *   daemon.c        open, run, close: the order of the parts
+ *   daemon_state.c  disk, replica and peers: everything that the cluster's state needs
+ *   daemon_tick.c   once a second: status, service manager, first start done
+ *   daemon_news.c   changes of the cluster's view become events
+ */
+#ifndef NODE_DAEMON_DAEMON_IMPL_H
+#define NODE_DAEMON_DAEMON_IMPL_H
+
+#include "node/admin/admin.h"
+#include "node/content/content.h"
+#include "node/daemon/daemon.h"
+#include "node/dhcp4/dhcp4_server.h"
+#include "node/events/events.h"
+#include "node/http/http.h"
+#include "node/images/intake.h"
+#include "node/images/puller.h"
+#include "node/tftp/tftp_server.h"
+#include "proto/cred/keyfile.h"
+#include "store/blob/blob.h"
+#include "store/kv/kv.h"
+#include "store/replica/replica.h"
+#include "store/transport/transport.h"
+#include "store/transport/zap.h"
+#include <stdbool.h>
+
+#define DAEMON_TICK_MS     1000
+#define DAEMON_HANDOVER_MS 1000 /* how long an orderly stop waits for another leader */
+
+struct daemon {
+	char directory[NODE_CONF_PATH_BYTES];
+	struct node_conf conf;
+	struct node_start start; /* kind NONE once it was followed */
+	struct keyfile node_key, api_key;
+
+	uv_loop_t loop;
+	bool loop_open;
+	uv_signal_t term, interrupt;
+	uv_timer_t tick, handover;
+	bool stopping;
+	uint64_t handover_until_ms; /* loop time */
+	void *zmq_context;
+
+	struct kv *kv;
+	struct zap *zap;
+	struct transport *transport;
+	struct replica *replica;
+	struct events *events;
+	struct blob_store *blobs;
+	struct image_guard *guard;
+	struct image_cluster_binding binding;
+	struct image_intake *intake;
+	struct image_puller *puller;
+	struct content_source *content;
+	struct http_server *http;
+	struct tftp_server *tftp;
+	struct dhcp4_server *dhcp4;
+	struct admin *admin;
+
+	struct replica_view seen; /* as last told in events */
+	bool seen_valid;
+};
+
+/* Disk, keys, replica, peers. 0 or negative errno and a line in ret_error. */
+int daemon_state_open(struct daemon *daemon, char *ret_error, size_t error_bytes);
+void daemon_state_close(struct daemon *daemon);
+
+void daemon_tick_on_timer(uv_timer_t *timer);
+/* replica_config.on_view */
+void daemon_news_on_view(void *ctx);
+/* replica_config.on_alarm */
+void daemon_news_on_alarm(void *ctx, const char *text);
+
+#endif

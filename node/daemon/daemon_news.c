@@ -1,0 +1,95 @@
+#include "node/daemon/daemon_impl.h"
+#include "node/log/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format, ...)
+{
+	struct event event = {.kind = kind};
+	va_list args;
+
+	if (daemon->events == NULL) {
+		return;
+	}
+	va_start(args, format);
+	vsnprintf(event.text, sizeof event.text, format, args);
+	va_end(args);
+	events_post(daemon->events, &event);
+}
+
+static const char *name_of(const struct daemon *daemon, uint64_t id)
+{
+	const Pxe__Member *member = model_member(replica_model(daemon->replica), id);
+
+	return member != NULL ? member->name : "?";
+}
+
+static const struct replica_member_view *member_in(const struct replica_view *view, uint64_t id)
+{
+	for (unsigned i = 0; i < view->member_count; i++) {
+		if (view->member[i].id == id) {
+			return &view->member[i];
+		}
+	}
+	return NULL;
+}
+
+static void tell_members(struct daemon *daemon, const struct replica_view *now)
+{
+	for (unsigned i = 0; i < now->member_count; i++) {
+		const struct replica_member_view *member = &now->member[i];
+		const struct replica_member_view *before = member_in(&daemon->seen, member->id);
+
+		if (member->id == now->self) {
+			continue;
+		}
+		if (member->live && (before == NULL || !before->live)) {
+			post(daemon, PXE__EVENT_KIND__EVENT_NODE_UP, "%s is up, as seen by %s",
+			        name_of(daemon, member->id), daemon->conf.name);
+		} else if (!member->live && before != NULL && before->live) {
+			post(daemon, PXE__EVENT_KIND__EVENT_NODE_DOWN, "%s is down: %s hears nothing from it",
+			        name_of(daemon, member->id), daemon->conf.name);
+		}
+	}
+}
+
+void daemon_news_on_view(void *ctx)
+{
+	struct daemon *daemon = ctx;
+	struct replica_view now;
+
+	if (daemon->replica == NULL) {
+		return;
+	}
+	replica_get_view(daemon->replica, &now);
+	if (now.is_leader && (!daemon->seen_valid || !daemon->seen.is_leader)) {
+		post(daemon, PXE__EVENT_KIND__EVENT_NODE_LEADER, "%s leads (term %llu)", daemon->conf.name,
+		        (unsigned long long)now.term);
+	}
+	if (daemon->seen_valid && daemon->seen.has_quorum && !now.has_quorum) {
+		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_LOST,
+		        "%s has no contact with a majority: it answers no new clients until a majority is back. "
+		        "Look at the other nodes: pxectl status",
+		        daemon->conf.name);
+	} else if (now.has_quorum && daemon->seen_valid && !daemon->seen.has_quorum) {
+		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_BACK, "%s is with the majority", daemon->conf.name);
+	}
+	tell_members(daemon, &now);
+	daemon->seen = now;
+	daemon->seen_valid = true;
+}
+
+void daemon_news_on_alarm(void *ctx, const char *text)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->events != NULL) {
+		post(daemon, PXE__EVENT_KIND__EVENT_ALARM, "%s", text);
+	} else {
+		log_error("%s", text);
+	}
+}

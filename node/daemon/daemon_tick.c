@@ -1,0 +1,75 @@
+#include "node/daemon/daemon_impl.h"
+#include "node/log/log.h"
+#include "store/model/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <systemd/sd-daemon.h>
+
+/* The instruction of the first start is done with once our own member record is durable here: from then on the state says
+ * who we are, and an emptied disk can never be taken for a first start again. */
+static void finish_start(struct daemon *daemon)
+{
+	uint8_t key[RECORD_KEY_MAX], *value = NULL;
+	size_t key_bytes = record_key_u64(RECORD_MEMBER, daemon->conf.id, key), value_bytes = 0;
+
+	if (daemon->start.kind == NODE_START_NONE ||
+	        kv_state_get(daemon->kv, key, key_bytes, &value, &value_bytes) < 0) {
+		return;
+	}
+	free(value);
+	if (node_start_done(daemon->directory) < 0) {
+		log_warn("cannot rename %s/%s: remove it by hand, it has been followed", daemon->directory,
+		        NODE_START_FILE);
+	}
+	node_start_fini(&daemon->start);
+	daemon->start = (struct node_start){.kind = NODE_START_NONE};
+}
+
+static uint64_t free_bytes_of(const char *directory)
+{
+	struct statvfs fs;
+
+	return statvfs(directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+}
+
+static void tell_peers(struct daemon *daemon, const struct replica_view *view)
+{
+	Pxe__PeerStatus status = PXE__PEER_STATUS__INIT;
+	struct tftp_server_stats tftp = {0};
+	struct http_stats http = {0};
+	uint64_t busy;
+
+	tftp_server_get_stats(daemon->tftp, &tftp);
+	http_server_get_stats(daemon->http, &http);
+	busy = tftp.active + http.connections;
+	status.serving = view->has_quorum && !view->diverged && !daemon->stopping;
+	status.dhcp_per_s = dhcp4_server_rate(daemon->dhcp4);
+	status.boots = (uint32_t)(busy < UINT32_MAX ? busy : UINT32_MAX);
+	status.free_bytes = free_bytes_of(daemon->conf.data_dir);
+	status.stopping = daemon->stopping;
+	replica_set_status(daemon->replica, &status);
+}
+
+static void tell_service_manager(const struct replica_view *view)
+{
+	char text[160];
+
+	snprintf(text, sizeof text, "WATCHDOG=1\nSTATUS=%s, applied %llu%s",
+	        view->is_leader ? "leads" : view->has_quorum ? "follows" : "no quorum",
+	        (unsigned long long)view->applied, view->diverged ? ", STATE DIFFERS: serves nothing" : "");
+	sd_notify(0, text);
+}
+
+void daemon_tick_on_timer(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+	struct replica_view view;
+
+	replica_get_view(daemon->replica, &view);
+	finish_start(daemon);
+	tell_peers(daemon, &view);
+	tell_service_manager(&view);
+}
