@@ -161,7 +161,7 @@ static int open_services(struct daemon *daemon, char *ret_error, size_t error_by
 {
 	struct http_config http = {.content = daemon->content, .port = daemon->conf.http_port, .ctx = daemon,
 	        .on_event = post_event};
-	struct tftp_server_config tftp = {.content = tftp_content_of_source(daemon->content),
+	struct tftp_server_config tftp = {.content = tftp_content_of(daemon->content),
 	        .port = daemon->conf.tftp_port, .ctx = daemon, .on_event = post_event};
 	struct dhcp4_server_config dhcp4 = {.loop = &daemon->loop, .replica = daemon->replica,
 	        .events = daemon->events, .interface = daemon->conf.interface, .self = daemon->conf.id,

@@ -16,6 +16,7 @@
 #include "node/http/http.h"
 #include "node/images/intake.h"
 #include "node/images/puller.h"
+#include "node/tftp/tftp_content.h"
 #include "node/tftp/tftp_server.h"
 #include "proto/cred/keyfile.h"
 #include "store/blob/blob.h"

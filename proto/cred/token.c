@@ -171,7 +171,7 @@ enum token_problem token_parse(const char *text, uint64_t now_s, struct token *r
 {
 	uint8_t data[TOKEN_BYTES_MAX];
 	enum token_problem problem;
-	size_t length, size;
+	size_t length, size = 0;
 	bool whole;
 
 	assert(text != NULL && ret_token != NULL);
