@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define ADMIN_REQUEST_MAX  (1024 * 1024) /* bytes of one request; an image's file list is the largest */
+#define ADMIN_REQUEST_MAX  (2 * 1024 * 1024) /* bytes of one request; an image's file list is the largest */
 #define ADMIN_COUNTERS_MAX 64
 #define ADMIN_WATCHERS_MAX 64
 #define ADMIN_PENDING_MAX  256           /* changes that wait for their outcome */

@@ -1,0 +1,126 @@
+/* node/admin/admin_impl.h: what the files of the admin server share.
+ *
+ * A request is answered to its *client*: door, ZeroMQ identity, and the sequence number that the client gave it. What waits (a proposal, a
+ * push, a watcher) keeps a copy of it in a *pending* record; records outlive admin_close() until their callback has come, then
+ * with admin == NULL.
+ */
+#ifndef NODE_ADMIN_ADMIN_IMPL_H
+#define NODE_ADMIN_ADMIN_IMPL_H
+
+#include "node/admin/admin.h"
+#include "proto/msg/admin.pb-c.h"
+#include "store/transport/zmq_uv.h"
+#include <stdbool.h>
+
+#define ADMIN_IDENTITY_MAX 255  /* ZeroMQ's limit */
+#define ADMIN_DOORS        3
+#define ADMIN_PROPOSE_MS   8000 /* how long a change waits for its outcome */
+#define ADMIN_TEXT_BYTES   640
+
+enum admin_door_kind { ADMIN_DOOR_IPC, ADMIN_DOOR_API, ADMIN_DOOR_JOIN };
+
+struct admin_door {
+	struct admin *admin;
+	enum admin_door_kind kind;
+	struct zmq_uv *socket; /* NULL: shut */
+};
+
+/* Whom to answer. user: "local", "operator:alice", "node:pxe2"; on the join door the client's key in Z85. */
+struct admin_client {
+	struct admin_door *door;
+	uint8_t identity[ADMIN_IDENTITY_MAX];
+	size_t identity_bytes;
+	uint64_t sequence;
+	char user[64];
+};
+
+enum admin_pending_kind {
+	ADMIN_PENDING_CHANGE,
+	ADMIN_PENDING_TOKEN,
+	ADMIN_PENDING_JOIN,
+	ADMIN_PENDING_PUSH,   /* waits for the intake */
+	ADMIN_PENDING_COMMIT, /* is told how far a pushed image is, by the timer */
+};
+
+struct admin_pending {
+	struct admin *admin; /* NULL: the server is closed, only free this */
+	struct admin_pending *next, **link;
+	struct admin_client client;
+	enum admin_pending_kind kind;
+	uint8_t request_id[16];
+	bool has_request_id;
+	char text[256];          /* CHANGE: what is done; TOKEN: the token; COMMIT: the image */
+	uint8_t key[32];         /* JOIN: the joiner's public key; PUSH, COMMIT: SHA-256 */
+	uint64_t number;         /* TOKEN: expiry in ms; COMMIT: revision */
+	size_t holders;          /* COMMIT: as last told */
+	bool published;
+	uint64_t told_ms;
+};
+
+struct admin_watcher {
+	bool used;
+	struct admin_client client;
+	char filter[64];
+	uint8_t mac[16];
+	size_t mac_bytes;
+	uint64_t dropped, told_ms;
+};
+
+struct admin {
+	struct admin_config config;
+	struct admin_door doors[ADMIN_DOORS];
+	char socket_path[108];
+	uv_timer_t timer; /* 200 ms: progress of pushes; keep-alive of watchers */
+	struct admin_pending *pending;
+	size_t pending_count;
+	struct admin_watcher watchers[ADMIN_WATCHERS_MAX];
+	uint64_t watch_handle;
+	struct admin_stats stats;
+};
+
+/* admin_server.c */
+/* Send to a client. -EHOSTUNREACH: it is gone; -EAGAIN: its queue is full, the reply was dropped and counted. */
+int admin_send(struct admin *admin, const struct admin_client *client, const void *data, size_t bytes);
+/* Set sequence (and, on the last reply, the members) and send. The reply's own fields are borrowed. */
+int admin_reply(struct admin *admin, const struct admin_client *client, Pxe__AdminReply *reply);
+/* A last reply that is only a status and a line. */
+void admin_reply_text(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
+        const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* NULL and an answer to the client when too many wait. */
+struct admin_pending *admin_pending_new(struct admin *admin, const struct admin_client *client,
+        enum admin_pending_kind kind);
+void admin_pending_free(struct admin_pending *pending);
+const struct model *admin_model(const struct admin *admin);
+void admin_members_of(const struct admin *admin, const Pxe__Member **ret_members, size_t *ret_count);
+
+/* admin_change.c */
+void admin_on_change(struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
+void admin_on_token_create(struct admin *admin, const struct admin_client *client,
+        const Pxe__AdminRequest *request);
+Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict);
+/* admin_quorum.c: "no quorum: 1 of 3 voters answers (pxe3); pxe1 silent for 4m 12s ..." */
+char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
+        size_t text_bytes);
+void admin_reply_no_quorum(struct admin *admin, const struct admin_client *client);
+
+/* admin_list.c */
+void admin_on_list(struct admin *admin, const struct admin_client *client, const Pxe__ListQuery *query);
+void admin_on_info(struct admin *admin, const struct admin_client *client);
+void admin_on_boot_explain(struct admin *admin, const struct admin_client *client,
+        const Pxe__BootExplainQuery *query);
+/* admin_status.c */
+void admin_on_status(struct admin *admin, const struct admin_client *client);
+/* admin_watch.c */
+void admin_on_watch(struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query);
+void admin_watch_event(void *admin, const Pxe__Event *event);
+void admin_watch_tick(struct admin *admin, uint64_t now_ms);
+/* admin_push.c */
+void admin_on_push_begin(struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push);
+void admin_on_push_data(struct admin *admin, const struct admin_client *client, const Pxe__PushData *push);
+void admin_on_push_commit(struct admin *admin, const struct admin_client *client,
+        const Pxe__AdminRequest *request);
+void admin_push_tick(struct admin *admin, uint64_t now_ms);
+/* admin_join.c */
+void admin_on_join(struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes);
+
+#endif

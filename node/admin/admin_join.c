@@ -1,0 +1,185 @@
+/* The join door: a machine with a token becomes a member.
+ *
+ *   JoinRequest -> its key is the connection's key? -> MemberJoin through the log -> JoinReply: itself, settings, API key, members
+ *
+ * A retry with the same request id, or of a node that is a member already with the very same key, gets the same answer.
+ */
+#include "node/admin/admin_impl.h"
+
+#include "node/log/log.h"
+#include "proto/cred/keyfile.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void send_join(struct admin *admin, const struct admin_client *client, const Pxe__JoinReply *reply)
+{
+	size_t bytes = pxe__join_reply__get_packed_size(reply);
+	uint8_t *data = malloc(bytes + 1);
+
+	if (data == NULL) {
+		admin->stats.replies_dropped++;
+		return;
+	}
+	pxe__join_reply__pack(reply, data);
+	admin_send(admin, client, data, bytes);
+	sodium_memzero(data, bytes);
+	free(data);
+}
+
+static void refuse_join(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
+        const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void refuse_join(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
+        const char *format, ...)
+{
+	Pxe__JoinReply reply = PXE__JOIN_REPLY__INIT;
+	char text[ADMIN_TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	reply.status = status;
+	reply.message = text;
+	admin->stats.join_refused++;
+	send_join(admin, client, &reply);
+}
+
+static const Pxe__Member *member_of_key(const struct admin *admin, const uint8_t key[32])
+{
+	const Pxe__Member *members[MODEL_MEMBERS_MAX];
+	size_t count;
+
+	admin_members_of(admin, members, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (members[i]->public_key.len == 32 && memcmp(members[i]->public_key.data, key, 32) == 0) {
+			return members[i];
+		}
+	}
+	return NULL;
+}
+
+static void welcome(struct admin *admin, const struct admin_client *client, const Pxe__Member *self)
+{
+	Pxe__JoinReply reply = PXE__JOIN_REPLY__INIT;
+	const Pxe__Member *members[MODEL_MEMBERS_MAX];
+
+	admin_members_of(admin, members, &reply.n_members);
+	reply.members = (Pxe__Member **)(uintptr_t)members; /* only read while packing, as are the next two */
+	reply.self = (Pxe__Member *)(uintptr_t)self;
+	reply.settings = (Pxe__Settings *)(uintptr_t)model_settings(admin_model(admin));
+	reply.api_secret_key = (ProtobufCBinaryData){32, admin->config.api_secret_key};
+	send_join(admin, client, &reply);
+	log_info("node %s joins as member %" PRIu64, self->name, self->id);
+}
+
+static void on_joined(void *ctx, enum replica_outcome outcome, const struct model_result *result)
+{
+	struct admin_pending *pending = ctx;
+	struct admin *admin = pending->admin;
+	const Pxe__Member *self;
+
+	if (admin == NULL) {
+		admin_pending_free(pending);
+		return;
+	}
+	self = member_of_key(admin, pending->key);
+	if (outcome != REPLICA_APPLIED) {
+		refuse_join(admin, &pending->client, PXE__ADMIN_STATUS__ADMIN_UNKNOWN_OUTCOME,
+		        "no answer from a majority of the members; run the join again, it is safe");
+	} else if (self != NULL && (result->verdict == PXE__VERDICT__VERDICT_OK ||
+	                                   result->verdict == PXE__VERDICT__VERDICT_DUPLICATE)) {
+		welcome(admin, &pending->client, self);
+	} else {
+		refuse_join(admin, &pending->client,
+		        result->verdict == PXE__VERDICT__VERDICT_DUPLICATE
+		                ? PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED
+		                : admin_status_of_verdict(result->verdict),
+		        "%s", result->detail[0] != '\0' ? result->detail : "the cluster refuses this join");
+		log_warn("a join of '%s' was refused: %s", pending->text, result->detail);
+	}
+	admin_pending_free(pending);
+}
+
+static const char *refuse_request(const Pxe__JoinRequest *request, const struct admin_client *client)
+{
+	char key[KEYFILE_Z85_BYTES];
+
+	if (request->member == NULL || request->member->public_key.len != 32) {
+		return "the request names no node key";
+	}
+	if (strcmp(keyfile_z85_encode(request->member->public_key.data, key), client->user) != 0) {
+		return "the node key of the request is not the key of this connection";
+	}
+	if (request->token_id.len != 8 || request->token_secret.len != 16) {
+		return "the request holds no token";
+	}
+	if (request->request_id.len != 0 && request->request_id.len != 16) {
+		return "the request's id is malformed";
+	}
+	return NULL;
+}
+
+static void propose_join(struct admin *admin, const struct admin_client *client, Pxe__JoinRequest *request)
+{
+	struct admin_pending *pending = admin_pending_new(admin, client, ADMIN_PENDING_JOIN);
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__MemberJoin join = PXE__MEMBER_JOIN__INIT;
+	enum replica_outcome outcome;
+	struct replica_view view;
+	char text[ADMIN_TEXT_BYTES];
+
+	if (pending == NULL) {
+		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED, "this node is busy; try again");
+		return;
+	}
+	memcpy(pending->key, request->member->public_key.data, 32);
+	snprintf(pending->text, sizeof pending->text, "%.63s", request->member->name);
+	join.token_id = request->token_id;
+	join.token_secret = request->token_secret;
+	join.member = request->member;
+	command.request_id = request->request_id;
+	command.op_case = PXE__COMMAND__OP_MEMBER_JOIN;
+	command.member_join = &join;
+	outcome = replica_propose(admin->config.replica, &command, ADMIN_PROPOSE_MS, on_joined, pending);
+	if (outcome == REPLICA_APPLIED) {
+		return;
+	}
+	replica_get_view(admin->config.replica, &view);
+	refuse_join(admin, client,
+	        outcome == REPLICA_NO_QUORUM ? PXE__ADMIN_STATUS__ADMIN_NO_QUORUM
+	                                     : PXE__ADMIN_STATUS__ADMIN_REFUSED,
+	        "%s",
+	        outcome == REPLICA_NO_QUORUM
+	                ? admin_quorum_text(&view, admin_model(admin), text, sizeof text)
+	                : "this node is busy; try again in a moment");
+	admin_pending_free(pending);
+}
+
+void admin_on_join(struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes)
+{
+	Pxe__JoinRequest *request = pxe__join_request__unpack(NULL, bytes, data);
+	const Pxe__Member *known;
+	const char *refusal;
+
+	if (request == NULL) {
+		admin->stats.malformed++;
+		return;
+	}
+	admin->stats.joins++;
+	refusal = refuse_request(request, client);
+	if (refusal != NULL) {
+		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID, "%s", refusal);
+	} else if ((known = member_of_key(admin, request->member->public_key.data)) != NULL &&
+	        strcmp(known->name, request->member->name) == 0) {
+		welcome(admin, client, known); /* a retry: only the node itself holds that key */
+	} else {
+		propose_join(admin, client, request);
+	}
+	pxe__join_request__free_unpacked(request, NULL);
+}

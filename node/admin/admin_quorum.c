@@ -1,0 +1,95 @@
+/* What to say when there is no quorum: how many answer, who is silent since when, and what to do. */
+#include "node/admin/admin_impl.h"
+
+#include "proto/wire/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void add(char *text, size_t bytes, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+static void add(char *text, size_t bytes, const char *format, ...)
+{
+	size_t used = strlen(text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + used, bytes - used, format, args);
+	va_end(args);
+}
+
+static const char *name_of(const struct model *model, uint64_t id, char buffer[32])
+{
+	const Pxe__Member *member = model_member(model, id);
+
+	if (member != NULL) {
+		return member->name;
+	}
+	snprintf(buffer, 32, "member %" PRIu64, id);
+	return buffer;
+}
+
+static void add_silent(char *text, size_t bytes, const struct replica_view *view, const struct model *model)
+{
+	char buffer[32], age[TEXT_DURATION_BYTES];
+	bool first = true;
+
+	for (unsigned i = 0; i < view->member_count; i++) {
+		const struct replica_member_view *member = &view->member[i];
+		if (!member->voter || member->live) {
+			continue;
+		}
+		add(text, bytes, "%s%s", first ? "; " : ", ", name_of(model, member->id, buffer));
+		if (member->heard_ms_ago == UINT64_MAX) {
+			add(text, bytes, " not heard since this node started");
+		} else {
+			add(text, bytes, " silent for %s", text_duration_short(member->heard_ms_ago, age));
+		}
+		first = false;
+	}
+}
+
+char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
+        size_t text_bytes)
+{
+	char buffer[32];
+	unsigned voters = 0, live = 0;
+	bool first = true;
+
+	for (unsigned i = 0; i < view->member_count; i++) {
+		voters += view->member[i].voter;
+		live += view->member[i].voter && view->member[i].live;
+	}
+	ret_text[0] = '\0';
+	add(ret_text, text_bytes, "no quorum: %u of %u voters answer%s", live, voters, live == 1 ? "s" : "");
+	for (unsigned i = 0; i < view->member_count; i++) {
+		if (view->member[i].voter && view->member[i].live) {
+			add(ret_text, text_bytes, "%s%s", first ? " (" : ", ",
+			        name_of(model, view->member[i].id, buffer));
+			first = false;
+		}
+	}
+	add(ret_text, text_bytes, "%s", first ? "" : ")");
+	add_silent(ret_text, text_bytes, view, model);
+	if (live > voters / 2) {
+		add(ret_text, text_bytes, ".\n  They are choosing a leader; run it again in a moment");
+	} else {
+		add(ret_text, text_bytes, ".\n  Nothing was changed. Leases that are granted go on; bring back "
+		                          "%s of the silent nodes",
+		        voters / 2 + 1 - live == 1 ? "one" : "more");
+	}
+	return ret_text;
+}
+
+void admin_reply_no_quorum(struct admin *admin, const struct admin_client *client)
+{
+	struct replica_view view;
+	char text[ADMIN_TEXT_BYTES];
+
+	replica_get_view(admin->config.replica, &view);
+	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NO_QUORUM, "%s",
+	        admin_quorum_text(&view, admin_model(admin), text, sizeof text));
+}

@@ -1,0 +1,357 @@
+/* One screen about the cluster: what this node knows of itself, the others, the pools and the images, and what an operator should look after. */
+#include "node/admin/admin_impl.h"
+
+#include "proto/wire/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATUS_POOLS_MAX    256
+#define STATUS_WARNINGS_MAX 24
+#define STATUS_BEHIND       1000u               /* entries: more is told as a state */
+#define STATUS_DISK_LOW     (512ull * 1000 * 1000)
+#define STATUS_POOL_FULL    90u                 /* per cent */
+
+struct status {
+	struct admin *admin;
+	struct replica_view view;
+	Pxe__Status message;
+	Pxe__NodeStatus nodes[MODEL_MEMBERS_MAX], *node_list[MODEL_MEMBERS_MAX];
+	char addresses[MODEL_MEMBERS_MAX][TEXT_IP4_BYTES];
+	Pxe__PoolStatus pools[STATUS_POOLS_MAX], *pool_list[STATUS_POOLS_MAX];
+	Pxe__Counter counters[ADMIN_COUNTERS_MAX], *counter_list[ADMIN_COUNTERS_MAX];
+	char counter_names[ADMIN_COUNTERS_MAX][48];
+	char warnings[STATUS_WARNINGS_MAX][320], *warning_list[STATUS_WARNINGS_MAX];
+	unsigned versions, held[MODEL_MEMBERS_MAX];
+	char cluster_id[33];
+};
+
+static void warn(struct status *status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void warn(struct status *status, const char *format, ...)
+{
+	size_t i = status->message.n_warnings;
+	va_list args;
+
+	if (i == STATUS_WARNINGS_MAX) {
+		return;
+	}
+	va_start(args, format);
+	vsnprintf(status->warnings[i], sizeof status->warnings[i], format, args);
+	va_end(args);
+	status->warning_list[i] = status->warnings[i];
+	status->message.n_warnings++;
+}
+
+/* ---- images */
+
+static bool holds(const Pxe__ImageVersion *version, uint64_t member)
+{
+	for (size_t i = 0; i < version->n_holders; i++) {
+		if (version->holders[i] == member) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool count_version(void *ctx, const void *object)
+{
+	struct status *status = ctx;
+	const Pxe__ImageVersion *version = object;
+
+	status->versions++;
+	for (unsigned i = 0; i < status->view.member_count; i++) {
+		const Pxe__Member *member =
+		        model_member(admin_model(status->admin), status->view.member[i].id);
+		bool held = holds(version, status->view.member[i].id);
+		status->held[i] += held;
+		if (!held && member != NULL && member->role == PXE__MEMBER_ROLE__MEMBER_FULL) {
+			warn(status, "image %s is not on %s yet%s", version->image, member->name,
+			        status->view.member[i].live ? "" : " (it is down)");
+		}
+	}
+	return true;
+}
+
+/* ---- nodes */
+
+static char *role_of(const struct status *status, const struct replica_member_view *view,
+        const Pxe__Member *member)
+{
+	static char leader[] = "leader", voter[] = "voter", learner[] = "learner", witness[] = "witness";
+
+	if (view->id == status->view.leader) {
+		return leader;
+	}
+	if (!view->voter) {
+		return learner;
+	}
+	return member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? witness : voter;
+}
+
+static char *state_of(const struct replica_member_view *view, const Pxe__Member *member, uint64_t behind)
+{
+	static char removing[] = "removing", down[] = "down", joining[] = "joining", late[] = "behind",
+	            ok[] = "ok", stopping[] = "stopping";
+
+	if (member->removing) {
+		return removing;
+	}
+	if (!view->live) {
+		return down;
+	}
+	if (view->status.stopping) {
+		return stopping;
+	}
+	if (!view->voter) {
+		return joining;
+	}
+	return behind > STATUS_BEHIND ? late : ok;
+}
+
+static void add_node(struct status *status, unsigned i)
+{
+	const struct replica_member_view *view = &status->view.member[i];
+	const Pxe__Member *member = model_member(admin_model(status->admin), view->id);
+	size_t n = status->message.n_nodes;
+	Pxe__NodeStatus *node = &status->nodes[n];
+	bool self = view->id == status->view.self;
+
+	if (member == NULL) {
+		return;
+	}
+	pxe__node_status__init(node);
+	node->id = view->id;
+	node->name = member->name;
+	node->raft_role = role_of(status, view, member);
+	if (member->serve_ip.len == 4) {
+		const uint8_t *ip = member->serve_ip.data;
+		snprintf(status->addresses[n], TEXT_IP4_BYTES, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	}
+	node->address = status->addresses[n];
+	node->applied = self ? status->view.applied : view->status.applied;
+	node->behind = status->view.commit > node->applied ? status->view.commit - node->applied : 0;
+	node->state = state_of(view, member, node->behind);
+	node->dhcp_per_s = view->live ? view->status.dhcp_per_s : 0;
+	node->boots = view->live ? view->status.boots : 0;
+	node->images_held = status->held[i];
+	node->images = member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? 0 : status->versions;
+	if (view->status.version != NULL) {
+		node->version = view->status.version;
+	}
+	if (self && node->version[0] == '\0') {
+		static char own_version[] = PXE_VERSION;
+		node->version = own_version;
+	}
+	node->silent_ms = view->live ? 0 : view->heard_ms_ago;
+	node->free_bytes = view->status.free_bytes;
+	node->digest_sha256 = (ProtobufCBinaryData){sizeof view->digest, (uint8_t *)(uintptr_t)view->digest};
+	node->digest_index = view->digest_index;
+	status->node_list[n] = node;
+	status->message.n_nodes++;
+}
+
+/* ---- pools and counters */
+
+static bool add_pool(void *ctx, const void *object)
+{
+	struct status *status = ctx;
+	const Pxe__Pool *pool = object;
+	size_t n = status->message.n_pools;
+	Pxe__PoolStatus *shown = &status->pools[n];
+
+	if (n == STATUS_POOLS_MAX) {
+		return false;
+	}
+	pxe__pool_status__init(shown);
+	shown->name = pool->name;
+	shown->subnet = pool->subnet;
+	model_pool_usage(admin_model(status->admin), pool, status->message.cluster_ms, &shown->size, &shown->used);
+	status->pool_list[n] = shown;
+	status->message.n_pools++;
+	if (shown->size > 0 && shown->used * 100 >= shown->size * STATUS_POOL_FULL) {
+		warn(status, "pool %s is %s: %" PRIu64 " of %" PRIu64 " used; add one: pxectl pool add", pool->name,
+		        shown->used == shown->size ? "full" : "nearly full", shown->used, shown->size);
+	}
+	return true;
+}
+
+static void add_counter(void *into, const char *name, uint64_t value)
+{
+	struct status *status = into;
+	size_t n = status->message.n_counters;
+
+	if (n == ADMIN_COUNTERS_MAX) {
+		return;
+	}
+	pxe__counter__init(&status->counters[n]);
+	snprintf(status->counter_names[n], sizeof status->counter_names[n], "%s", name);
+	status->counters[n].name = status->counter_names[n];
+	status->counters[n].value = value;
+	status->counter_list[n] = &status->counters[n];
+	status->message.n_counters++;
+}
+
+static void add_counters(struct status *status)
+{
+	struct admin *admin = status->admin;
+
+	if (admin->config.counters != NULL) {
+		admin->config.counters(admin->config.ctx, add_counter, status);
+	}
+	add_counter(status, "admin_requests", admin->stats.requests);
+	add_counter(status, "admin_malformed", admin->stats.malformed);
+	add_counter(status, "admin_replies_dropped", admin->stats.replies_dropped);
+	add_counter(status, "admin_strangers_refused", zap_refused(admin->config.zap));
+	add_counter(status, "join_requests", admin->stats.joins);
+	add_counter(status, "join_refused", admin->stats.join_refused);
+	add_counter(status, "events_dropped", events_dropped(admin->config.events));
+}
+
+/* ---- what to look after */
+
+static void warn_of_nodes(struct status *status)
+{
+	char age[TEXT_DURATION_BYTES], size[TEXT_SIZE_BYTES];
+
+	for (size_t i = 0; i < status->message.n_nodes; i++) {
+		const Pxe__NodeStatus *node = &status->nodes[i];
+		if (strcmp(node->state, "down") == 0 && node->silent_ms == UINT64_MAX) {
+			warn(status, "node %s was not heard since this node started", node->name);
+		} else if (strcmp(node->state, "down") == 0) {
+			warn(status, "node %s is silent for %s", node->name,
+			        text_duration_short(node->silent_ms, age));
+		}
+		if (node->free_bytes > 0 && node->free_bytes < STATUS_DISK_LOW) {
+			warn(status, "node %s has little disk left: %s", node->name,
+			        text_size_format(node->free_bytes, size));
+		}
+	}
+	if (status->view.diverged) {
+		warn(status, "this node's state differs from the majority's; it serves nothing: remove it "
+		             "(pxectl node remove) and join it again");
+	}
+}
+
+static void warn_of_voters(struct status *status)
+{
+	unsigned voters = status->message.voters;
+
+	if (voters == 2) {
+		warn(status, "2 voters: losing one stops changes (leases already granted keep working); "
+		             "add a third, a witness is enough: pxectl cluster token create --witness");
+	} else if (voters > 2 && voters % 2 == 0) {
+		warn(status, "%u voters bear no more failures than %u; add one or remove one", voters, voters - 1);
+	}
+}
+
+static void warn_of_settings(struct status *status, const Pxe__Settings *settings)
+{
+	const struct model *model = admin_model(status->admin);
+	char text[ADMIN_TEXT_BYTES];
+
+	if (!status->view.has_quorum) {
+		admin_quorum_text(&status->view, model, text, sizeof text);
+		text[strcspn(text, "\n")] = '\0';
+		warn(status, "%.300s", text);
+	}
+	if (settings != NULL && settings->dhcp == PXE__DHCP_MODE__DHCP_OFF) {
+		warn(status, "DHCP is off: no machine is answered");
+	}
+}
+
+static void fill_head(struct status *status)
+{
+	const struct model *model = admin_model(status->admin);
+	const Pxe__Settings *settings = model_settings(model);
+	const Pxe__Member *self = model_member(model, status->view.self);
+	const Pxe__Member *leader = model_member(model, status->view.leader);
+	static char on[] = "on", off[] = "off";
+
+	for (unsigned i = 0; i < status->view.member_count; i++) {
+		status->message.voters += status->view.member[i].voter;
+		status->message.voters_up += status->view.member[i].voter && status->view.member[i].live;
+	}
+	if (settings != NULL) {
+		status->message.cluster = settings->cluster;
+		status->message.server_ip = settings->server_ip;
+		status->message.dhcp = settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ? off : on;
+		if (settings->cluster_id.len == 16) {
+			text_hex_format(settings->cluster_id.data, 16, status->cluster_id, sizeof status->cluster_id);
+			status->message.cluster_id = status->cluster_id;
+		}
+	}
+	if (self != NULL) {
+		status->message.node = self->name;
+	}
+	if (leader != NULL) {
+		status->message.leader = leader->name;
+	}
+	status->message.revision = model_revision(model);
+	status->message.applied = status->view.applied;
+	status->message.term = status->view.term;
+	status->message.leases = model_lease_count(model);
+	status->message.cluster_ms = replica_now_ms(status->admin->config.replica);
+}
+
+static char *health_of(const struct status *status)
+{
+	static char healthy[] = "healthy", degraded[] = "degraded", none[] = "no quorum";
+
+	if (!status->view.has_quorum) {
+		return none;
+	}
+	for (size_t i = 0; i < status->message.n_nodes; i++) {
+		if (strcmp(status->nodes[i].state, "down") == 0) {
+			return degraded;
+		}
+	}
+	return status->view.diverged ? degraded : healthy;
+}
+
+static void fill(struct status *status)
+{
+	const struct model *model = admin_model(status->admin);
+
+	replica_get_view(status->admin->config.replica, &status->view);
+	pxe__status__init(&status->message);
+	status->message.nodes = status->node_list;
+	status->message.pools = status->pool_list;
+	status->message.counters = status->counter_list;
+	status->message.warnings = status->warning_list;
+	fill_head(status);
+	warn_of_settings(status, model_settings(model));
+	model_each(model, PXE__OBJECT_KIND__OBJECT_POOL, add_pool, status);
+	if (status->message.n_pools == 0) {
+		warn(status, "no pool: unknown machines get no address; add: pxectl subnet add, pxectl pool add");
+	}
+	model_each(model, PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, count_version, status);
+	for (unsigned i = 0; i < status->view.member_count; i++) {
+		add_node(status, i);
+	}
+	warn_of_nodes(status);
+	warn_of_voters(status);
+	add_counters(status);
+	status->message.health = health_of(status);
+}
+
+void admin_on_status(struct admin *admin, const struct admin_client *client)
+{
+	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
+	struct status *status = calloc(1, sizeof *status);
+
+	if (status == NULL) {
+		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED, "this node has no memory left");
+		return;
+	}
+	status->admin = admin;
+	fill(status);
+	reply.body_case = PXE__ADMIN_REPLY__BODY_STATE;
+	reply.state = &status->message;
+	admin_reply(admin, client, &reply);
+	free(status);
+}
