@@ -1,0 +1,57 @@
+/* node/dhcp4/dhcp4_server.h: the DHCPv4 server of a node: ties the pure engine to the socket, the
+ * replica and the loop.
+ *
+ * Edge. Loop thread only; nothing blocks.
+ *
+ *   socket readable -> up to 64 packets -> engine -> proposals to the replica (it batches them per
+ * turn)
+ *                                               `--> answers into the queue
+ *   replica's done callback -> engine --------------> answers into the queue
+ *   end of the turn -> the queue leaves
+ */
+#ifndef NODE_DHCP4_DHCP4_SERVER_H
+#define NODE_DHCP4_DHCP4_SERVER_H
+
+#include "node/events/events.h"
+#include "store/replica/replica.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct dhcp4_server;
+
+struct dhcp4_server_config {
+	uv_loop_t *loop; /* borrowed, as the next two, until the server is closed */
+	struct replica *replica;
+	struct events *events;
+	const char *interface; /* "eth1"; copied */
+	uint64_t self;         /* member id */
+	uint32_t serve_ip; /* our address on the interface, host order: link of local clients, TFTP
+			      and HTTP server */
+	uint16_t http_port;
+};
+
+/* Bind and begin to answer. 0, or a negative errno and one line in ret_error: see
+ * dhcp4_socket_open(). */
+__attribute__((warn_unused_result)) int dhcp4_server_open(const struct dhcp4_server_config *config,
+	struct dhcp4_server **ret_server, char *ret_error, size_t error_bytes);
+
+/* Could a client be answered by this node now? Our peers are to know (PeerStatus.serving): whose
+ * turn it is depends on it. */
+bool dhcp4_server_serving(const struct dhcp4_server *server);
+
+/* Answers sent in the last full second. */
+uint32_t dhcp4_server_rate(const struct dhcp4_server *server);
+
+/* Visit the counters: the main ones always, the others once they are not 0. `name` is a constant
+ * text. */
+void dhcp4_each_counter(const struct dhcp4_server *server,
+	void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
+
+/* Stop answering; the port is free on return. Memory goes when the loop has run once more and the
+ * replica has told the outcome of every proposal (replica_close() tells those that wait). NULL is
+ * allowed. */
+void dhcp4_server_close(struct dhcp4_server *server);
+
+#endif
