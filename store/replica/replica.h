@@ -32,6 +32,18 @@ struct replica_bootstrap {
 	size_t seed_count;
 };
 
+/* Clocks and chance, behind one table, so that a simulation can drive a whole node. */
+struct replica_env {
+	void *ctx;
+	uint64_t (*now_boot_ms)(void *ctx);    /* CLOCK_BOOTTIME: all intervals; never goes back */
+	uint64_t (*now_wall_ms)(void *ctx);    /* CLOCK_REALTIME: only ever a sample for the cluster's time */
+	bool (*wall_synchronised)(void *ctx);  /* the kernel says so (adjtimex) */
+	uint64_t (*random)(void *ctx);
+};
+
+/* The machine's own. */
+const struct replica_env *replica_env_system(void);
+
 /* Status of a proposal whose outcome is not the model's. */
 enum replica_outcome {
 	REPLICA_APPLIED = 0,   /* result holds the verdict */
@@ -43,13 +55,16 @@ enum replica_outcome {
 typedef void replica_done_cb(void *ctx, enum replica_outcome outcome, const struct model_result *result);
 
 struct replica_config {
-	uv_loop_t *loop;
+	uv_loop_t *loop;              /* NULL: the caller drives replica_tick() and replica_turn_end() itself */
+	const struct replica_env *env; /* NULL: replica_env_system() */
 	struct kv *kv;
 	uint64_t self;                /* member id */
 	unsigned election_ms;         /* 0: 300 */
 	unsigned heartbeat_ms;        /* 0: 60 */
 	void *ctx;
-	/* After each command that changed configuration or leases; key as in store/model/record.h. May be NULL. */
+	/* After each command that changed configuration or leases; key as in store/model/record.h. At the
+	 * end of the turn, so the model already holds all of the batch. key_bytes 0: everything may have changed (a snapshot was installed).
+	 * May be NULL. */
 	void (*on_record)(void *ctx, const uint8_t *key, size_t key_bytes);
 	/* Role, leader, quorum or members' liveness changed; see replica_get_view(). May be NULL. */
 	void (*on_view)(void *ctx);
@@ -78,6 +93,7 @@ struct replica_view {
 	uint64_t no_quorum_ms;    /* since when without; 0 with */
 	bool fresh;               /* [R9]: has applied all that the leader had committed less than 1 s ago */
 	bool diverged;            /* digest differed from the majority's: serves nothing */
+	uint64_t dropped;         /* messages of members that made no sense, since start */
 	unsigned member_count;
 	struct replica_member_view member[MODEL_MEMBERS_MAX];
 };
@@ -107,6 +123,11 @@ void replica_set_status(struct replica *replica, const Pxe__PeerStatus *status);
 void replica_broadcast_event(struct replica *replica, const Pxe__Event *event);
 /* Leader: hand over before an orderly stop. */
 void replica_step_down(struct replica *replica);
+/* Proposals that still wait are told REPLICA_UNKNOWN. The uv handles are closed when the loop has run once more. */
 void replica_close(struct replica *replica);
+
+/* ---- the two entries of the loop; only for who set no loop */
+void replica_tick(struct replica *replica);     /* every 10 ms */
+void replica_turn_end(struct replica *replica); /* after each turn in which anything above was called */
 
 #endif

@@ -1,0 +1,186 @@
+/* store/replica/replica_view.c: what our user may know of the cluster, and how fresh our own state is.
+ *
+ * [R9] Fresh: everything that the leader had committed less than 1 s ago is applied here. A leader knows by its echoed stamps until when a
+ * majority would elect nobody else. A follower takes each APPEND as a promise "at cluster time T, C was committed": once C is
+ * applied, our state is as of T. T is the leader's clock, so a message that lay in a queue while we slept proves nothing new.
+ */
+#include "store/replica/replica_impl.h"
+
+#include <assert.h>
+#include <string.h>
+
+static bool view_has_applied(const struct replica *r, uint64_t commit)
+{
+	return r->applied.index >= commit && r->install.ticket == 0 && !r->raft.installing;
+}
+
+void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t cluster_ms)
+{
+	if (cluster_ms == 0)
+		return; /* a leader that may not stamp yet */
+	if (cluster_ms > r->leader_contact_cluster_ms)
+		r->leader_contact_cluster_ms = cluster_ms;
+	if (view_has_applied(r, commit)) {
+		if (cluster_ms > r->fresh_cluster_ms)
+			r->fresh_cluster_ms = cluster_ms;
+	} else if (r->promise_count < REPLICA_PROMISES) {
+		r->promise[r->promise_count++] = (struct replica_promise){.commit = commit, .cluster_ms = cluster_ms};
+	}
+}
+
+void replica_view_applied(struct replica *r)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < r->promise_count; i++) {
+		if (!view_has_applied(r, r->promise[i].commit))
+			r->promise[kept++] = r->promise[i];
+		else if (r->promise[i].cluster_ms > r->fresh_cluster_ms)
+			r->fresh_cluster_ms = r->promise[i].cluster_ms;
+	}
+	r->promise_count = kept;
+}
+
+/* Leader: milliseconds since which a majority is known to follow us; UINT64_MAX: not known. */
+static uint64_t view_lease_age_ms(const struct replica *r)
+{
+	uint64_t until_ms = raft_lease_until_ms(&r->raft, REPLICA_DRIFT_MS);
+	uint64_t span_ms = r->raft.config.election_ms - REPLICA_DRIFT_MS;
+	uint64_t now_ms = r->config.env->now_boot_ms(r->config.env->ctx);
+	if (until_ms == 0)
+		return UINT64_MAX;
+	return now_ms + span_ms > until_ms ? now_ms + span_ms - until_ms : 0;
+}
+
+static uint64_t view_age_ms(const struct replica *r, uint64_t cluster_ms)
+{
+	uint64_t now_ms = replica_now_ms(r);
+	return cluster_ms == 0 ? UINT64_MAX : now_ms > cluster_ms ? now_ms - cluster_ms : 0;
+}
+
+static bool view_has_quorum(const struct replica *r)
+{
+	if (r->raft.leader == 0)
+		return false;
+	if (r->raft.role == RAFT_LEADER)
+		return replica_raft_leads(r) && view_lease_age_ms(r) < r->raft.config.election_ms;
+	return view_age_ms(r, r->leader_contact_cluster_ms) < 2 * (uint64_t)r->raft.config.election_ms;
+}
+
+static bool view_is_fresh(const struct replica *r)
+{
+	if (r->raft.role == RAFT_LEADER)
+		return view_lease_age_ms(r) < REPLICA_FRESH_MS && view_has_applied(r, r->raft.commit);
+	return view_age_ms(r, r->fresh_cluster_ms) < REPLICA_FRESH_MS;
+}
+
+uint64_t replica_now_ms(const struct replica *r)
+{
+	const struct replica_env *env = r->config.env;
+	return cluster_time_now(&r->time, env->now_boot_ms(env->ctx));
+}
+
+bool replica_is_live(const struct replica *r, uint64_t id)
+{
+	const struct replica_member *member = replica_member_find(r, id);
+	return id == r->config.self || (member != NULL && member->live);
+}
+
+static void view_fill_conf(const struct replica *r, struct replica_member_view *view)
+{
+	const struct raft_conf *conf = raft_conf_in_force(&r->raft, NULL);
+	for (unsigned i = 0; i < conf->count; i++) {
+		if (conf->member[i].id != view->id)
+			continue;
+		view->voter = conf->member[i].voter;
+		view->learner = !conf->member[i].voter;
+	}
+}
+
+static void view_fill_self(const struct replica *r, struct replica_member_view *view)
+{
+	const struct replica_digest *digest = replica_apply_digest(r);
+	view->id = r->config.self;
+	view->live = true;
+	view->status = r->status;
+	view->status.version = (char *)r->version;
+	view->status.applied = r->applied.index;
+	view->status.stored = view->match = r->raft.stored;
+	view->status.incarnation = r->proposals.incarnation;
+	view->status.wall_ms = r->config.env->now_wall_ms(r->config.env->ctx);
+	view->status.wall_synchronised = r->config.env->wall_synchronised(r->config.env->ctx);
+	view_fill_conf(r, view);
+	if (digest != NULL) {
+		view->digest_index = digest->index;
+		memcpy(view->digest, digest->digest, sizeof view->digest);
+	}
+}
+
+static void view_fill_member(const struct replica *r, const struct replica_member *member, struct replica_member_view *view)
+{
+	const struct raft_peer *peer = raft_peer(&r->raft, member->id);
+	view->id = member->id;
+	view->live = member->live;
+	view->heard_ms_ago = member->heard ? r->now_ms - member->heard_ms : UINT64_MAX;
+	view->match = peer == NULL ? 0 : peer->match;
+	if (member->has_status)
+		view->status = member->status;
+	else
+		pxe__peer_status__init(&view->status);
+	view_fill_conf(r, view);
+	view->digest_index = member->has_status ? member->status.digest_index : 0;
+	memcpy(view->digest, member->digest, sizeof view->digest);
+}
+
+void replica_get_view(const struct replica *r, struct replica_view *ret_view)
+{
+	assert(r != NULL && ret_view != NULL);
+	uint64_t now_ms = r->config.env->now_boot_ms(r->config.env->ctx);
+	*ret_view = (struct replica_view){
+		.self = r->config.self,
+		.leader = r->raft.leader,
+		.term = r->raft.term,
+		.commit = r->raft.commit,
+		.applied = r->applied.index,
+		.last = r->raft.last,
+		.is_leader = replica_raft_leads(r),
+		.has_quorum = view_has_quorum(r),
+		.fresh = view_is_fresh(r),
+		.diverged = r->diverged,
+		.dropped = r->dropped,
+	};
+	/* The tick notes when it was lost; a process that was stopped may not have ticked yet. */
+	if (!ret_view->has_quorum)
+		ret_view->no_quorum_ms = r->no_quorum_since_ms == 0 ? 1 : now_ms - r->no_quorum_since_ms + 1;
+	view_fill_self(r, &ret_view->member[ret_view->member_count++]);
+	for (unsigned i = 0; i < REPLICA_MEMBERS && ret_view->member_count < MODEL_MEMBERS_MAX; i++) {
+		if (r->member[i].id != 0)
+			view_fill_member(r, &r->member[i], &ret_view->member[ret_view->member_count++]);
+	}
+}
+
+void replica_view_tick(struct replica *r)
+{
+	bool quorum = view_has_quorum(r);
+	if (quorum)
+		r->no_quorum_since_ms = 0;
+	else if (r->no_quorum_since_ms == 0)
+		r->no_quorum_since_ms = r->now_ms;
+}
+
+bool replica_view_changed(struct replica *r)
+{
+	uint32_t live = 0;
+	for (unsigned i = 0; i < REPLICA_MEMBERS; i++)
+		live |= (uint32_t)(r->member[i].live ? 1u << i : 0u);
+	bool is_leader = replica_raft_leads(r), quorum = view_has_quorum(r);
+	bool changed = r->seen.leader != r->raft.leader || r->seen.term != r->raft.term || r->seen.live != live ||
+		r->seen.is_leader != is_leader || r->seen.quorum != quorum || r->seen.diverged != r->diverged ||
+		r->applied.members_changed;
+	r->seen.leader = r->raft.leader;
+	r->seen.term = r->raft.term;
+	r->seen.live = live;
+	r->seen.is_leader = is_leader;
+	r->seen.quorum = quorum;
+	r->seen.diverged = r->diverged;
+	return changed;
+}
