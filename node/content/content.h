@@ -4,7 +4,7 @@
  *   IMAGE@DIGEST/PATH     of that version (digest: a unique prefix of at least 12 hex digits)
  *   boot.ipxe             the iPXE script for the machine that asks (by query or by its address)
  *   boot/MAC.ipxe         the iPXE script for that machine
- *   blob/SHA256           a file by its hash (nodes fetch from each other)
+ *   blob/SHA256[/NAME]    a file by its hash (nodes fetch from each other); NAME only says what type it is
  *   phone-home/MAC        HTTP: the booted system reports; answered with "ok"
  *   autoexec.ipxe         as boot.ipxe
  *
@@ -52,12 +52,15 @@ struct content {
 	const char *media_type; /* static string: "application/efi", "application/octet-stream", "text/plain" */
 	uint8_t mac[16];        /* the machine, if known from path or query */
 	uint8_t mac_bytes;
+	char host[64];          /* its name, "" unknown */
 	bool script, phone_home;
+	bool blob;              /* asked for by hash: a node's fetch, not a machine's boot */
 };
 
 int content_source_open(const struct content_source_config *config, struct content_source **ret_source);
 void content_source_close(struct content_source *source);
-/* 0; -ENOENT: no such thing; -EINVAL: a path that tries to leave the tree or is malformed; -EIO. Any thread. */
+/* 0; -ENOENT: no such thing; -EINVAL: a path that tries to leave the tree or is malformed; -EIO: published, but
+ * nobody that we know of can give it now. Any thread. On failure there is nothing to fini. */
 int content_open(struct content_source *source, const struct content_request *request, struct content *ret_content);
 void content_fini(struct content *content);
 

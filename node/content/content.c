@@ -1,0 +1,390 @@
+#include "node/content/content.h"
+
+#include "node/boot/boot.h"
+#include "node/content/content_cache.h"
+#include "node/content/content_kv.h"
+#include "node/content/content_path.h"
+#include "proto/wire/dhcp4_names.h"
+#include "proto/wire/text.h"
+#include "store/model/model.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BASE_URL_BYTES 48
+
+struct content_source {
+	struct content_source_config config;
+	struct content_cache *cache;
+};
+
+int content_source_open(const struct content_source_config *config, struct content_source **ret_source)
+{
+	struct content_source *source;
+
+	assert(config != NULL && config->kv != NULL && config->blobs != NULL && ret_source != NULL);
+	source = malloc(sizeof *source);
+	if (source == NULL) {
+		abort();
+	}
+	source->config = *config;
+	source->cache = content_cache_new();
+	*ret_source = source;
+	return 0;
+}
+
+void content_source_close(struct content_source *source)
+{
+	if (source != NULL) {
+		content_cache_free(source->cache);
+		free(source);
+	}
+}
+
+void content_fini(struct content *content)
+{
+	if (content->fd >= 0) {
+		close(content->fd);
+	}
+	free(content->text);
+	content->fd = -1;
+	content->text = NULL;
+}
+
+static uint32_t ip_of(const ProtobufCBinaryData *ip)
+{
+	return ip->len == 4 ? (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
+	                (uint32_t)ip->data[2] << 8 | ip->data[3] : 0;
+}
+
+static bool member_serves(const Pxe__Member *member)
+{
+	return member->role == PXE__MEMBER_ROLE__MEMBER_FULL && ip_of(&member->serve_ip) != 0 &&
+	       member->http_port > 0 && member->http_port <= UINT16_MAX;
+}
+
+static void base_url(uint32_t ip, uint32_t port, char url[BASE_URL_BYTES])
+{
+	char address[TEXT_IP4_BYTES];
+
+	snprintf(url, BASE_URL_BYTES, "http://%s:%u", text_ip4_format(ip, address), port);
+}
+
+/* ---- files */
+
+struct pin_visit {
+	const char *digits;
+	uint8_t digest[32];
+	unsigned matches;
+};
+
+static bool visit_version(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+{
+	struct pin_visit *visit = ctx;
+	char digits[65];
+	Pxe__ImageVersion *version;
+
+	if (key_bytes < 32) {
+		return true;
+	}
+	text_hex_format(key + key_bytes - 32, 32, digits, sizeof digits);
+	if (strncmp(digits, visit->digits, strlen(visit->digits)) != 0) {
+		return true;
+	}
+	version = pxe__image_version__unpack(NULL, value_bytes, value);
+	if (version != NULL && version->published) {
+		visit->matches++;
+		memcpy(visit->digest, key + key_bytes - 32, 32);
+	}
+	if (version != NULL) {
+		pxe__image_version__free_unpacked(version, NULL);
+	}
+	return true;
+}
+
+static bool digest_begins(const ProtobufCBinaryData *digest, const char *digits)
+{
+	char text[65];
+
+	return digest->len == 32 &&
+	       strncmp(text_hex_format(digest->data, 32, text, sizeof text), digits, strlen(digits)) == 0;
+}
+
+/* The digest of the version that the path means, among the published ones [P7]. */
+static int version_find(const struct content_source *source, struct content_kv *state,
+        const struct content_path *path, uint8_t ret_digest[32])
+{
+	struct pin_visit visit = {path->pin, {0}, 0};
+	uint8_t prefix[RECORD_KEY_MAX];
+	const Pxe__Image *image;
+
+	image = (const Pxe__Image *)content_kv_get(
+	        state, &pxe__image__descriptor, RECORD_IMAGE, path->image, strlen(path->image));
+	if (image == NULL) {
+		return -ENOENT;
+	}
+	if (path->pin[0] == '\0') {
+		if (image->current_digest.len != 32) {
+			return -ENOENT;
+		}
+		memcpy(ret_digest, image->current_digest.data, 32);
+		return 0;
+	}
+	/* All digits of a version that the image points to need no search. */
+	if (strlen(path->pin) == 64 && digest_begins(&image->current_digest, path->pin)) {
+		memcpy(ret_digest, image->current_digest.data, 32);
+		return 0;
+	}
+	(void)kv_state_each_prefix(source->config.kv, prefix,
+	        record_key(RECORD_IMAGE_VERSION, path->image, strlen(path->image) + 1, prefix), visit_version, &visit);
+	if (visit.matches != 1) {
+		return -ENOENT;
+	}
+	memcpy(ret_digest, visit.digest, 32);
+	return 0;
+}
+
+/* A member that has the blob; which of several depends on who asks, so that a rack spreads its load. */
+static int redirect(const struct content_source *source, struct content_kv *state, const struct content_request *request,
+        const struct content_path *path, const uint8_t digest[32], struct content *content)
+{
+	const Pxe__ImageVersion *version = content_kv_version(state, path->image, digest);
+	const Pxe__Member *candidates[MODEL_MEMBERS_MAX];
+	const char *slash = strrchr(path->file, '/'), *name = slash != NULL ? slash + 1 : path->file;
+	char base[BASE_URL_BYTES], digits[65];
+	size_t count = 0;
+	int bytes;
+
+	for (size_t i = 0; version != NULL && i < version->n_holders && count < MODEL_MEMBERS_MAX; i++) {
+		const Pxe__Member *member = NULL;
+		if (version->holders[i] != source->config.self) {
+			member = content_kv_member(state, version->holders[i]);
+		}
+		if (member != NULL && member_serves(member)) {
+			candidates[count++] = member;
+		}
+	}
+	if (count == 0) {
+		return -EIO;
+	}
+	base_url(ip_of(&candidates[request->client_ip % count]->serve_ip),
+	        candidates[request->client_ip % count]->http_port, base);
+	text_hex_format(content->sha256, 32, digits, sizeof digits);
+	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] != '\0') {
+		name = "file";
+	}
+	bytes = snprintf(content->redirect_url, sizeof content->redirect_url, "%s/blob/%s/%s", base, digits, name);
+	if (bytes < 0 || (size_t)bytes >= sizeof content->redirect_url) {
+		return -EIO;
+	}
+	content->kind = CONTENT_ELSEWHERE;
+	return 0;
+}
+
+/* Who is it that fetches? For the events of its boot. */
+static void name_client(struct content_kv *state, uint32_t client_ip, struct content *content)
+{
+	struct boot_source boot;
+	const Pxe__Host *host;
+
+	if (content->mac_bytes == 0) {
+		content->mac_bytes = (uint8_t)content_kv_mac_of_ip(state, client_ip, content->mac);
+	}
+	if (content->mac_bytes > 0) {
+		content_kv_boot_source(state, &boot);
+		host = boot.host_of_mac(boot.ctx, content->mac, content->mac_bytes);
+		snprintf(content->host, sizeof content->host, "%s", host != NULL ? host->name : "");
+	}
+}
+
+static int open_file(struct content_source *source, struct content_kv *state, const struct content_request *request,
+        const struct content_path *path, struct content *content)
+{
+	uint8_t digest[32];
+	uint64_t expected, actual = 0;
+	int found, err = version_find(source, state, path, digest);
+
+	if (err != 0) {
+		return err;
+	}
+	found = content_cache_find(source->cache, digest, path->file, content->sha256, &expected);
+	if (found < 0) {
+		const Pxe__ImageVersion *version = content_kv_version(state, path->image, digest);
+		if (version == NULL) {
+			return -ENOENT;
+		}
+		content_cache_add(source->cache, digest, version);
+		found = content_cache_find(source->cache, digest, path->file, content->sha256, &expected);
+	}
+	if (found <= 0) {
+		return -ENOENT;
+	}
+	content->media_type = content_media_type(path->file);
+	name_client(state, request->client_ip, content);
+	content->fd = blob_open(source->config.blobs, content->sha256, &actual);
+	if (content->fd >= 0 && actual == expected) {
+		content->kind = CONTENT_FILE;
+		content->bytes = actual;
+		return 0;
+	}
+	content->bytes = expected;
+	return redirect(source, state, request, path, digest, content);
+}
+
+static int open_blob(struct content_source *source, const struct content_path *path, struct content *content)
+{
+	memcpy(content->sha256, path->sha256, 32);
+	content->fd = blob_open(source->config.blobs, path->sha256, &content->bytes);
+	if (content->fd < 0) {
+		return content->fd == -ENOENT ? -ENOENT : -EIO;
+	}
+	content->kind = CONTENT_FILE;
+	content->blob = true;
+	content->media_type = content_media_type(path->file);
+	return 0;
+}
+
+/* ---- scripts */
+
+struct base_list {
+	char url[MODEL_MEMBERS_MAX + 2][BASE_URL_BYTES];
+	const char *pointers[MODEL_MEMBERS_MAX + 2];
+	size_t count;
+};
+
+static void base_add(struct base_list *list, uint32_t ip, uint32_t port)
+{
+	if (ip == 0 || port == 0 || list->count == MODEL_MEMBERS_MAX + 2) {
+		return;
+	}
+	base_url(ip, port, list->url[list->count]);
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->url[i], list->url[list->count]) == 0) {
+			return;
+		}
+	}
+	list->pointers[list->count] = list->url[list->count];
+	list->count++;
+}
+
+/* This node as the client reached it, then by its own address, then the others [P5]. */
+static void base_urls(const struct content_source *source, struct content_kv *state, const struct content_request *request,
+        struct base_list *list)
+{
+	const Pxe__Member *members[MODEL_MEMBERS_MAX];
+	size_t count = content_kv_members(state, members, MODEL_MEMBERS_MAX), own = count;
+	uint32_t port = request->local_port;
+
+	list->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		own = members[i]->id == source->config.self ? i : own;
+	}
+	if (port == 0 && own < count) {
+		port = members[own]->http_port;
+	}
+	base_add(list, request->local_ip, port);
+	for (size_t i = 0; i < count; i++) {
+		const Pxe__Member *member = members[(own + i) % count];
+		if (member_serves(member) && (!member->removing || member->id == source->config.self)) {
+			base_add(list, ip_of(&member->serve_ip), member->http_port);
+		}
+	}
+}
+
+static void client_of(struct content_kv *state, const struct content_request *request, const struct content_path *path,
+        struct boot_client *client)
+{
+	char value[64];
+	size_t size = 0;
+	int32_t arch;
+
+	memset(client, 0, sizeof *client);
+	client->is_pxe = client->is_ipxe = true;
+	client->arch = UINT16_MAX;
+	client->ip = client->subnet_ip = request->client_ip;
+	memcpy(client->mac, path->mac, sizeof client->mac);
+	client->mac_bytes = path->mac_bytes;
+	if (client->mac_bytes == 0 && content_query(request->query, "mac", value, sizeof value) == 0 &&
+	        text_hwaddr_parse(value, client->mac, &size) == 0) {
+		client->mac_bytes = (uint8_t)size;
+	}
+	if (client->mac_bytes == 0) {
+		client->mac_bytes = (uint8_t)content_kv_mac_of_ip(state, request->client_ip, client->mac);
+	}
+	if (content_query(request->query, "uuid", value, sizeof value) == 0) {
+		client->has_uuid = text_uuid_parse(value, client->uuid) == 0;
+	}
+	if (content_query(request->query, "arch", value, sizeof value) == 0) {
+		arch = dhcp4_arch_parse(value);
+		client->arch = arch >= 0 ? (uint16_t)arch : UINT16_MAX;
+	}
+}
+
+static int open_script(struct content_source *source, struct content_kv *state, const struct content_request *request,
+        const struct content_path *path, struct content *content)
+{
+	struct base_list bases;
+	struct boot_client client;
+	struct boot_source boot;
+
+	client_of(state, request, path, &client);
+	base_urls(source, state, request, &bases);
+	content_kv_boot_source(state, &boot);
+	content->text = boot_script(&boot, &client, bases.pointers, bases.count);
+	content->bytes = strlen(content->text);
+	content->kind = CONTENT_TEXT;
+	content->media_type = "text/plain";
+	content->script = true;
+	memcpy(content->mac, client.mac, sizeof content->mac);
+	content->mac_bytes = client.mac_bytes;
+	name_client(state, request->client_ip, content);
+	return 0;
+}
+
+static int open_phone_home(struct content_kv *state, const struct content_request *request,
+        const struct content_path *path, struct content *content)
+{
+	content->text = strdup("ok\n");
+	if (content->text == NULL) {
+		abort();
+	}
+	content->bytes = 3;
+	content->kind = CONTENT_TEXT;
+	content->media_type = "text/plain";
+	content->phone_home = true;
+	memcpy(content->mac, path->mac, sizeof content->mac);
+	content->mac_bytes = path->mac_bytes;
+	name_client(state, request->client_ip, content);
+	return 0;
+}
+
+int content_open(struct content_source *source, const struct content_request *request, struct content *ret_content)
+{
+	struct content_path path;
+	struct content_kv state;
+	int err;
+
+	assert(source != NULL && request != NULL && request->path != NULL && ret_content != NULL);
+	memset(ret_content, 0, sizeof *ret_content);
+	ret_content->fd = -1;
+	err = content_path_parse(request->path, &path);
+	if (err != 0) {
+		return err;
+	}
+	content_kv_init(&state, source->config.kv);
+	switch (path.kind) {
+	case CONTENT_NAME_FILE: err = open_file(source, &state, request, &path, ret_content); break;
+	case CONTENT_NAME_SCRIPT: err = open_script(source, &state, request, &path, ret_content); break;
+	case CONTENT_NAME_BLOB: err = open_blob(source, &path, ret_content); break;
+	case CONTENT_NAME_PHONE_HOME: err = open_phone_home(&state, request, &path, ret_content); break;
+	}
+	content_kv_fini(&state);
+	if (err != 0) {
+		content_fini(ret_content);
+	}
+	return err;
+}
