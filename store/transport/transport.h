@@ -32,16 +32,21 @@ struct transport_config {
 
 struct transport_stats {
 	uint64_t sent, received, dropped_full, dropped_invalid, bytes_out, bytes_in;
+	uint64_t dials_refused;      /* a peer did not know our key (it is dialed again after a rest) */
 };
 
 /* 0, or negative errno and a line for a person in ret_error (port in use: which). */
 int transport_open(const struct transport_config *config, struct transport **ret, char *ret_error, size_t error_bytes);
+/* Where it listens ("127.0.0.1:40123" after a bind to "127.0.0.1:*"): 0 or -EMSGSIZE. */
+int transport_get_address(const struct transport *t, char *ret_address, size_t address_bytes);
 /* Know (or update) a peer: connect to it, admit its key. Idempotent and cheap when nothing changed. 0, -EINVAL, -ENOSPC. */
 int transport_set_peer(struct transport *t, uint64_t id, const char *address, const uint8_t public_key[32]);
+/* Hang up and refuse its key; what a connection of it still brings is dropped. */
 void transport_remove_peer(struct transport *t, uint64_t id);
-/* Fills cluster_id, protocol and from, packs, sends. 0, -ENOENT (unknown peer), -EAGAIN (dropped). */
+/* Fills cluster_id, protocol and from, packs, sends. 0, -ENOENT (unknown peer), -EAGAIN (dropped). At most 16 MiB packed (asserted). */
 int transport_send(struct transport *t, uint64_t to, Pxe__Envelope *envelope);
 void transport_get_stats(const struct transport *t, struct transport_stats *ret_stats);
+/* May be called from on_message; no callback comes after it. Its sockets are closed when the loop has run once more. */
 void transport_close(struct transport *t);
 
 #endif

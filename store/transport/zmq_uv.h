@@ -22,6 +22,13 @@ int zmq_uv_open(uv_loop_t *loop, void *socket, zmq_uv_message_cb *on_message, vo
 void *zmq_uv_socket(struct zmq_uv *z);
 /* Send without blocking: 0, -EAGAIN (queue full: dropped), -EHOSTUNREACH. Empty id: no identity frame. */
 int zmq_uv_send(struct zmq_uv *z, const void *id, size_t id_bytes, const void *body, size_t body_bytes);
+/* What a frame holds; libzmq's own function wants it writable. */
+static inline const void *zmq_uv_data(const zmq_msg_t *frame)
+{
+	return zmq_msg_data((zmq_msg_t *)(uintptr_t)frame);
+}
+
+/* May be called from on_message. The socket itself is closed when the loop has run once more: only then can its context end. */
 void zmq_uv_close(struct zmq_uv *z);
 
 #endif
