@@ -1,0 +1,401 @@
+/* One request: what is asked for, what is answered, what is told about it. */
+#include "node/content/content_path.h"
+#include "node/http/http_impl.h"
+#include "node/http/http_range.h"
+#include "proto/wire/text.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HTTP_SMALL_BYTES (32u << 10) /* below this one read and one send beat sendfile */
+#define HTTP_ETAG_BYTES 67
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* ---- answers */
+
+static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
+{
+	enum MHD_Result result;
+
+	if (response == NULL) {
+		return MHD_NO;
+	}
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text,
+        const char *header, const char *value)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+	        strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+
+	if (response == NULL) {
+		return MHD_NO;
+	}
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
+	if (header != NULL) {
+		(void)MHD_add_response_header(response, header, value);
+	}
+	return queue(connection, status, response);
+}
+
+static enum MHD_Result answer_error(struct http_server *server, struct MHD_Connection *connection, int err)
+{
+	switch (err) {
+	case -ENOENT:
+		atomic_fetch_add(&server->counters.not_found, 1);
+		return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found\n", NULL, NULL);
+	case -EINVAL:
+		atomic_fetch_add(&server->counters.malformed, 1);
+		return answer_text(connection, MHD_HTTP_BAD_REQUEST, "bad request\n", NULL, NULL);
+	default:
+		atomic_fetch_add(&server->counters.failed, 1);
+		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "no node can give this file now, try again\n",
+		        MHD_HTTP_HEADER_RETRY_AFTER, "2");
+	}
+}
+
+/* The part of the file as a response, which owns the descriptor from here on. NULL: the descriptor is closed. */
+static struct MHD_Response *file_response(struct content *content, uint64_t offset, uint64_t length)
+{
+	struct MHD_Response *response = NULL;
+	int fd = content->fd;
+	ssize_t got;
+	void *buffer;
+
+	content->fd = -1;
+	if (length > HTTP_SMALL_BYTES) {
+		response = MHD_create_response_from_fd_at_offset64(length, fd, offset);
+		if (response == NULL) {
+			close(fd);
+		}
+		return response;
+	}
+	buffer = malloc(length + 1);
+	got = buffer != NULL ? pread(fd, buffer, length, (off_t)offset) : -1;
+	close(fd);
+	if (got >= 0 && (uint64_t)got == length) {
+		response = MHD_create_response_from_buffer(length, buffer, MHD_RESPMEM_MUST_FREE);
+	}
+	if (response == NULL) {
+		free(buffer);
+	}
+	return response;
+}
+
+static const char *header_of(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static void etag_of(const struct content *content, char etag[HTTP_ETAG_BYTES])
+{
+	etag[0] = '"';
+	text_hex_format(content->sha256, 32, etag + 1, HTTP_ETAG_BYTES - 1);
+	strcpy(etag + 65, "\"");
+}
+
+static enum MHD_Result answer_unsatisfiable(struct http_server *server, struct MHD_Connection *connection, uint64_t bytes)
+{
+	char range[48];
+
+	atomic_fetch_add(&server->counters.unsatisfiable, 1);
+	snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)bytes);
+	return answer_text(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE, "no such range\n", MHD_HTTP_HEADER_CONTENT_RANGE, range);
+}
+
+static enum MHD_Result answer_not_modified(struct http_server *server, struct MHD_Connection *connection, const char *etag)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+
+	atomic_fetch_add(&server->counters.not_modified, 1);
+	if (response != NULL) {
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, etag);
+	}
+	return queue(connection, MHD_HTTP_NOT_MODIFIED, response);
+}
+
+/* ---- events: of the files that a machine boots from, not of the copies between nodes */
+
+static void watch_begin(struct http_server *server, struct http_request *request, const struct content *content,
+        const char *path, uint32_t client_ip, uint64_t length)
+{
+	struct event *event = &request->event;
+
+	if (server->on_event == NULL || content->blob) {
+		return;
+	}
+	memset(event, 0, sizeof *event);
+	memcpy(event->mac, content->mac, sizeof event->mac);
+	event->mac_bytes = content->mac_bytes;
+	event->ip = client_ip;
+	snprintf(event->host, sizeof event->host, "%s", content->host);
+	snprintf(event->text, sizeof event->text, "%s", path);
+	event->bytes = length;
+	event->kind = PXE__EVENT_KIND__EVENT_HTTP_START;
+	server->on_event(server->ctx, event);
+	request->watched = true;
+}
+
+/* What a stranger wrote, cut and made printable. */
+static void put_query(const char *query, const char *name, char *text, size_t text_bytes)
+{
+	char value[128];
+	size_t used = strlen(text);
+
+	if (content_query(query, name, value, sizeof value) != 0 || value[0] == '\0') {
+		return;
+	}
+	for (char *c = value; *c != '\0'; c++) {
+		*c = *c < ' ' || *c >= 0x7f ? '?' : *c;
+	}
+	snprintf(text + used, text_bytes - used, "%s%.100s", used > 0 ? ", " : "", value);
+}
+
+static void tell_text(struct http_server *server, const struct content *content, const struct content_request *asked)
+{
+	struct event event = {.ip = asked->client_ip, .mac_bytes = content->mac_bytes, .bytes = content->bytes};
+
+	if (server->on_event == NULL) {
+		return;
+	}
+	memcpy(event.mac, content->mac, sizeof event.mac);
+	snprintf(event.host, sizeof event.host, "%s", content->host);
+	if (content->phone_home) {
+		event.kind = PXE__EVENT_KIND__EVENT_PHONE_HOME;
+		event.bytes = 0;
+		put_query(asked->query, "marker", event.text, sizeof event.text);
+		put_query(asked->query, "os", event.text, sizeof event.text);
+	} else {
+		event.kind = PXE__EVENT_KIND__EVENT_SCRIPT;
+		snprintf(event.text, sizeof event.text, "%s", asked->path);
+	}
+	server->on_event(server->ctx, &event);
+}
+
+/* ---- by kind of content */
+
+static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connection *connection,
+        struct http_request *request, struct content *content, const struct content_request *asked, bool head)
+{
+	enum http_range range = HTTP_RANGE_WHOLE;
+	uint64_t offset = 0, length = content->bytes;
+	char etag[HTTP_ETAG_BYTES], range_text[80];
+	struct MHD_Response *response;
+
+	etag_of(content, etag);
+	if (http_etag_in(header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH), etag)) {
+		return answer_not_modified(server, connection, etag);
+	}
+	/* A range is defined for GET alone (RFC 9110 §14.2). */
+	if (!head && http_if_range(header_of(connection, MHD_HTTP_HEADER_IF_RANGE), etag)) {
+		range = http_range_parse(header_of(connection, MHD_HTTP_HEADER_RANGE), content->bytes, &offset, &length);
+	}
+	if (range == HTTP_RANGE_UNSATISFIABLE) {
+		return answer_unsatisfiable(server, connection, content->bytes);
+	}
+	response = file_response(content, offset, length);
+	if (response == NULL) {
+		return answer_error(server, connection, -EIO);
+	}
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content->media_type);
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, etag);
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+	if (range == HTTP_RANGE_PART) {
+		snprintf(range_text, sizeof range_text, "bytes %llu-%llu/%llu", (unsigned long long)offset,
+		        (unsigned long long)(offset + length - 1), (unsigned long long)content->bytes);
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range_text);
+		atomic_fetch_add(&server->counters.partial, 1);
+	}
+	atomic_fetch_add(&server->counters.files, 1);
+	if (!head) {
+		request->body_bytes = length;
+		watch_begin(server, request, content, asked->path, asked->client_ip, length);
+	}
+	return queue(connection, range == HTTP_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, response);
+}
+
+static enum MHD_Result answer_made(struct http_server *server, struct MHD_Connection *connection,
+        struct http_request *request, struct content *content, const struct content_request *asked, bool head)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(content->bytes, content->text, MHD_RESPMEM_MUST_FREE);
+
+	if (response == NULL) {
+		return MHD_NO;
+	}
+	content->text = NULL; /* the response frees it */
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content->media_type);
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	atomic_fetch_add(&server->counters.texts, 1);
+	if (!head) {
+		request->body_bytes = content->bytes;
+		tell_text(server, content, asked);
+	}
+	return queue(connection, MHD_HTTP_OK, response);
+}
+
+static enum MHD_Result answer_content(struct http_server *server, struct MHD_Connection *connection,
+        struct http_request *request, const struct content_request *asked, bool head)
+{
+	struct content content;
+	enum MHD_Result result = MHD_NO;
+	int err = content_open(server->content, asked, &content);
+
+	if (err != 0) {
+		return answer_error(server, connection, err);
+	}
+	switch (content.kind) {
+	case CONTENT_FILE: result = answer_file(server, connection, request, &content, asked, head); break;
+	case CONTENT_TEXT: result = answer_made(server, connection, request, &content, asked, head); break;
+	case CONTENT_ELSEWHERE:
+		atomic_fetch_add(&server->counters.redirects, 1);
+		result = answer_text(connection, MHD_HTTP_FOUND, "another node has it\n", MHD_HTTP_HEADER_LOCATION, content.redirect_url);
+		break;
+	}
+	content_fini(&content);
+	return result;
+}
+
+/* ---- who asks, for what */
+
+static void addresses_of(struct MHD_Connection *connection, struct content_request *asked)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct sockaddr_in address;
+	socklen_t bytes = sizeof address;
+
+	if (info != NULL && info->client_addr != NULL && info->client_addr->sa_family == AF_INET) {
+		memcpy(&address, info->client_addr, sizeof address);
+		asked->client_ip = ntohl(address.sin_addr.s_addr);
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info != NULL && getsockname(info->connect_fd, (struct sockaddr *)&address, &bytes) == 0 &&
+	        address.sin_family == AF_INET) {
+		asked->local_ip = ntohl(address.sin_addr.s_addr);
+		asked->local_port = ntohs(address.sin_port);
+	}
+}
+
+static enum MHD_Result answer(struct http_server *server, struct MHD_Connection *connection,
+        struct http_request *request, bool head)
+{
+	struct content_request asked = {0};
+	char path[HTTP_URI_MAX];
+	const char *uri = request->uri;
+	size_t path_bytes;
+
+	if (uri == NULL) {
+		return answer_error(server, connection, -EINVAL);
+	}
+	/* "GET http://host/path" is a proxy's form; servers must take it too (RFC 9112 §3.2.2). */
+	if (strncmp(uri, "http://", 7) == 0) {
+		uri += 7;
+		uri += strcspn(uri, "/?");
+	}
+	path_bytes = strcspn(uri, "?#");
+	if (content_decode(uri, path_bytes, path, sizeof path) != 0) {
+		return answer_error(server, connection, -EINVAL);
+	}
+	if (path[strspn(path, "/")] == '\0') {
+		atomic_fetch_add(&server->counters.texts, 1);
+		return answer_text(connection, MHD_HTTP_OK, "pxecluster " PXE_VERSION " boot server\n", NULL, NULL);
+	}
+	asked.path = path;
+	asked.query = uri[path_bytes] == '?' ? uri + path_bytes + 1 : NULL;
+	addresses_of(connection, &asked);
+	return answer_content(server, connection, request, &asked, head);
+}
+
+enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+        const char *version, const char *upload_data, size_t *upload_data_size, void **request_cls)
+{
+	struct http_server *server = cls;
+	struct http_request *request = *request_cls;
+	bool head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+
+	(void)url;
+	(void)version;
+	(void)upload_data;
+	if (request == NULL) {
+		return MHD_NO; /* no memory when the request began */
+	}
+	if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
+		if (request->seen) {
+			*upload_data_size = 0;
+			return MHD_YES;
+		}
+		request->seen = true;
+		atomic_fetch_add(&server->counters.requests, 1);
+		atomic_fetch_add(&server->counters.refused_method, 1);
+		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n", MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	}
+	if (!request->seen) {
+		request->seen = true; /* headers only: the answer follows when all of the request is there */
+		return MHD_YES;
+	}
+	if (*upload_data_size > 0) {
+		*upload_data_size = 0; /* a body of a GET means nothing (RFC 9110 §9.3.1) */
+		return MHD_YES;
+	}
+	atomic_fetch_add(&server->counters.requests, 1);
+	return answer(server, connection, request, head);
+}
+
+void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	struct http_request *request = calloc(1, sizeof *request);
+	size_t bytes = strnlen(uri, HTTP_URI_MAX);
+
+	(void)cls;
+	(void)connection;
+	if (request == NULL) {
+		return NULL;
+	}
+	request->started_ms = now_ms();
+	if (bytes < HTTP_URI_MAX) {
+		request->uri = strdup(uri);
+	}
+	return request;
+}
+
+void http_request_on_completed(void *cls, struct MHD_Connection *connection, void **request_cls, enum MHD_RequestTerminationCode code)
+{
+	struct http_server *server = cls;
+	struct http_request *request = *request_cls;
+
+	(void)connection;
+	if (request == NULL) {
+		return;
+	}
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+		atomic_fetch_add(&server->counters.body_bytes, request->body_bytes);
+	} else if (request->body_bytes > 0) {
+		atomic_fetch_add(&server->counters.failed, 1);
+	}
+	if (request->watched) {
+		request->event.kind = code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? PXE__EVENT_KIND__EVENT_HTTP_DONE
+		                                                                    : PXE__EVENT_KIND__EVENT_HTTP_FAILED;
+		request->event.took_ms = (uint32_t)(now_ms() - request->started_ms);
+		server->on_event(server->ctx, &request->event);
+	}
+	free(request->uri);
+	free(request);
+	*request_cls = NULL;
+}
