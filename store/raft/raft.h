@@ -190,7 +190,8 @@ void raft_compact(struct raft *raft, uint64_t index);
 uint64_t raft_term_at(const struct raft *raft, uint64_t index);
 
 /* Follower: a complete newer snapshot was offered by `message` (RAFT_SNAPSHOT). True: the host installs it durably,
- * then calls raft_installed(). False: not needed or not now; effects may hold a reply. */
+ * then calls raft_installed() with the snapshot's own index and term (index >= message->index, term <= message->term:
+ * the host checks what came with the stream). False: not needed or not now; effects may hold a reply. */
 bool raft_install_begin(struct raft *raft, uint64_t now_ms, const struct raft_message *message);
 /* While chunks arrive from the leader: counts as hearing from it. */
 void raft_heard_leader(struct raft *raft, uint64_t now_ms, uint64_t from, uint64_t term);

@@ -104,7 +104,9 @@ static bool take_entries(
 	entry_count -= known;
 	if (entry_count == 0)
 		return true;
-	if (!raft_log_has_room(raft, first, entry, entry_count)) {
+	/* Terms rise within the message, but it may have begun below our base. */
+	if (entry[0].term < raft_term_at(raft, first - 1) ||
+		!raft_log_has_room(raft, first, entry, entry_count)) {
 		raft->dropped++;
 		return false;
 	}
@@ -229,7 +231,8 @@ void raft_installed(struct raft *raft, uint64_t base, uint64_t base_term, uint64
 	const struct raft_conf *conf)
 {
 	assert(raft != NULL && raft->effect_count == 0 && raft->installing);
-	assert(base >= raft->commit && base_term > 0 && conf_index <= base);
+	assert(base >= raft->commit && conf_index <= base);
+	assert(base_term > 0 && base_term <= raft->term);
 	assert(raft_member_is_sound(conf));
 	raft->installing = false;
 	raft->base = raft->last = raft->stored = raft->commit = base;
