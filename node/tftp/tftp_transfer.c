@@ -18,11 +18,11 @@ static void prepare(
 		.blksize = present & TFTP_HAS_BLKSIZE ? agreed->blksize : TFTP_BLKSIZE_DEFAULT,
 		.windowsize = present & TFTP_HAS_WINDOWSIZE ? agreed->windowsize : 1,
 		.file_bytes = file_bytes,
-		.rto_ms = TFTP_TRANSFER_RTO_FIRST_MS,
-		.rto_max_ms = TFTP_TRANSFER_RTO_MAX_MS,
+		.rto_us = TFTP_TRANSFER_RTO_FIRST_US,
+		.rto_max_us = TFTP_TRANSFER_RTO_MAX_US,
 	};
-	if (present & TFTP_HAS_TIMEOUT && agreed->timeout * 1000 < TFTP_TRANSFER_RTO_MAX_MS)
-		transfer->rto_max_ms = agreed->timeout * 1000;
+	if (present & TFTP_HAS_TIMEOUT && agreed->timeout * 1000000 < TFTP_TRANSFER_RTO_MAX_US)
+		transfer->rto_max_us = agreed->timeout * 1000000;
 	assert(transfer->blksize >= TFTP_BLKSIZE_MIN && transfer->windowsize >= 1);
 	transfer->block_count = file_bytes / transfer->blksize + 1;
 }
@@ -49,24 +49,42 @@ void tftp_transfer_resume(struct tftp_transfer *transfer, const struct tftp_opti
 }
 
 /* Wait for an answer to what leaves now. */
-static void arm(struct tftp_transfer *transfer, uint64_t now_ms)
+static void arm(struct tftp_transfer *transfer, uint64_t now_us)
 {
-	transfer->window_sent_ms = now_ms;
-	transfer->deadline_ms = now_ms + transfer->rto_ms;
+	transfer->window_sent_us = now_us;
+	transfer->deadline_us = now_us + transfer->rto_us;
+}
+
+/* Blocks from `first` to the end of the window behind `acked`; perhaps none. */
+static struct tftp_transfer_effects send_from(
+	struct tftp_transfer *transfer, uint64_t first, uint64_t now_us)
+{
+	uint64_t last = min_u64(transfer->acked + transfer->windowsize, transfer->block_count);
+	if (first > last) {
+		transfer->deadline_us = now_us + transfer->rto_us;
+		return (struct tftp_transfer_effects){.end = TFTP_TRANSFER_RUNNING};
+	}
+	transfer->window_resent = transfer->sent >= first;
+	if (transfer->window_resent) {
+		transfer->recover = min_u64(last, transfer->sent);
+		transfer->resent_blocks += transfer->recover - first + 1;
+	}
+	if (last > transfer->sent)
+		transfer->sent = last;
+	arm(transfer, now_us);
+	return (struct tftp_transfer_effects){.first_block = first, .last_block = last};
 }
 
 /* The window behind `acked`, new or again. */
-static struct tftp_transfer_effects send_window(struct tftp_transfer *transfer, uint64_t now_ms)
+static struct tftp_transfer_effects send_window(struct tftp_transfer *transfer, uint64_t now_us)
 {
-	uint64_t first = transfer->acked + 1;
-	uint64_t last = min_u64(transfer->acked + transfer->windowsize, transfer->block_count);
-	transfer->window_resent = transfer->sent >= first;
-	if (transfer->window_resent)
-		transfer->resent_blocks += min_u64(last, transfer->sent) - first + 1;
-	if (last > transfer->sent)
-		transfer->sent = last;
-	arm(transfer, now_ms);
-	return (struct tftp_transfer_effects){.first_block = first, .last_block = last};
+	return send_from(transfer, transfer->acked + 1, now_us);
+}
+
+/* Can what arrives now be an answer to what was sent last? */
+static bool is_answer(const struct tftp_transfer *transfer, uint64_t now_us)
+{
+	return !transfer->measured || now_us - transfer->window_sent_us >= transfer->srtt8 / 16;
 }
 
 static struct tftp_transfer_effects finish(
@@ -82,14 +100,14 @@ static struct tftp_transfer_effects nothing(void)
 	return (struct tftp_transfer_effects){.end = TFTP_TRANSFER_RUNNING};
 }
 
-/* RFC 6298 §2, in milliseconds. Karn's rule: what was sent twice is not measured, and keeps the
+/* RFC 6298 §2, in microseconds. Karn's rule: what was sent twice is not measured, and keeps the
  * doubled time. */
-static void measure(struct tftp_transfer *transfer, uint64_t now_ms)
+static void measure(struct tftp_transfer *transfer, uint64_t now_us)
 {
 	if (transfer->window_resent)
 		return;
 	uint32_t sample =
-		(uint32_t)min_u64(now_ms - transfer->window_sent_ms, TFTP_TRANSFER_RTO_MAX_MS);
+		(uint32_t)min_u64(now_us - transfer->window_sent_us, TFTP_TRANSFER_RTO_MAX_US);
 	if (!transfer->measured) {
 		transfer->measured = true;
 		transfer->srtt8 = sample * 8;
@@ -101,90 +119,102 @@ static void measure(struct tftp_transfer *transfer, uint64_t now_ms)
 		transfer->srtt8 = transfer->srtt8 - srtt + sample;
 	}
 	uint32_t rto = transfer->srtt8 / 8 + transfer->rttvar4;
-	if (rto < TFTP_TRANSFER_RTO_MIN_MS)
-		rto = TFTP_TRANSFER_RTO_MIN_MS;
-	transfer->rto_ms = rto < transfer->rto_max_ms ? rto : transfer->rto_max_ms;
+	if (rto < TFTP_TRANSFER_RTO_MIN_US)
+		rto = TFTP_TRANSFER_RTO_MIN_US;
+	transfer->rto_us = rto < transfer->rto_max_us ? rto : transfer->rto_max_us;
 }
 
-struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_ms)
+struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_us)
 {
 	assert(transfer->state != TFTP_TRANSFER_ENDED);
-	transfer->progress_ms = now_ms;
+	transfer->progress_us = now_us;
 	if (transfer->state == TFTP_TRANSFER_SENDING)
-		return send_window(transfer, now_ms);
-	arm(transfer, now_ms);
+		return send_window(transfer, now_us);
+	arm(transfer, now_us);
 	return (struct tftp_transfer_effects){.send_oack = true};
 }
 
 static struct tftp_transfer_effects accepted(
-	struct tftp_transfer *transfer, uint16_t block, uint64_t now_ms)
+	struct tftp_transfer *transfer, uint16_t block, uint64_t now_us)
 {
 	if (block != 0)
 		return nothing();
-	measure(transfer, now_ms);
+	measure(transfer, now_us);
 	transfer->state = TFTP_TRANSFER_SENDING;
-	transfer->progress_ms = now_ms;
+	transfer->progress_us = now_us;
 	/* An ACK 0 that comes twice tells nothing about block 1. */
 	transfer->repeat_answered = true;
-	return send_window(transfer, now_ms);
+	return send_window(transfer, now_us);
 }
 
 /* `acked` once more. Without windows it means nothing; with them, that the first block of the
  * window was lost. */
-static struct tftp_transfer_effects repeated(struct tftp_transfer *transfer, uint64_t now_ms)
+static struct tftp_transfer_effects repeated(struct tftp_transfer *transfer, uint64_t now_us)
 {
-	if (transfer->windowsize == 1 || transfer->repeat_answered)
+	if (transfer->windowsize == 1 || transfer->repeat_answered || !is_answer(transfer, now_us))
 		return nothing();
 	transfer->repeat_answered = true;
-	return send_window(transfer, now_ms);
+	return send_window(transfer, now_us);
+}
+
+/* `acked` has moved, and not to the end of what is under way: the block behind it was lost, or
+ * overtaken. */
+static struct tftp_transfer_effects advanced_inside(struct tftp_transfer *transfer, uint64_t now_us)
+{
+	bool stale = transfer->acked < transfer->recover || !is_answer(transfer, now_us);
+	/* Blocks behind the gap bring forth more of the same ACK; none of them is news once it was
+	 * heeded. */
+	transfer->repeat_answered = !stale;
+	return send_from(transfer, stale ? transfer->sent + 1 : transfer->acked + 1, now_us);
 }
 
 struct tftp_transfer_effects tftp_transfer_on_ack(
-	struct tftp_transfer *transfer, uint16_t block, uint64_t now_ms)
+	struct tftp_transfer *transfer, uint16_t block, uint64_t now_us)
 {
 	if (transfer->state == TFTP_TRANSFER_ENDED)
 		return nothing();
 	if (transfer->state == TFTP_TRANSFER_OFFERED)
-		return accepted(transfer, block, now_ms);
+		return accepted(transfer, block, now_us);
 
 	uint64_t under_way = transfer->sent - transfer->acked;
 	uint64_t ahead = (uint16_t)(block - (uint16_t)transfer->acked);
 	if (ahead == 0)
-		return repeated(transfer, now_ms);
+		return repeated(transfer, now_us);
 	if (ahead > under_way) /* an old ACK that came late, or nonsense */
 		return nothing();
 	bool whole = ahead == under_way;
 	if (whole)
-		measure(transfer, now_ms);
+		measure(transfer, now_us);
 	transfer->acked += ahead;
-	transfer->progress_ms = now_ms;
-	/* An ACK inside the window reports a loss, and more of them are on their way for the blocks
-	 * behind the gap. The ACK of a window that went out twice may come twice: to answer both
-	 * would send every later window twice. */
-	transfer->repeat_answered = !whole || transfer->window_resent;
+	transfer->progress_us = now_us;
 	if (transfer->acked == transfer->block_count)
 		return finish(transfer, TFTP_TRANSFER_DONE);
-	return send_window(transfer, now_ms);
+	if (!whole)
+		return advanced_inside(transfer, now_us);
+	/* The ACK of a window that went out twice may come twice: to answer both would send every
+	 * later window twice. */
+	transfer->repeat_answered = transfer->window_resent;
+	return send_window(transfer, now_us);
 }
 
 /* What was sent last, once more. */
-static struct tftp_transfer_effects send_again(struct tftp_transfer *transfer, uint64_t now_ms)
+static struct tftp_transfer_effects send_again(struct tftp_transfer *transfer, uint64_t now_us)
 {
 	if (transfer->state == TFTP_TRANSFER_SENDING)
-		return send_window(transfer, now_ms);
+		return send_window(transfer, now_us);
 	transfer->window_resent = true;
-	arm(transfer, now_ms);
+	arm(transfer, now_us);
 	return (struct tftp_transfer_effects){.send_oack = true};
 }
 
 struct tftp_transfer_effects tftp_transfer_on_request(
-	struct tftp_transfer *transfer, uint64_t now_ms)
+	struct tftp_transfer *transfer, uint64_t now_us)
 {
 	bool answered = transfer->state == TFTP_TRANSFER_SENDING &&
 			(transfer->acked > 0 || transfer->agreed.present != 0);
 	if (transfer->state == TFTP_TRANSFER_ENDED || answered)
 		return nothing();
-	return send_again(transfer, now_ms);
+	return send_again(transfer, now_us);
 }
 
 struct tftp_transfer_effects tftp_transfer_on_error(struct tftp_transfer *transfer)
@@ -219,19 +249,19 @@ static struct tftp_transfer_effects give_up(struct tftp_transfer *transfer)
 	return effects;
 }
 
-struct tftp_transfer_effects tftp_transfer_on_timer(struct tftp_transfer *transfer, uint64_t now_ms)
+struct tftp_transfer_effects tftp_transfer_on_timer(struct tftp_transfer *transfer, uint64_t now_us)
 {
-	if (transfer->state == TFTP_TRANSFER_ENDED || now_ms < transfer->deadline_ms)
+	if (transfer->state == TFTP_TRANSFER_ENDED || now_us < transfer->deadline_us)
 		return nothing();
-	uint32_t patience_ms = transfer->state == TFTP_TRANSFER_OFFERED ? TFTP_TRANSFER_OFFER_MS
-									: TFTP_TRANSFER_SILENCE_MS;
-	if (now_ms - transfer->progress_ms >= patience_ms)
+	uint32_t patience_us = transfer->state == TFTP_TRANSFER_OFFERED ? TFTP_TRANSFER_OFFER_US
+									: TFTP_TRANSFER_SILENCE_US;
+	if (now_us - transfer->progress_us >= patience_us)
 		return give_up(transfer);
-	transfer->rto_ms = (uint32_t)min_u64(transfer->rto_ms * 2, transfer->rto_max_ms);
+	transfer->rto_us = (uint32_t)min_u64(transfer->rto_us * 2, transfer->rto_max_us);
 	/* After a silence a repeated ACK is news again: it may be the only thing that comes back.
 	 */
 	transfer->repeat_answered = false;
-	return send_again(transfer, now_ms);
+	return send_again(transfer, now_us);
 }
 
 uint64_t tftp_transfer_block_offset(const struct tftp_transfer *transfer, uint64_t block)

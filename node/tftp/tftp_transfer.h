@@ -1,8 +1,8 @@
 /* node/tftp/tftp_transfer.h: one file on its way to one client: what to send, when, and when to
  * stop.
  *
- * Pure: no sockets, clock or heap; time enters as `now_ms` of any clock that does not go back. Each
- * event returns what to do, and leaves in `deadline_ms` when tftp_transfer_on_timer() is due.
+ * Pure: no sockets, clock or heap; time enters as `now_us` of any clock that does not go back. Each
+ * event returns what to do, and leaves in `deadline_us` when tftp_transfer_on_timer() is due.
  *
  *                start, options agreed          ACK 0                    ACK of the last block
  *     (new) ----------------------------> OFFERED ----> SENDING ----------------------------> ENDED
@@ -10,13 +10,15 @@
  *                start, no options: block 1 at once
  *
  * Blocks are counted from 1 in 64 bits and cut to 16 on the wire, so the number rolls over to 0
- * (FIELD 51). A window (RFC 7440) is sent as a whole; whatever is acknowledged, the next window
- * begins right behind it. An ACK that repeats never makes a block go out twice, save one case: with
- * windows, the first repetition says that the window's first block was lost (Sorcerer's Apprentice,
- * RFC 1123 §4.2.3.1).
+ * (FIELD 51). A window (RFC 7440) is sent as a whole, the next one right behind whatever was
+ * acknowledged. An ACK that repeats makes nothing go out twice (Sorcerer's Apprentice, RFC 1123
+ * §4.2.3.1), save with windows, where it says that the window's first block was lost, as an ACK
+ * inside the window says of the block behind it. Such a
+ * report makes us go back, but not twice to the same blocks on one report, nor more than once in a
+ * round trip: a client also answers copies, and each resent window would bring forth the next.
  *
  * The retransmission time follows the measured round trips (RFC 6298, with Karn's rule), so that a
- * loss on a LAN costs some ten milliseconds; it doubles with each silence, up to `rto_max_ms`, and
+ * loss on a LAN costs some ten milliseconds; it doubles with each silence, up to `rto_max_us`, and
  * only progress counts against giving up (FIELD 53: clients that write to flash pause for long).
  */
 #ifndef NODE_TFTP_TFTP_TRANSFER_H
@@ -27,11 +29,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TFTP_TRANSFER_RTO_FIRST_MS 250u /* before any round trip is known */
-#define TFTP_TRANSFER_RTO_MIN_MS   30u
-#define TFTP_TRANSFER_RTO_MAX_MS   5000u
-#define TFTP_TRANSFER_SILENCE_MS   60000u /* without progress */
-#define TFTP_TRANSFER_OFFER_MS     30000u /* of an OACK without an answer */
+#define TFTP_TRANSFER_RTO_FIRST_US 250000u /* before any round trip is known */
+#define TFTP_TRANSFER_RTO_MIN_US   30000u
+#define TFTP_TRANSFER_RTO_MAX_US   5000000u
+#define TFTP_TRANSFER_SILENCE_US   60000000u /* without progress */
+#define TFTP_TRANSFER_OFFER_US     30000000u /* of an OACK without an answer */
 
 enum tftp_transfer_state { TFTP_TRANSFER_OFFERED, TFTP_TRANSFER_SENDING, TFTP_TRANSFER_ENDED };
 
@@ -44,7 +46,7 @@ enum tftp_transfer_end {
 			       */
 	TFTP_TRANSFER_CLIENT_ERROR, /* ended by the client's ERROR */
 	TFTP_TRANSFER_GONE,         /* the client's port is closed */
-	TFTP_TRANSFER_SILENT,       /* no progress for TFTP_TRANSFER_SILENCE_MS */
+	TFTP_TRANSFER_SILENT,       /* no progress for TFTP_TRANSFER_SILENCE_US */
 };
 
 /* What the server allows: the MTU's share, and a bound on what one client makes us send at once. */
@@ -62,19 +64,20 @@ struct tftp_transfer {
 	uint64_t
 		block_count; /* at least 1: the last block is shorter than blksize, perhaps empty */
 
-	uint64_t acked; /* blocks 1 to acked have arrived */
-	uint64_t sent;  /* blocks acked+1 to sent are under way; acked <= sent <= block_count */
+	uint64_t acked;   /* blocks 1 to acked have arrived */
+	uint64_t sent;    /* blocks acked+1 to sent are under way; acked <= sent <= block_count */
+	uint64_t recover; /* blocks up to here have gone out more than once */
 	bool repeat_answered; /* a repetition of `acked` has been answered by a window already */
 
-	uint64_t window_sent_ms;
-	bool window_resent; /* its round trip cannot be measured (Karn) */
-	bool measured;      /* srtt8 and rttvar4 have a meaning */
-	uint32_t srtt8;     /* smoothed round trip, 1/8 ms */
-	uint32_t rttvar4;   /* its variation, 1/4 ms */
-	uint32_t rto_ms;
-	uint32_t rto_max_ms;
-	uint64_t progress_ms; /* of the last progress */
-	uint64_t deadline_ms;
+	uint64_t window_sent_us; /* the last time that anything was sent */
+	bool window_resent;      /* its round trip cannot be measured (Karn) */
+	bool measured;           /* srtt8 and rttvar4 have a meaning */
+	uint32_t srtt8;          /* smoothed round trip, 1/8 µs */
+	uint32_t rttvar4;        /* its variation, 1/4 µs */
+	uint32_t rto_us;
+	uint32_t rto_max_us;
+	uint64_t progress_us; /* of the last progress */
+	uint64_t deadline_us;
 
 	uint64_t resent_blocks; /* for statistics */
 };
@@ -99,16 +102,16 @@ void tftp_transfer_init(struct tftp_transfer *transfer, const struct tftp_option
 void tftp_transfer_resume(struct tftp_transfer *transfer, const struct tftp_options *agreed,
 	uint64_t file_bytes, uint64_t acked);
 
-struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_ms);
+struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_us);
 
 /* An ACK from the client, any number. */
 struct tftp_transfer_effects tftp_transfer_on_ack(
-	struct tftp_transfer *transfer, uint16_t block, uint64_t now_ms);
+	struct tftp_transfer *transfer, uint16_t block, uint64_t now_us);
 
 /* The client's request once more: it has not heard us. Only before the first progress; later it
  * changes nothing. */
 struct tftp_transfer_effects tftp_transfer_on_request(
-	struct tftp_transfer *transfer, uint64_t now_ms);
+	struct tftp_transfer *transfer, uint64_t now_us);
 
 /* An ERROR from the client. */
 struct tftp_transfer_effects tftp_transfer_on_error(struct tftp_transfer *transfer);
@@ -116,9 +119,9 @@ struct tftp_transfer_effects tftp_transfer_on_error(struct tftp_transfer *transf
 /* Nobody listens at the client's port (ICMP). */
 struct tftp_transfer_effects tftp_transfer_on_gone(struct tftp_transfer *transfer);
 
-/* Call at or after deadline_ms; earlier it changes nothing. */
+/* Call at or after deadline_us; earlier it changes nothing. */
 struct tftp_transfer_effects tftp_transfer_on_timer(
-	struct tftp_transfer *transfer, uint64_t now_ms);
+	struct tftp_transfer *transfer, uint64_t now_us);
 
 /* Where a block's bytes lie in the file. `block` is 1 to block_count (asserted). */
 uint64_t tftp_transfer_block_offset(const struct tftp_transfer *transfer, uint64_t block);
