@@ -146,8 +146,7 @@ void raft_follow_on_append(
 {
 	uint64_t first = message->index + 1, last = raft->last;
 	uint64_t end = message->index + message->entry_count;
-	unsigned covered =
-		0; /* entries that the durable state holds already: committed, so they match */
+	unsigned covered = 0; /* entries up to base: committed, so they match */
 
 	if (!entries_are_sound(message, entry)) {
 		raft->dropped++;

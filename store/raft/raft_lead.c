@@ -1,5 +1,4 @@
-/* store/raft/raft_lead.c: what a leader does: proposals, heartbeats, handing over, the lease. Pure.
- */
+/* store/raft/raft_lead.c: a leader's work: proposals, heartbeats, handing over, the lease. Pure. */
 #include "store/raft/raft_internal.h"
 
 void raft_lead_begin(struct raft *raft)
@@ -11,8 +10,8 @@ void raft_lead_begin(struct raft *raft)
 	raft->transfer_to = 0;
 	raft->lease_void = false;
 	raft->lead_since_ms = raft->now_ms;
-	raft_replicate_sync_peers(
-		raft); /* before the no-op: it is the first entry that peers get */
+	/* Before the no-op, which is the first entry that peers get. */
+	raft_replicate_sync_peers(raft);
 	raft_log_push(raft, raft->term);
 	raft_elect_set_role(raft, RAFT_LEADER, raft->config.id);
 	effect = raft_emit(raft, RAFT_STORE_NOOP);
@@ -65,8 +64,10 @@ void raft_announce_commit(struct raft *raft)
 		return;
 	for (unsigned i = 0; i < raft->peer_count; i++) {
 		struct raft_peer *peer = &raft->peer[i];
+		uint64_t news = raft->commit < peer->next ? raft->commit : peer->next - 1;
 
-		if (!peer->in_snapshot && !peer->probing && peer->commit_sent < raft->commit)
+		/* What was not sent yet will carry the commit index when it goes. */
+		if (!peer->in_snapshot && !peer->probing && peer->commit_sent < news)
 			raft_replicate_heartbeat(raft, peer);
 	}
 }
@@ -117,8 +118,8 @@ enum raft_status raft_transfer(struct raft *raft, uint64_t to)
 		return RAFT_INVALID;
 	raft->transfer_to = to;
 	raft->transfer_until_ms = raft->now_ms + raft->config.election_ms;
-	raft->lease_void =
-		true; /* a late TIMEOUT_NOW may still depose us while others hear from us */
+	/* A late TIMEOUT_NOW may still depose us while others hear from us. */
+	raft->lease_void = true;
 	raft_lead_try_transfer(raft);
 	return RAFT_OK;
 }

@@ -41,7 +41,6 @@
 #define SIM_TICK_MS      10
 #define SIM_DRIFT_MS     10  /* allowance for the clocks' rates over one lease */
 #define SIM_STREAM_MS    150 /* a snapshot's stream without progress for this long has failed */
-#define SIM_TRAILING     8   /* entries kept when the log is compacted */
 
 enum sim_mode { SIM_TIME, SIM_YOUNG, SIM_WALK, SIM_EPOCHS, SIM_MODES };
 
@@ -161,6 +160,8 @@ struct sim_options {
 	bool verbose;
 	bool members, transfer, compact, reorder, duplicate, announce;
 	unsigned nodes, voters, proposals, entries_max, window;
+	unsigned compact_after,
+		trailing; /* entries: applied ones that make a compaction due; kept then */
 	uint64_t chaos_ms;
 };
 

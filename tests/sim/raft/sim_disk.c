@@ -39,13 +39,13 @@ static void store(struct sim *sim, struct sim_disk *disk, const struct sim_op *o
 		disk->log[++disk->last] = op->entry[i];
 }
 
-static void compact(struct sim_disk *disk, const struct sim_op *op)
+static void compact(struct sim_disk *disk, const struct sim_op *op, uint64_t trailing)
 {
 	uint64_t index = op->state.index;
 
 	disk->state = op->state;
-	if (index > SIM_TRAILING && index - SIM_TRAILING > disk->base)
-		disk->base = index - SIM_TRAILING;
+	if (index > trailing && index - trailing > disk->base)
+		disk->base = index - trailing;
 }
 
 void sim_disk_write(struct sim *sim, struct sim_disk *disk, const struct sim_op *op)
@@ -60,7 +60,7 @@ void sim_disk_write(struct sim *sim, struct sim_disk *disk, const struct sim_op 
 		if (op->index <= disk->last)
 			disk->last = op->index - 1;
 		break;
-	case SIM_OP_COMPACT: compact(disk, op); break;
+	case SIM_OP_COMPACT: compact(disk, op, sim->options.trailing); break;
 	case SIM_OP_INSTALL:
 		disk->state = op->state;
 		disk->base = disk->last = op->state.index;

@@ -264,7 +264,7 @@ static void compact_when_due(struct sim *sim, struct sim_node *node)
 {
 	if (!sim->options.compact || node->compacting || node->raft.installing)
 		return;
-	if (node->applied < node->raft.base + 20 + SIM_TRAILING)
+	if (node->applied < node->raft.base + sim->options.compact_after + sim->options.trailing)
 		return;
 	sim_disk_queue(sim, node, SIM_OP_COMPACT)->state = node->state;
 	node->compacting = true;

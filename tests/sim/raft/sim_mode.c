@@ -22,7 +22,9 @@ void sim_mode_options(struct sim *sim, enum sim_mode mode, uint64_t seed, bool v
 
 	options.members = sim_chance(sim, 500);
 	options.transfer = sim_chance(sim, 400);
-	options.compact = sim_chance(sim, mode == SIM_TIME ? 800 : 250);
+	options.compact = sim_chance(sim, mode == SIM_TIME ? 800 : 500);
+	options.compact_after = 1 + sim_random(sim, sim_chance(sim, 500) ? 5 : 40);
+	options.trailing = sim_random(sim, 9);
 	options.reorder = sim_chance(sim, 300);
 	options.duplicate = sim_chance(sim, 300);
 	options.announce = sim_chance(sim, 300);
@@ -328,7 +330,9 @@ void sim_mode_failover(struct sim *sim, unsigned rounds, unsigned *ret_ms)
 		.proposals = 4,
 		.window = 4,
 		.entries_max = SIM_BATCH_MAX,
-		.compact = true};
+		.compact = true,
+		.compact_after = 20,
+		.trailing = 8};
 	unsigned done = 0;
 
 	sim->random_state = 12345;

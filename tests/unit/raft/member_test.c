@@ -35,6 +35,8 @@ static void change_waits_for_a_commit_of_this_term(void **state)
 	struct lab_node *node = lab_add(lab, 1, &conf, 1, NULL);
 
 	(void)state;
+	node->applied = 1; /* the configuration in force is committed */
+	lab_boot(lab, 1);
 	lab_wait(lab, 1000);
 	lab_tick(lab, 1);
 	for (int pre_vote = 1; pre_vote >= 0; pre_vote--) {
