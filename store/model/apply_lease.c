@@ -1,0 +1,586 @@
+/* store/model/apply_lease.c: who gets which address, and for how long. Pure.
+ *
+ * A record stands for an address that is not free. What is stored is OFFERED, BOUND or DECLINED; GRACE and FREE follow from the
+ * time (lease_state_at()). A record that was ever bound to its client (since_ms) is another client's only MODEL_REST_MS after its
+ * promise ended [R4] [R9]; one that was only offered, when the offer ran out; one in quarantine, when that ends.
+ *
+ * The same machine is one client: several hardware addresses that one host declares share its lease [P6].
+ *
+ * An address that its client may not keep (it left the pools, or is reserved now) is not renewed but not refused either: the
+ * client is told what remains, and finds another address when that has run out. A NAK would end a netboot (FIELD 15).
+ */
+#include "proto/wire/text.h"
+#include "store/model/check.h"
+#include "store/model/keep.h"
+#include <stdio.h>
+#include <string.h>
+
+#define OK      PXE__VERDICT__VERDICT_OK
+#define OFFERED PXE__LEASE_STATE__LEASE_OFFERED
+#define BOUND   PXE__LEASE_STATE__LEASE_BOUND
+
+#define LEASE_SWEEP_DEFAULT 256
+#define LEASE_SWEEP_MAX     16384
+/* An expired token is remembered so long, so that who comes late learns why it is refused. */
+#define LEASE_TOKEN_KEPT_MS UINT64_C(86400000)
+
+/* A client that asks, and what is known of it. */
+struct lease_asker {
+	const Pxe__ClientInfo *who;
+	const Pxe__Subnet *subnet;
+	const Pxe__Host *host; /* NULL: unknown machine */
+	uint32_t first, last;  /* of the subnet */
+};
+
+enum lease_right {
+	LEASE_RIGHT_NONE,     /* outside the pools, or the cluster's own */
+	LEASE_RIGHT_OTHERS,   /* reserved for another host */
+	LEASE_RIGHT_POOL,     /* may be given to anybody */
+	LEASE_RIGHT_RESERVED, /* reserved for the asker */
+};
+
+static Pxe__Verdict lease_asker_init(struct apply *a, const Pxe__ClientInfo *who,
+        const char *subnet, struct lease_asker *ret_asker)
+{
+	if (who == NULL || who->client.len == 0 || who->client.len > MODEL_CLIENT_MAX)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+		        "client identity has %zu bytes: give 1 to %d", who == NULL ? 0 : who->client.len,
+		        MODEL_CLIENT_MAX);
+	if (who->mac.len > 16)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+		        "hardware address has %zu bytes: give at most 16", who->mac.len);
+	const Pxe__Subnet *found = model_subnet(a->model, subnet);
+	if (found == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NO_SUBNET,
+		        "the client's subnet is not configured: see pxectl subnet list");
+	const Pxe__Host *host = model_host_of_mac(a->model, who->mac.data, who->mac.len);
+	if (host != NULL && host->ignore)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_IGNORED,
+		        "host %s is set to be ignored: pxectl host show %s", host->name, host->name);
+	*ret_asker = (struct lease_asker){.who = who, .subnet = found, .host = host};
+	internal_subnet_range(found, &ret_asker->first, &ret_asker->last);
+	return OK;
+}
+
+static bool lease_is_client(const struct lease_record *record, ProtobufCBinaryData client)
+{
+	return record->client_bytes == client.len && client.len > 0 &&
+	       memcmp(lease_record_client(record), client.data, client.len) == 0;
+}
+
+/* Held by the asker's machine, by whichever of its declared hardware addresses. */
+static bool lease_is_mine(
+        const struct apply *a, const struct lease_asker *asker, const struct lease_record *record)
+{
+	if (lease_is_client(record, asker->who->client))
+		return true;
+	if (asker->host == NULL || record->mac_bytes == 0)
+		return false;
+	return model_host_of_mac(a->model, lease_record_mac(record), record->mac_bytes) ==
+	       asker->host;
+}
+
+/* Another client's, or in quarantine, at the stamp of this command. */
+static bool lease_is_taken(
+        const struct apply *a, const struct lease_asker *asker, const struct lease_record *record)
+{
+	return record != NULL && a->now_ms < record->free_at_ms && !lease_is_mine(a, asker, record);
+}
+
+static bool lease_is_live(const struct apply *a, const struct lease_record *record, uint8_t state)
+{
+	return record->state == state && a->now_ms < record->expires_ms;
+}
+
+static enum lease_right lease_right_to(
+        const struct apply *a, const struct lease_asker *asker, uint32_t ip)
+{
+	if (ip < asker->first || ip > asker->last)
+		return LEASE_RIGHT_NONE;
+	const Pxe__Host *reserved = model_host_of_ip(a->model, ip);
+	if (reserved != NULL)
+		return reserved == asker->host ? LEASE_RIGHT_RESERVED : LEASE_RIGHT_OTHERS;
+	const struct pool_span *span = pool_map_span_of(&a->model->pools, ip);
+	if (span == NULL || strcmp(span->pool->subnet, asker->subnet->name) != 0 ||
+	        internal_never_leased(a->model, asker->subnet, ip))
+		return LEASE_RIGHT_NONE;
+	return LEASE_RIGHT_POOL;
+}
+
+/* The identity that the asker's machine has by another of its hardware addresses; 0 bytes: by none of that index. */
+static size_t lease_sibling(
+        const struct lease_asker *asker, size_t index, uint8_t ret_client[MODEL_CLIENT_MAX])
+{
+	const Pxe__ClientInfo *who = asker->who;
+	if (who->mac.len == 0 || who->client.len != who->mac.len + 1 ||
+	        memcmp(who->client.data + 1, who->mac.data, who->mac.len) != 0)
+		return 0;
+	ProtobufCBinaryData mac = asker->host->mac[index];
+	if (mac.len == 0 || mac.len > 16 || internal_same_bytes(mac, who->mac))
+		return 0;
+	ret_client[0] = who->client.data[0];
+	memcpy(ret_client + 1, mac.data, mac.len);
+	return mac.len + 1;
+}
+
+/* The lease of the asker's machine in the subnet that was granted last; NULL: none. */
+static struct lease_record *lease_own(const struct apply *a, const struct lease_asker *asker)
+{
+	const char *subnet = asker->subnet->name;
+	ProtobufCBinaryData client = asker->who->client;
+	struct lease_record *best =
+	        internal_lease_of_client(a->model, subnet, client.data, client.len);
+	for (size_t i = 0; asker->host != NULL && i < asker->host->n_mac; i++) {
+		uint8_t sibling[MODEL_CLIENT_MAX];
+		size_t bytes = lease_sibling(asker, i, sibling);
+		struct lease_record *other = NULL;
+		if (bytes > 0)
+			other = internal_lease_of_client(a->model, subnet, sibling, bytes);
+		if (other != NULL && (best == NULL || other->started_ms > best->started_ms))
+			best = other;
+	}
+	return best;
+}
+
+/* ---- changes of a record ---- */
+
+static struct lease_record *lease_write(struct apply *a, Pxe__Lease *lease)
+{
+	lease->node = (uint32_t)a->command->origin;
+	return keep_lease(a->model, a->sink, lease);
+}
+
+/* The lease of `ip` for the asker to build on: its machine's own as it is, else a fresh one. */
+static Pxe__Lease lease_draft(struct apply *a, const struct lease_asker *asker,
+        struct lease_record *record, uint32_t ip, uint8_t ip_bytes[4])
+{
+	const Pxe__ClientInfo *who = asker->who;
+	Pxe__Lease lease = PXE__LEASE__INIT;
+	if (record != NULL && lease_is_mine(a, asker, record))
+		lease = lease_record_view(record, ip_bytes);
+	internal_ip_put(ip, ip_bytes);
+	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
+	lease.client = who->client;
+	lease.mac = who->mac;
+	lease.subnet = asker->subnet->name;
+	if (check_is_name(who->hostname))
+		lease.hostname = who->hostname;
+	if (who->client_id.len > 0 && who->client_id.len <= UINT8_MAX)
+		lease.client_id = who->client_id;
+	if (who->uuid.len == 16)
+		lease.uuid = who->uuid;
+	return lease;
+}
+
+/* An offer that nobody waits for any more: gone, or back to the grace that it had. */
+static void lease_withdraw(struct apply *a, struct lease_record *record)
+{
+	if (record->since_ms == 0) {
+		keep_remove_lease(a->model, a->sink, record);
+		return;
+	}
+	uint8_t ip_bytes[4];
+	Pxe__Lease lease = lease_record_view(record, ip_bytes);
+	lease.state = BOUND;
+	lease.expires_ms = lease.expires_ms < a->now_ms ? lease.expires_ms : a->now_ms;
+	lease_write(a, &lease);
+}
+
+static struct lease_record *lease_other_offer(
+        const struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
+{
+	ProtobufCBinaryData client = asker->who->client;
+	struct lease_record *record, *lowest = NULL;
+	size_t cursor = 0;
+	while ((record = lease_table_next_of_client(&a->model->leases, asker->subnet->name,
+	                client.data, client.len, &cursor)) != NULL) {
+		if (record->ip != but_ip && record->state == OFFERED &&
+		        (lowest == NULL || record->ip < lowest->ip))
+			lowest = record;
+	}
+	return lowest;
+}
+
+/* One client is offered one address of a subnet at a time [P6]. */
+static void lease_withdraw_others(
+        struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
+{
+	struct lease_record *other;
+	while ((other = lease_other_offer(a, asker, but_ip)) != NULL)
+		lease_withdraw(a, other);
+}
+
+/* Remove what is free for others anyway, first come first, until an address of the asker's pools is free. */
+static bool lease_reclaim(struct apply *a, const struct lease_asker *asker)
+{
+	struct lease_record *record;
+	while ((record = lease_table_first(&a->model->leases)) != NULL &&
+	        record->free_at_ms <= a->now_ms) {
+		uint32_t ip = record->ip;
+		keep_remove_lease(a->model, a->sink, record);
+		if (ip >= asker->first && ip <= asker->last && pool_map_is_free(&a->model->pools, ip))
+			return true;
+	}
+	return false;
+}
+
+static Pxe__Verdict lease_make_room(struct apply *a)
+{
+	struct lease_record *first = lease_table_first(&a->model->leases);
+	if (a->model->leases.count < MODEL_LEASES_MAX)
+		return OK;
+	if (first->free_at_ms > a->now_ms)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
+		        "the cluster keeps %d leases, its limit: shorten lease times",
+		        MODEL_LEASES_MAX);
+	keep_remove_lease(a->model, a->sink, first);
+	return OK;
+}
+
+/* ---- Offer ---- */
+
+/* An address from the pools; 0: none. */
+static uint32_t lease_choose_dynamic(
+        struct apply *a, const struct lease_asker *asker, uint32_t wanted)
+{
+	if (lease_right_to(a, asker, wanted) == LEASE_RIGHT_POOL &&
+	        !lease_is_taken(a, asker, lease_table_find(&a->model->leases, wanted)))
+		return wanted;
+	uint64_t hash = table_hash(asker->who->client.data, asker->who->client.len, 0);
+	uint32_t ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash);
+	if (ip == 0 && lease_reclaim(a, asker))
+		ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash);
+	return ip;
+}
+
+/* The asker's reserved address, if it can have it now; 0: none or taken (said in the detail). */
+static uint32_t lease_choose_reserved(struct apply *a, const struct lease_asker *asker)
+{
+	uint32_t ip = model_reserved_ip(a->model, asker->subnet, asker->who);
+	struct lease_record *record = ip == 0 ? NULL : lease_table_find(&a->model->leases, ip);
+	if (!lease_is_taken(a, asker, record))
+		return ip;
+	char text[TEXT_IP4_BYTES], left[TEXT_DURATION_BYTES];
+	snprintf(a->result->detail, sizeof(a->result->detail),
+	        "reserved address %s of host %s is %s for another %s: a pool address until then",
+	        text_ip4_format(ip, text), asker->host->name,
+	        record->state == PXE__LEASE_STATE__LEASE_DECLINED ? "in quarantine"
+	                                                          : "another client's",
+	        text_duration_short(record->free_at_ms - a->now_ms, left));
+	return 0;
+}
+
+static uint32_t lease_choose(struct apply *a, const struct lease_asker *asker, uint32_t wanted)
+{
+	uint32_t ip = lease_choose_reserved(a, asker);
+	if (ip != 0)
+		return ip;
+	const struct lease_record *own = lease_own(a, asker);
+	uint32_t still_mine = 0;
+	if (own != NULL) {
+		if (lease_is_live(a, own, OFFERED) ||
+		        lease_right_to(a, asker, own->ip) >= LEASE_RIGHT_POOL)
+			return own->ip;
+		if (lease_is_live(a, own, BOUND))
+			still_mine = own->ip;
+	}
+	ip = lease_choose_dynamic(a, asker, wanted);
+	return ip != 0 ? ip : still_mine;
+}
+
+static Pxe__Verdict lease_pool_full(struct apply *a, const struct lease_asker *asker)
+{
+	size_t begin, size = 0;
+	size_t end = pool_map_spans_in(&a->model->pools, asker->first, asker->last, &begin);
+	for (size_t i = begin; i < end; i++)
+		size += (size_t)(a->model->pools.spans[i].last - a->model->pools.spans[i].first) + 1;
+	const char *name = asker->subnet->name;
+	if (size == 0)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
+		        "subnet %s has no pool, and the machine no reservation: pxectl pool add", name);
+	return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
+	        "none of the %zu pool addresses of subnet %s is free: add a pool or shorten its lease "
+	        "time",
+	        size, name);
+}
+
+static uint64_t lease_setting_ms(uint32_t set_s, uint32_t otherwise_s)
+{
+	return (uint64_t)(set_s != 0 ? set_s : otherwise_s) * 1000;
+}
+
+static uint64_t lease_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Hold the address for the asker. A lease that runs is left as it is: no promise is ever shortened. */
+static struct lease_record *lease_hold(
+        struct apply *a, const struct lease_asker *asker, uint32_t ip)
+{
+	struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	bool is_mine = record != NULL && lease_is_mine(a, asker, record);
+	if (is_mine && lease_is_live(a, record, BOUND))
+		return record;
+	const Pxe__Settings *settings = model_settings(a->model);
+	uint64_t hold_ms =
+	        lease_setting_ms(settings != NULL ? settings->offer_s : 0, INTERNAL_OFFER_S);
+	uint8_t ip_bytes[4];
+	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
+	uint64_t old_ms = is_mine && record->state == OFFERED ? record->expires_ms : 0;
+	lease.state = OFFERED;
+	lease.expires_ms = lease_max(old_ms, internal_after(a->now_ms, hold_ms));
+	lease.promised_ms = lease_max(lease.promised_ms, lease.expires_ms);
+	lease.started_ms = a->now_ms;
+	return lease_write(a, &lease);
+}
+
+Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer)
+{
+	struct lease_asker asker;
+	Pxe__Verdict verdict = lease_asker_init(a, offer->who, offer->subnet, &asker);
+	if (verdict != OK)
+		return verdict;
+	if (offer->wanted_ip.len != 0 && offer->wanted_ip.len != 4)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+		        "wanted address has %zu bytes: give 4 or none", offer->wanted_ip.len);
+	uint32_t ip = lease_choose(a, &asker, internal_ip(offer->wanted_ip));
+	if (ip == 0)
+		return lease_pool_full(a, &asker);
+	if (lease_table_find(&a->model->leases, ip) == NULL && lease_make_room(a) != OK)
+		return PXE__VERDICT__VERDICT_LIMIT;
+	const struct lease_record *held = lease_hold(a, &asker, ip);
+	internal_lease_copy(held, &a->result->lease);
+	lease_withdraw_others(a, &asker, ip);
+	return OK;
+}
+
+/* ---- Bind ---- */
+
+/* Whether a client may bind an address; not whether another holds it. *ret_renew: for a whole lease time. */
+static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker, uint32_t ip,
+        const struct lease_record *own, bool create, bool *ret_renew)
+{
+	char text[TEXT_IP4_BYTES], other[TEXT_IP4_BYTES];
+	text_ip4_format(ip, text);
+	*ret_renew = true;
+	if (own != NULL && lease_is_live(a, own, OFFERED))
+		return OK;
+	enum lease_right right = lease_right_to(a, asker, ip);
+	if (right == LEASE_RIGHT_RESERVED)
+		return OK;
+	uint32_t reserved = model_reserved_ip(a->model, asker->subnet, asker->who);
+	if (reserved != 0 && lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved)))
+		reserved = 0;
+	if (right == LEASE_RIGHT_POOL && reserved == 0 && (own != NULL || create))
+		return OK;
+	if (right == LEASE_RIGHT_POOL && reserved == 0)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
+		        "no lease of %s is known for this client", text);
+	*ret_renew = false;
+	Pxe__Verdict verdict = PXE__VERDICT__VERDICT_NOT_AVAILABLE;
+	if (own != NULL && lease_is_live(a, own, BOUND))
+		verdict = OK;
+	const char *not_renewed = verdict == OK ? " (not renewed, it runs out)" : "";
+	if (right == LEASE_RIGHT_OTHERS)
+		return internal_refuse(a, verdict, "address %s is reserved for host %s%s", text,
+		        model_host_of_ip(a->model, ip)->name, not_renewed);
+	if (right == LEASE_RIGHT_NONE)
+		return internal_refuse(a, verdict, "address %s is in no pool of subnet %s%s", text,
+		        asker->subnet->name, not_renewed);
+	return internal_refuse(a, verdict, "host %s has the reserved address %s, not %s%s",
+	        asker->host->name, text_ip4_format(reserved, other), text, not_renewed);
+}
+
+static Pxe__Verdict lease_taken_by_other(
+        struct apply *a, const struct lease_record *record, uint32_t ip)
+{
+	char text[TEXT_IP4_BYTES], left[TEXT_DURATION_BYTES], mac[TEXT_HWADDR_BYTES];
+	text_ip4_format(ip, text);
+	text_duration_short(record->free_at_ms - a->now_ms, left);
+	if (record->state == PXE__LEASE_STATE__LEASE_DECLINED)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_AVAILABLE,
+		        "address %s is in quarantine for another %s: a stranger was seen to use it", text,
+		        left);
+	text_hwaddr_format(lease_record_mac(record), record->mac_bytes, mac);
+	return internal_refuse(a, PXE__VERDICT__VERDICT_IN_USE,
+	        "address %s is kept for client %s for another %s", text,
+	        record->mac_bytes > 0 ? mac : "without hardware address", left);
+}
+
+static struct lease_record *lease_grant(
+        struct apply *a, const struct lease_asker *asker, uint32_t ip, uint32_t asked_s)
+{
+	const Pxe__Settings *settings = model_settings(a->model);
+	uint64_t mclt_ms = lease_setting_ms(settings != NULL ? settings->mclt_s : 0, INTERNAL_MCLT_S);
+	uint64_t time_ms = (uint64_t)model_lease_time_s(a->model, asker->subnet, asked_s) * 1000;
+	struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	uint8_t ip_bytes[4];
+	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
+	lease.state = BOUND;
+	lease.expires_ms = internal_after(a->now_ms, time_ms);
+	lease.promised_ms =
+	        lease_max(lease.promised_ms, internal_after(lease.expires_ms, mclt_ms));
+	lease.started_ms = a->now_ms;
+	if (lease.since_ms == 0)
+		lease.since_ms = lease_max(a->now_ms, 1);
+	return lease_write(a, &lease);
+}
+
+Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
+{
+	struct lease_asker asker;
+	Pxe__Verdict verdict = lease_asker_init(a, bind->who, bind->subnet, &asker);
+	if (verdict != OK)
+		return verdict;
+	if (bind->ip.len != 4)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+		        "address has %zu bytes: give 4", bind->ip.len);
+	uint32_t ip = internal_ip(bind->ip);
+	struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	if (lease_is_taken(a, &asker, record))
+		return lease_taken_by_other(a, record, ip);
+	struct lease_record *own =
+	        record != NULL && lease_is_mine(a, &asker, record) ? record : NULL;
+	bool is_renewed;
+	verdict = lease_judge(a, &asker, ip, own, bind->create, &is_renewed);
+	if (verdict != OK)
+		return verdict;
+	if (record == NULL && lease_make_room(a) != OK)
+		return PXE__VERDICT__VERDICT_LIMIT;
+	if (is_renewed)
+		own = lease_grant(a, &asker, ip, bind->lease_s);
+	internal_lease_copy(own, &a->result->lease);
+	lease_withdraw_others(a, &asker, ip);
+	return OK;
+}
+
+/* ---- Release, Decline, Sweep ---- */
+
+Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
+{
+	char text[TEXT_IP4_BYTES];
+	uint32_t ip = internal_ip(release->ip);
+	struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	if (release->ip.len != 4)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+		        "address has %zu bytes: give 4", release->ip.len);
+	if (record == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
+		        "address %s has no lease: see pxectl lease list", text_ip4_format(ip, text));
+	bool is_declined = record->state == PXE__LEASE_STATE__LEASE_DECLINED;
+	if (!release->by_operator && (is_declined || !lease_is_client(record, release->client)))
+		return internal_refuse(a, PXE__VERDICT__VERDICT_IN_USE,
+		        "address %s is not this client's", text_ip4_format(ip, text));
+	internal_lease_copy(record, &a->result->lease);
+	if (is_declined || (record->state == OFFERED && record->since_ms == 0)) {
+		keep_remove_lease(a->model, a->sink, record);
+		return OK;
+	}
+	uint8_t ip_bytes[4];
+	Pxe__Lease lease = lease_record_view(record, ip_bytes);
+	lease.state = BOUND;
+	lease.expires_ms = lease.expires_ms < a->now_ms ? lease.expires_ms : a->now_ms;
+	lease.promised_ms = lease.promised_ms < a->now_ms ? lease.promised_ms : a->now_ms;
+	record = lease_write(a, &lease);
+	internal_lease_copy(record, &a->result->lease);
+	return OK;
+}
+
+static Pxe__Verdict lease_may_decline(struct apply *a, const Pxe__Decline *decline, uint32_t ip)
+{
+	char text[TEXT_IP4_BYTES];
+	text_ip4_format(ip, text);
+	const Pxe__Subnet *subnet = model_subnet_of(a->model, ip);
+	if (subnet == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NO_SUBNET,
+		        "address %s is in no subnet: see pxectl subnet list", text);
+	const char *whose = internal_ip_of_cluster(a->model, subnet, ip);
+	if (whose != NULL)
+		return internal_refuse(
+		        a, PXE__VERDICT__VERDICT_NOT_AVAILABLE, "address %s is %s", text, whose);
+	const struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	bool is_declined =
+	        record != NULL && record->state == PXE__LEASE_STATE__LEASE_DECLINED;
+	if (decline->by_probe) {
+		/* Who answers is its holder. */
+		if (record != NULL && !is_declined && record->since_ms != 0 &&
+		        a->now_ms < record->free_at_ms)
+			return lease_taken_by_other(a, record, ip);
+		return OK;
+	}
+	if (record == NULL || is_declined)
+		return internal_refuse(
+		        a, PXE__VERDICT__VERDICT_NOT_FOUND, "address %s has no lease", text);
+	if (!lease_is_client(record, decline->client))
+		return internal_refuse(
+		        a, PXE__VERDICT__VERDICT_IN_USE, "address %s is not this client's", text);
+	return OK;
+}
+
+Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline)
+{
+	if (decline->ip.len != 4)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+		        "address has %zu bytes: give 4", decline->ip.len);
+	uint32_t ip = internal_ip(decline->ip);
+	Pxe__Verdict verdict = lease_may_decline(a, decline, ip);
+	if (verdict != OK)
+		return verdict;
+	if (lease_table_find(&a->model->leases, ip) == NULL && lease_make_room(a) != OK)
+		return PXE__VERDICT__VERDICT_LIMIT;
+	const Pxe__Settings *settings = model_settings(a->model);
+	uint64_t time_ms =
+	        lease_setting_ms(settings != NULL ? settings->decline_s : 0, INTERNAL_DECLINE_S);
+	uint8_t ip_bytes[4];
+	internal_ip_put(ip, ip_bytes);
+	Pxe__Lease lease = PXE__LEASE__INIT;
+	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
+	lease.state = PXE__LEASE_STATE__LEASE_DECLINED;
+	lease.started_ms = a->now_ms;
+	lease.expires_ms = internal_after(a->now_ms, lease_max(time_ms, MODEL_REST_MS));
+	lease.promised_ms = lease.expires_ms;
+	lease.subnet = model_subnet_of(a->model, ip)->name;
+	internal_lease_copy(lease_write(a, &lease), &a->result->lease);
+	return OK;
+}
+
+/* The token that ran out first of all, if it is due; NULL: none. */
+static const Pxe__Token *lease_due_token(const struct model *model, uint64_t now_ms)
+{
+	const struct shelf *tokens = &model->shelf[RECORD_TOKEN];
+	for (size_t i = 0; i < tokens->count; i++) {
+		const Pxe__Token *token = (const Pxe__Token *)tokens->records[i]->message;
+		if (internal_after(token->expires_ms, LEASE_TOKEN_KEPT_MS) <= now_ms)
+			return token;
+	}
+	return NULL;
+}
+
+bool model_sweep_due(const struct model *model, uint64_t now_ms)
+{
+	const struct lease_record *first = lease_table_first(&model->leases);
+	return (first != NULL && first->free_at_ms <= now_ms) ||
+	       lease_due_token(model, now_ms) != NULL;
+}
+
+Pxe__Verdict apply_lease_sweep(struct apply *a, const Pxe__Sweep *sweep)
+{
+	uint32_t left = sweep->max == 0 ? LEASE_SWEEP_DEFAULT : sweep->max;
+	if (left > LEASE_SWEEP_MAX)
+		left = LEASE_SWEEP_MAX;
+	struct lease_record *record;
+	while (left > 0 && (record = lease_table_first(&a->model->leases)) != NULL &&
+	        record->free_at_ms <= a->now_ms) {
+		keep_remove_lease(a->model, a->sink, record);
+		left--;
+	}
+	const Pxe__Token *token;
+	while (left > 0 && (token = lease_due_token(a->model, a->now_ms)) != NULL) {
+		uint8_t id[8];
+		memcpy(id, token->id.data, sizeof(id));
+		keep_remove(a->model, a->sink, RECORD_TOKEN, id, sizeof(id));
+		left--;
+	}
+	return OK;
+}

@@ -1,0 +1,252 @@
+#include "store/model/lease_table.h"
+
+#include "store/model/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t lease_ip_hash(uint32_t ip)
+{
+	uint32_t hash = ip * 0x9e3779b1u;
+	return hash ^ (hash >> 15);
+}
+
+static uint32_t lease_client_hash(const char *subnet, const uint8_t *client, size_t client_bytes)
+{
+	uint64_t seed = table_hash(subnet, strlen(subnet), 0);
+	return (uint32_t)table_hash(client, client_bytes, seed);
+}
+
+const uint8_t *lease_record_client(const struct lease_record *record)
+{
+	return record->bytes;
+}
+
+const uint8_t *lease_record_mac(const struct lease_record *record)
+{
+	return record->bytes + record->client_bytes;
+}
+
+static size_t lease_hostname_at(const struct lease_record *record)
+{
+	return (size_t)record->client_bytes + record->mac_bytes + record->client_id_bytes +
+	       record->uuid_bytes;
+}
+
+const char *lease_record_hostname(const struct lease_record *record)
+{
+	return (const char *)record->bytes + lease_hostname_at(record);
+}
+
+const char *lease_record_subnet(const struct lease_record *record)
+{
+	return (const char *)record->bytes + lease_hostname_at(record) + record->hostname_bytes + 1;
+}
+
+Pxe__Lease lease_record_view(struct lease_record *record, uint8_t ip_bytes[4])
+{
+	Pxe__Lease lease = PXE__LEASE__INIT;
+	uint8_t *at = record->bytes;
+	internal_ip_put(record->ip, ip_bytes);
+	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
+	lease.state = (Pxe__LeaseState)record->state;
+	lease.client = (ProtobufCBinaryData){.len = record->client_bytes, .data = at};
+	at += record->client_bytes;
+	lease.mac = (ProtobufCBinaryData){.len = record->mac_bytes, .data = at};
+	at += record->mac_bytes;
+	lease.client_id = (ProtobufCBinaryData){.len = record->client_id_bytes, .data = at};
+	at += record->client_id_bytes;
+	lease.uuid = (ProtobufCBinaryData){.len = record->uuid_bytes, .data = at};
+	at += record->uuid_bytes;
+	lease.hostname = (char *)at;
+	at += record->hostname_bytes + 1;
+	lease.subnet = (char *)at;
+	lease.expires_ms = record->expires_ms;
+	lease.promised_ms = record->promised_ms;
+	lease.started_ms = record->started_ms;
+	lease.since_ms = record->since_ms;
+	lease.node = record->node;
+	return lease;
+}
+
+static uint8_t *lease_append(uint8_t *at, const void *data, size_t data_bytes)
+{
+	if (data_bytes > 0)
+		memcpy(at, data, data_bytes);
+	return at + data_bytes;
+}
+
+static uint8_t lease_length(size_t bytes)
+{
+	assert(bytes <= UINT8_MAX);
+	return (uint8_t)bytes;
+}
+
+static struct lease_record *lease_record_new(const Pxe__Lease *lease)
+{
+	size_t hostname_bytes = strlen(lease->hostname), subnet_bytes = strlen(lease->subnet);
+	size_t bytes = lease->client.len + lease->mac.len + lease->client_id.len + lease->uuid.len +
+	               hostname_bytes + subnet_bytes + 2;
+	struct lease_record *record = calloc(1, sizeof(*record) + bytes);
+	if (record == NULL)
+		abort();
+	record->ip = internal_ip(lease->ip);
+	record->state = (uint8_t)lease->state;
+	record->client_bytes = lease_length(lease->client.len);
+	record->mac_bytes = lease_length(lease->mac.len);
+	record->client_id_bytes = lease_length(lease->client_id.len);
+	record->uuid_bytes = lease_length(lease->uuid.len);
+	record->hostname_bytes = lease_length(hostname_bytes);
+	record->subnet_bytes = lease_length(subnet_bytes);
+	uint8_t *at = lease_append(record->bytes, lease->client.data, lease->client.len);
+	at = lease_append(at, lease->mac.data, lease->mac.len);
+	at = lease_append(at, lease->client_id.data, lease->client_id.len);
+	at = lease_append(at, lease->uuid.data, lease->uuid.len);
+	at = lease_append(at, lease->hostname, hostname_bytes + 1);
+	lease_append(at, lease->subnet, subnet_bytes + 1);
+	record->expires_ms = lease->expires_ms;
+	record->promised_ms = lease->promised_ms;
+	record->started_ms = lease->started_ms;
+	record->since_ms = lease->since_ms;
+	record->node = lease->node;
+	/* What was only offered, or is in quarantine, is bound by no promise. */
+	bool bound = lease->state != PXE__LEASE_STATE__LEASE_DECLINED &&
+	             !(lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0);
+	record->free_at_ms = bound ? internal_after(lease->promised_ms, MODEL_REST_MS)
+	                           : lease->expires_ms;
+	return record;
+}
+
+static bool lease_is_before(const struct lease_record *a, const struct lease_record *b)
+{
+	if (a->free_at_ms != b->free_at_ms)
+		return a->free_at_ms < b->free_at_ms;
+	return a->ip < b->ip;
+}
+
+static void lease_heap_place(
+        struct lease_table *leases, struct lease_record *record, size_t at, size_t count)
+{
+	while (at > 0 && lease_is_before(record, leases->heap[(at - 1) / 2])) {
+		leases->heap[at] = leases->heap[(at - 1) / 2];
+		leases->heap[at]->heap_at = (uint32_t)at;
+		at = (at - 1) / 2;
+	}
+	for (;;) {
+		size_t child = 2 * at + 1;
+		if (child >= count)
+			break;
+		if (child + 1 < count && lease_is_before(leases->heap[child + 1], leases->heap[child]))
+			child++;
+		if (!lease_is_before(leases->heap[child], record))
+			break;
+		leases->heap[at] = leases->heap[child];
+		leases->heap[at]->heap_at = (uint32_t)at;
+		at = child;
+	}
+	leases->heap[at] = record;
+	record->heap_at = (uint32_t)at;
+}
+
+static void lease_heap_grow(struct lease_table *leases)
+{
+	if (leases->count < leases->heap_capacity)
+		return;
+	size_t capacity = leases->heap_capacity == 0 ? 64 : 2 * leases->heap_capacity;
+	struct lease_record **heap = realloc(leases->heap, capacity * sizeof(*heap));
+	if (heap == NULL)
+		abort();
+	leases->heap = heap;
+	leases->heap_capacity = capacity;
+}
+
+static uint32_t lease_record_hash(const struct lease_record *record)
+{
+	return lease_client_hash(
+	        lease_record_subnet(record), lease_record_client(record), record->client_bytes);
+}
+
+struct lease_record *lease_table_find(const struct lease_table *leases, uint32_t ip)
+{
+	size_t cursor = 0;
+	struct lease_record *record;
+	while ((record = table_next(&leases->by_ip, lease_ip_hash(ip), &cursor)) != NULL) {
+		if (record->ip == ip)
+			return record;
+	}
+	return NULL;
+}
+
+struct lease_record *lease_table_set(struct lease_table *leases, const Pxe__Lease *lease)
+{
+	struct lease_record *record = lease_record_new(lease);
+	struct lease_record *old = lease_table_find(leases, record->ip);
+	if (old != NULL)
+		lease_table_remove(leases, old);
+	lease_heap_grow(leases);
+	table_put(&leases->by_ip, lease_ip_hash(record->ip), record);
+	table_put(&leases->by_client, lease_record_hash(record), record);
+	lease_heap_place(leases, record, leases->count, leases->count + 1);
+	leases->count++;
+	return record;
+}
+
+void lease_table_remove(struct lease_table *leases, struct lease_record *record)
+{
+	assert(leases->count > 0 && leases->heap[record->heap_at] == record);
+	table_remove(&leases->by_ip, lease_ip_hash(record->ip), record);
+	table_remove(&leases->by_client, lease_record_hash(record), record);
+	leases->count--;
+	struct lease_record *last = leases->heap[leases->count];
+	if (last != record)
+		lease_heap_place(leases, last, record->heap_at, leases->count);
+	free(record);
+}
+
+struct lease_record *lease_table_next_of_client(const struct lease_table *leases,
+        const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor)
+{
+	uint32_t hash = lease_client_hash(subnet, client, client_bytes);
+	struct lease_record *record;
+	while ((record = table_next(&leases->by_client, hash, cursor)) != NULL) {
+		if (record->client_bytes == client_bytes &&
+		        memcmp(lease_record_client(record), client, client_bytes) == 0 &&
+		        strcmp(lease_record_subnet(record), subnet) == 0)
+			return record;
+	}
+	return NULL;
+}
+
+struct lease_record *lease_table_first(const struct lease_table *leases)
+{
+	return leases->count == 0 ? NULL : leases->heap[0];
+}
+
+static int lease_compare_ip(const void *a, const void *b)
+{
+	const struct lease_record *first = *(struct lease_record *const *)a;
+	const struct lease_record *second = *(struct lease_record *const *)b;
+	return (first->ip > second->ip) - (first->ip < second->ip);
+}
+
+struct lease_record **lease_table_sorted(const struct lease_table *leases)
+{
+	if (leases->count == 0)
+		return NULL;
+	struct lease_record **sorted = malloc(leases->count * sizeof(struct lease_record *));
+	if (sorted == NULL)
+		abort();
+	memcpy(sorted, leases->heap, leases->count * sizeof(struct lease_record *));
+	qsort(sorted, leases->count, sizeof(struct lease_record *), lease_compare_ip);
+	return sorted;
+}
+
+void lease_table_fini(struct lease_table *leases)
+{
+	for (size_t i = 0; i < leases->count; i++)
+		free(leases->heap[i]);
+	free(leases->heap);
+	table_fini(&leases->by_ip);
+	table_fini(&leases->by_client);
+	*leases = (struct lease_table){0};
+}
