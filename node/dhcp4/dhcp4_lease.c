@@ -191,14 +191,16 @@ static uint32_t own_address(const struct dhcp4_step *step)
 	return lease.ip;
 }
 
-/* INIT-REBOOT of an address that nobody holds and that is nobody's: another server may know the
- * client, so RFC 2131 §4.3.2 wants silence. Whether it is so is asked of fresh state, to spare the
- * log. */
-static bool is_unknown_to_fresh_state(const struct dhcp4_step *step, uint32_t ip)
+/* An address that nobody holds and that is nobody's, asked for by a client to whom nothing else is
+ * reserved: another server may know better, so RFC 2131 §4.3.2 wants silence. */
+static bool is_unknown(const struct dhcp4_step *step, uint32_t ip)
 {
+	const struct model *model = step->view->model;
 	struct lease lease;
-	return step->view->fresh && !model_lease_of_ip(step->view->model, ip, &lease) &&
-	       model_host_of_ip(step->view->model, ip) == NULL;
+	Pxe__ClientInfo who;
+	dhcp4_request_client_info(step->request, &who);
+	return !model_lease_of_ip(model, ip, &lease) && model_host_of_ip(model, ip) == NULL &&
+	       model_reserved_ip(model, step->subnet, &who) == 0;
 }
 
 static void answer_request(struct dhcp4_step *step)
@@ -224,7 +226,7 @@ static void answer_request(struct dhcp4_step *step)
 		return;
 	}
 	bool reboots = request->stage == DHCP4_STAGE_INIT_REBOOT;
-	if (reboots && is_unknown_to_fresh_state(step, ip))
+	if (reboots && step->view->fresh && is_unknown(step, ip))
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
 	else
 		dhcp4_step_propose_bind(step, ip, !reboots);
@@ -293,21 +295,27 @@ void dhcp4_lease_answer(struct dhcp4_step *step)
 }
 
 /* The lease that an applied command left: in its result, or, if it had been applied before, in the
- * model. */
+ * model. The log may have given what another port of the same machine holds [P6]: then the lease
+ * names that port. */
 static bool decided_lease(const struct dhcp4_step *step, enum dhcp4_purpose purpose,
 	uint32_t wanted_ip, const struct model_result *result, struct lease *ret_lease)
 {
+	const struct dhcp4_request *request = step->request;
+	const struct model *model = step->view->model;
+	bool found = true;
 	if (result->verdict == PXE__VERDICT__VERDICT_OK)
 		*ret_lease = result->lease;
-	else if (purpose == DHCP4_PURPOSE_BIND
-			 ? !model_lease_of_ip(step->view->model, wanted_ip, ret_lease)
-			 : !model_lease_of_client(step->view->model, step->subnet->name,
-				   step->request->client, step->request->client_bytes, ret_lease))
+	else if (purpose == DHCP4_PURPOSE_BIND)
+		found = model_lease_of_ip(model, wanted_ip, ret_lease) &&
+			is_clients(step, ret_lease);
+	else
+		found = model_lease_of_client(model, step->subnet->name, request->client,
+			request->client_bytes, ret_lease);
+	if (!found || ret_lease->ip == 0)
 		return false;
 	Pxe__LeaseState state = lease_state_at(ret_lease, step->view->now_ms);
-	bool holds = state == PXE__LEASE_STATE__LEASE_BOUND ||
-		     (purpose == DHCP4_PURPOSE_OFFER && state == PXE__LEASE_STATE__LEASE_OFFERED);
-	return ret_lease->ip != 0 && holds && is_clients(step, ret_lease);
+	return state == PXE__LEASE_STATE__LEASE_BOUND ||
+	       (purpose == DHCP4_PURPOSE_OFFER && state == PXE__LEASE_STATE__LEASE_OFFERED);
 }
 
 static void accept_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
@@ -340,16 +348,18 @@ static const char *refusal_text(
 	}
 }
 
-/* An address that went out of the pools is not taken from a client whose lease of it still runs: it
- * runs out. */
-static bool keeps_running_lease(const struct dhcp4_step *step, uint32_t ip)
+/* Does the log's refusal speak against the address itself? Then the client is to let go of it [P4].
+ * One that asked everybody, for an address that is outside of all we know, is left to the server
+ * that knows it. */
+static bool calls_for_nak(
+	const struct dhcp4_step *step, uint32_t ip, const struct model_result *result)
 {
-	struct lease lease;
-	bool extends = step->request->stage == DHCP4_STAGE_RENEWING ||
-		       step->request->stage == DHCP4_STAGE_REBINDING;
-	return extends && model_lease_of_ip(step->view->model, ip, &lease) &&
-	       is_clients(step, &lease) &&
-	       lease_state_at(&lease, step->view->now_ms) == PXE__LEASE_STATE__LEASE_BOUND;
+	bool asked_everybody = step->request->stage == DHCP4_STAGE_INIT_REBOOT ||
+			       step->request->stage == DHCP4_STAGE_REBINDING;
+	if (result->verdict == PXE__VERDICT__VERDICT_IN_USE)
+		return true;
+	return result->verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE &&
+	       !(asked_everybody && is_unknown(step, ip));
 }
 
 static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
@@ -357,10 +367,7 @@ static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose,
 {
 	char buffer[240];
 	const char *text = refusal_text(step, result, buffer);
-	bool against_address = result->verdict == PXE__VERDICT__VERDICT_IN_USE ||
-			       result->verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE;
-	if (purpose == DHCP4_PURPOSE_BIND && against_address &&
-		!keeps_running_lease(step, wanted_ip)) {
+	if (purpose == DHCP4_PURPOSE_BIND && calls_for_nak(step, wanted_ip, result)) {
 		reply_nak(step, wanted_ip, text);
 		return;
 	}

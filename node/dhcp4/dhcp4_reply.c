@@ -197,8 +197,9 @@ bool dhcp4_reply_build(const struct dhcp4_plan *plan, struct dhcp4_reply *ret_re
 		if (plan->text != NULL)
 			dhcp4_build_text(&builder, DHCP4_MESSAGE_TEXT, plan->text);
 	} else {
+		uint32_t prefix = plan->subnet->prefix_len;
 		dhcp4_build_ip4(
-			&builder, DHCP4_SUBNET_MASK, text_ip4_mask(plan->subnet->prefix_len));
+			&builder, DHCP4_SUBNET_MASK, text_ip4_mask(prefix < 32 ? prefix : 32));
 		put_boot(plan, &builder);
 		dhcp4_build_echo(&builder, &request->message, DHCP4_CLIENT_UUID); /* FIELD 23 */
 	}

@@ -375,7 +375,7 @@ uint32_t dhcp4_server_rate(const struct dhcp4_server *server)
 	return server->rate;
 }
 
-void dhcp4_each_counter(const struct dhcp4_server *server,
+void dhcp4_server_each_counter(const struct dhcp4_server *server,
 	void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
 	for (unsigned i = DHCP4_COUNT_NONE + 1; i < DHCP4_COUNT_COUNT; i++) {

@@ -46,7 +46,7 @@ uint32_t dhcp4_server_rate(const struct dhcp4_server *server);
 
 /* Visit the counters: the main ones always, the others once they are not 0. `name` is a constant
  * text. */
-void dhcp4_each_counter(const struct dhcp4_server *server,
+void dhcp4_server_each_counter(const struct dhcp4_server *server,
 	void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
 
 /* Stop answering; the port is free on return. Memory goes when the loop has run once more and the
