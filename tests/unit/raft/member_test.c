@@ -59,6 +59,45 @@ static void change_waits_for_a_commit_of_this_term(void **state)
 	free(lab);
 }
 
+/* The same as a story: node 1 adds node 5 and is cut off; node 2 removes node 1. Each could get a
+ * majority of its own configuration, and these do not overlap. */
+static void two_leaders_cannot_each_commit_a_change(void **state)
+{
+	struct lab *lab = lab_new();
+	struct raft_conf conf = lab_conf(4, 0), add = lab_conf(5, 0), remove = without(&conf, 1);
+
+	(void)state;
+	for (unsigned i = 1; i <= 4; i++)
+		lab_add(lab, i, &conf, 1, NULL);
+	lab_boot(lab, 5);
+	lab_elect(lab, 1);
+	lab_run(lab, 100);
+	assert_int_equal(lab->node[2].raft.commit, 2);
+	assert_int_equal(lab_propose(lab, 1, &add), RAFT_OK);
+	lab_lose_all(lab);
+	lab_isolate(lab, 1, true);
+	lab_elect(lab, 2);
+	lab_isolate(lab, 4, true); /* it has voted, and gets nothing */
+	lab_deliver_all(lab);
+	(void)lab_propose(lab, 2, &remove);
+	lab_deliver_all(lab);
+	lab_isolate(lab, 1, false);
+	lab_isolate(lab, 4, false);
+	lab_isolate(lab, 2, true);
+	lab_isolate(lab, 3, true);
+	lab->node[1].raft.deadline_ms = lab->now_ms;
+	lab_run(lab, 3000);
+	for (uint64_t i = 1; i <= lab->node[2].raft.commit; i++) {
+		if (i <= lab->node[1].raft.commit)
+			assert_int_equal(lab->node[1].log[i].term, lab->node[2].log[i].term);
+	}
+	lab_isolate(lab, 2, false);
+	lab_isolate(lab, 3, false);
+	lab_run(lab, 3000);
+	assert_int_equal(lab->node[1].raft.commit, lab->node[2].raft.commit);
+	free(lab);
+}
+
 static void one_change_at_a_time(void **state)
 {
 	struct lab *lab = lab_new();
@@ -355,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(change_waits_for_a_commit_of_this_term),
+		cmocka_unit_test(two_leaders_cannot_each_commit_a_change),
 		cmocka_unit_test(one_change_at_a_time),
 		cmocka_unit_test(impossible_changes_are_refused),
 		cmocka_unit_test(last_voter_cannot_be_removed),
