@@ -9,7 +9,8 @@
  *  - RAFT_STORE, RAFT_STORE_NOOP and RAFT_TRUNCATE are ordered and asynchronous. When entries are durable the host
  *    calls raft_stored() with the last durable index; it never reports an index that has since been truncated.
  *  - A storage failure is fatal for the process (no error path here): the caller logs it and exits.
- *  - Time is the host's monotonic milliseconds (CLOCK_BOOTTIME); it must not go back.
+ *  - Time is the host's monotonic milliseconds (CLOCK_BOOTTIME); it must not go back. It is read after the message or
+ *    notice has arrived, never before: the leader's lease rests on it.
  *  - Every effect is drained before the next call (asserted); raft_propose() has none.
  *  - Writes become durable in the order of their effects: after a crash a prefix of them is there, so no entry is
  *    found whose term is above the saved one.
@@ -179,7 +180,8 @@ void raft_flush(struct raft *raft);
 /* Leader: tell followers a commit index that they do not know yet, where nothing else carries it. */
 void raft_announce_commit(struct raft *raft);
 /* Leader: hand over to a voter as soon as it has everything; proposals wait meanwhile, for at most E. No lease for the
- * rest of the term. to: 0 picks the most caught-up voter. RAFT_INVALID: not a voter, or this node itself. */
+ * rest of the term. to: 0 picks the most caught-up voter that is heard. RAFT_INVALID: not a voter, this node itself,
+ * or none. */
 enum raft_status raft_transfer(struct raft *raft, uint64_t to);
 
 /* Entries up to here may be applied: committed and durable here. */

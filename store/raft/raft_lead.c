@@ -90,6 +90,12 @@ void raft_lead_try_transfer(struct raft *raft)
 	message->log_term = raft_term_at(raft, raft->last);
 }
 
+static bool is_heard(const struct raft *raft, const struct raft_peer *peer)
+{
+	return raft->now_ms - peer->heard_at_ms < raft->config.election_ms;
+}
+
+/* Of the voters that are alive; 0: none. */
 static uint64_t most_caught_up(const struct raft *raft)
 {
 	uint64_t best = 0, id = 0;
@@ -97,7 +103,8 @@ static uint64_t most_caught_up(const struct raft *raft)
 	for (unsigned i = 0; i < raft->peer_count; i++) {
 		const struct raft_peer *peer = &raft->peer[i];
 
-		if (raft_conf_is_voter(raft_member_conf(raft), peer->id) && peer->match >= best) {
+		if (raft_conf_is_voter(raft_member_conf(raft), peer->id) && is_heard(raft, peer) &&
+			peer->match >= best) {
 			best = peer->match;
 			id = peer->id;
 		}
@@ -144,8 +151,7 @@ static bool hears_majority(const struct raft *raft)
 	for (unsigned i = 0; i < raft->peer_count; i++) {
 		const struct raft_peer *peer = &raft->peer[i];
 
-		alive += raft_conf_is_voter(conf, peer->id) &&
-			 raft->now_ms - peer->heard_at_ms < raft->config.election_ms;
+		alive += raft_conf_is_voter(conf, peer->id) && is_heard(raft, peer);
 	}
 	return alive > raft_member_voters(conf) / 2;
 }

@@ -125,10 +125,16 @@ void raft_replicate_more(struct raft *raft, struct raft_peer *peer)
 	}
 }
 
-/* What was sent is taken as lost: begin again after what the peer is known to have. */
+/* What was sent is taken as lost: begin again after what the peer is known to have. A probe is asked
+ * again where it was: nothing was sent ahead, and of a peer that a new leader has not heard yet
+ * nothing is known, which is no reason to send it the whole state. */
 void raft_replicate_retry(struct raft *raft, struct raft_peer *peer)
 {
 	assert(peer->match <= raft->last);
+	if (peer->probing && !peer->in_snapshot) {
+		peer->in_flight = 0;
+		return;
+	}
 	peer->in_snapshot = false;
 	peer->probing = true;
 	peer->in_flight = 0;

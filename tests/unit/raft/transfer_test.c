@@ -87,6 +87,20 @@ static void only_another_voter_can_take_over(void **state)
 	free(lab);
 }
 
+static void dead_voter_is_not_picked(void **state)
+{
+	struct lab *lab = lab_new();
+	struct lab_node *node = leader(lab);
+
+	(void)state;
+	lab_wait(lab, LAB_ELECTION); /* node 2 had everything, and is not heard any more */
+	lab_acknowledge(lab, 3, 1, 1, 1);
+	lab_tick(lab, 1);
+	assert_int_equal(transfer(lab, 1, 0), RAFT_OK);
+	assert_int_equal(node->raft.transfer_to, 3);
+	free(lab);
+}
+
 static void target_runs_at_once_and_its_voters_do_not_wait(void **state)
 {
 	struct lab *lab = lab_new();
@@ -194,6 +208,7 @@ int main(void)
 		cmocka_unit_test(target_is_asked_when_it_has_everything),
 		cmocka_unit_test(leader_goes_on_when_the_target_does_not_take_over),
 		cmocka_unit_test(only_another_voter_can_take_over),
+		cmocka_unit_test(dead_voter_is_not_picked),
 		cmocka_unit_test(target_runs_at_once_and_its_voters_do_not_wait),
 		cmocka_unit_test(transfer_under_load_loses_nothing),
 		cmocka_unit_test(target_with_writes_in_flight_does_not_run),
