@@ -1,7 +1,8 @@
 /* store/kv/kv.c: opening and closing, and the loop thread's side of the queue.
  *
- * The loop thread fills `open` alone and without a lock. kv_submit() hands it over whole, so a transaction always holds
- * whole units: after a crash either all writes of a ticket are there or none.
+ * The loop thread fills `open` alone and without a lock. kv_submit() hands it over whole, so a
+ * transaction always holds whole units: after a crash either all writes of a ticket are there or
+ * none.
  */
 #include "store/kv/kv.h"
 #include "store/kv/kv_internal.h"
@@ -15,7 +16,8 @@
 #define RESERVE_BYTES ((uint64_t)32 << 20)
 #define LINGER_MS     50
 
-static int say(const struct kv *kv, const char *what, int mdb_error, char *ret_error, size_t error_bytes)
+static int say(
+	const struct kv *kv, const char *what, int mdb_error, char *ret_error, size_t error_bytes)
 {
 	kv_error_text(kv, what, mdb_error, ret_error, error_bytes);
 	return kv_errno(mdb_error);
@@ -37,11 +39,14 @@ static int check_format(struct kv *kv, MDB_txn *txn, char *ret_error, size_t err
 	if (value.mv_size != sizeof format)
 		return say(kv, "cannot open", MDB_CORRUPTED, ret_error, error_bytes);
 	memcpy(format, value.mv_data, sizeof format);
-	found = format[0] | (uint32_t)format[1] << 8 | (uint32_t)format[2] << 16 | (uint32_t)format[3] << 24;
+	found = format[0] | (uint32_t)format[1] << 8 | (uint32_t)format[2] << 16 |
+		(uint32_t)format[3] << 24;
 	if (found == KV_FORMAT)
 		return 0;
-	snprintf(ret_error, error_bytes, "%s has format %u, this program knows format %u only: install the version that wrote it",
-	        kv->file, found, KV_FORMAT);
+	snprintf(ret_error, error_bytes,
+		"%s has format %u, this program knows format %u only: install the version that "
+		"wrote it",
+		kv->file, found, KV_FORMAT);
 	return -EPROTONOSUPPORT;
 }
 
@@ -143,12 +148,14 @@ static int start_writer(struct kv *kv, char *ret_error, size_t error_bytes)
 	int error = uv_thread_create(&kv->writer, kv_writer_run, kv);
 
 	if (error) {
-		snprintf(ret_error, error_bytes, "cannot start the writer thread: %s", uv_strerror(error));
+		snprintf(ret_error, error_bytes, "cannot start the writer thread: %s",
+			uv_strerror(error));
 		return error;
 	}
 	error = uv_async_init(kv->config.loop, &kv->wake, on_wake);
 	if (error) {
-		snprintf(ret_error, error_bytes, "cannot use the event loop: %s", uv_strerror(error));
+		snprintf(ret_error, error_bytes, "cannot use the event loop: %s",
+			uv_strerror(error));
 		stop_writer(kv);
 		return error;
 	}
@@ -240,14 +247,15 @@ static void queue(struct kv *kv, const struct kv_op *op)
 	kv->queued_bytes += kv->open.used_bytes - before;
 }
 
-void kv_log_append(struct kv *kv, uint64_t index, uint64_t term, uint32_t type, const uint8_t *payload, size_t bytes)
+void kv_log_append(struct kv *kv, uint64_t index, uint64_t term, uint32_t type,
+	const uint8_t *payload, size_t bytes)
 {
 	struct kv_op op = {.kind = KV_OP_LOG_APPEND,
-	        .index = index,
-	        .term = term,
-	        .type = type,
-	        .value = payload,
-	        .value_bytes = bytes};
+		.index = index,
+		.term = term,
+		.type = type,
+		.value = payload,
+		.value_bytes = bytes};
 
 	assert(index && (!kv->log_last || index == kv->log_last + 1));
 	assert(bytes <= UINT32_MAX - KV_HEAD_BYTES);
@@ -297,13 +305,14 @@ void kv_log_clear(struct kv *kv)
 	log_forget(kv);
 }
 
-void kv_state_put(struct kv *kv, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+void kv_state_put(struct kv *kv, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+	size_t value_bytes)
 {
 	struct kv_op op = {.kind = KV_OP_STATE_PUT,
-	        .key = key,
-	        .key_bytes = key_bytes,
-	        .value = value,
-	        .value_bytes = value_bytes};
+		.key = key,
+		.key_bytes = key_bytes,
+		.value = value,
+		.value_bytes = value_bytes};
 
 	assert(key_bytes && key_bytes <= KV_KEY_MAX_BYTES && value_bytes <= UINT32_MAX);
 	queue(kv, &op);
@@ -327,10 +336,10 @@ void kv_state_clear(struct kv *kv)
 void kv_meta_put(struct kv *kv, const char *name, const uint8_t *value, size_t bytes)
 {
 	struct kv_op op = {.kind = KV_OP_META_PUT,
-	        .key = name,
-	        .key_bytes = strlen(name),
-	        .value = value,
-	        .value_bytes = bytes};
+		.key = name,
+		.key_bytes = strlen(name),
+		.value = value,
+		.value_bytes = bytes};
 
 	assert(op.key_bytes && op.key_bytes <= KV_KEY_MAX_BYTES && bytes <= UINT32_MAX);
 	assert(strcmp(name, KV_FORMAT_NAME) != 0);

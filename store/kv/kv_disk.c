@@ -1,7 +1,9 @@
-/* store/kv/kv_disk.c: the data directory: made, locked against a second process, and with room kept in it.
+/* store/kv/kv_disk.c: the data directory: made, locked against a second process, and with room kept
+ * in it.
  *
- * Part of the disk is allocated ahead of the data, so that a disk that others fill does not stop this node at
- * its next write: the host sees kv_room_bytes() fall and refuses work while there is still room to finish.
+ * Part of the disk is allocated ahead of the data, so that a disk that others fill does not stop
+ * this node at its next write: the host sees kv_room_bytes() fall and refuses work while there is
+ * still room to finish.
  */
 #include "store/kv/kv_internal.h"
 #include <errno.h>
@@ -70,7 +72,7 @@ static int say_in_use(struct kv *kv, int fd, char *ret_error, size_t error_bytes
 
 	if (got > 0 && strtol(pid, NULL, 10) > 0)
 		snprintf(ret_error, error_bytes, "%s is in use by pid %ld", kv->directory,
-		        strtol(pid, NULL, 10));
+			strtol(pid, NULL, 10));
 	else
 		snprintf(ret_error, error_bytes, "%s is in use by another process", kv->directory);
 	return -EBUSY;
@@ -89,18 +91,22 @@ static int lock_directory(struct kv *kv, char *ret_error, size_t error_bytes)
 	if (fd < 0) {
 		int error = -errno;
 
-		snprintf(ret_error, error_bytes, "cannot write in %s: %s", kv->directory, strerror(-error));
+		snprintf(ret_error, error_bytes, "cannot write in %s: %s", kv->directory,
+			strerror(-error));
 		return error;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		int error = errno == EWOULDBLOCK ? say_in_use(kv, fd, ret_error, error_bytes) : -errno;
+		int error =
+			errno == EWOULDBLOCK ? say_in_use(kv, fd, ret_error, error_bytes) : -errno;
 
 		if (error != -EBUSY)
-			snprintf(ret_error, error_bytes, "cannot lock %s: %s", path, strerror(-error));
+			snprintf(ret_error, error_bytes, "cannot lock %s: %s", path,
+				strerror(-error));
 		close(fd);
 		return error;
 	}
-	/* The process id is for people; a disk too full for it is reported by kv_disk_check_room(). */
+	/* The process id is for people; a disk too full for it is reported by kv_disk_check_room().
+	 */
 	if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)bytes, 0) != bytes)
 		(void)ftruncate(fd, 0);
 	kv->lock_fd = fd;
@@ -113,7 +119,7 @@ int kv_disk_prepare(struct kv *kv, char *ret_error, size_t error_bytes)
 
 	if (error) {
 		snprintf(ret_error, error_bytes, "cannot make the directory %s: %s", kv->directory,
-		        strerror(-error));
+			strerror(-error));
 		return error;
 	}
 	return lock_directory(kv, ret_error, error_bytes);
@@ -131,7 +137,8 @@ int kv_disk_sync_directory(const struct kv *kv, char *ret_error, size_t error_by
 	int error = sync_path(kv->directory);
 
 	if (error)
-		snprintf(ret_error, error_bytes, "cannot sync %s: %s", kv->directory, strerror(-error));
+		snprintf(ret_error, error_bytes, "cannot sync %s: %s", kv->directory,
+			strerror(-error));
 	return error;
 }
 
@@ -143,8 +150,8 @@ void kv_disk_mend_length(struct kv *kv)
 	uint64_t used;
 	int fd;
 
-	if (mdb_env_info(kv->env, &info) || mdb_env_stat(kv->env, &stat) || mdb_env_get_fd(kv->env, &fd) ||
-	        fstat(fd, &file))
+	if (mdb_env_info(kv->env, &info) || mdb_env_stat(kv->env, &stat) ||
+		mdb_env_get_fd(kv->env, &fd) || fstat(fd, &file))
 		return;
 	used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
 	if ((uint64_t)file.st_size < used)
@@ -184,15 +191,16 @@ void kv_disk_reserve(struct kv *kv)
 	MDB_stat stat;
 	int fd;
 
-	if (mdb_env_info(kv->env, &info) || mdb_env_stat(kv->env, &stat) || mdb_env_get_fd(kv->env, &fd) ||
-	        fstat(fd, &file) || statvfs(kv->directory, &fs))
+	if (mdb_env_info(kv->env, &info) || mdb_env_stat(kv->env, &stat) ||
+		mdb_env_get_fd(kv->env, &fd) || fstat(fd, &file) || statvfs(kv->directory, &fs))
 		return;
 	used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
 	allocated = (uint64_t)file.st_blocks * 512;
-	/* KEEP_SIZE: the file's length stays LMDB's business. Not supported or no room: the measure below tells. */
+	/* KEEP_SIZE: the file's length stays LMDB's business. Not supported or no room: the measure
+	 * below tells. */
 	if (allocated < used + kv->reserve_bytes / 2 &&
-	        fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used, (off_t)kv->reserve_bytes) == 0 &&
-	        (fstat(fd, &file) || statvfs(kv->directory, &fs)))
+		fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used, (off_t)kv->reserve_bytes) == 0 &&
+		(fstat(fd, &file) || statvfs(kv->directory, &fs)))
 		return;
 	allocated = (uint64_t)file.st_blocks * 512;
 	inside = free_pages(kv) * stat.ms_psize;
@@ -208,7 +216,8 @@ int kv_disk_check_room(const struct kv *kv, char *ret_error, size_t error_bytes)
 	if (room >= least)
 		return 0;
 	snprintf(ret_error, error_bytes,
-	        "%s has room for only %.1f MiB, at least %.1f MiB are needed: free some space on its disk",
-	        kv->directory, (double)room / 1048576, (double)least / 1048576);
+		"%s has room for only %.1f MiB, at least %.1f MiB are needed: free some space on "
+		"its disk",
+		kv->directory, (double)room / 1048576, (double)least / 1048576);
 	return -ENOSPC;
 }

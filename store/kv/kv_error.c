@@ -1,4 +1,5 @@
-/* store/kv/kv_error.c: the one place that knows LMDB's error codes, and the end of a node whose disk fails. */
+/* store/kv/kv_error.c: the one place that knows LMDB's error codes, and the end of a node whose
+ * disk fails. */
 #include "store/kv/kv_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -32,17 +33,19 @@ static bool disk_is_full(const struct kv *kv, int mdb_error)
 	if (mdb_error == ENOSPC || mdb_error == EDQUOT)
 		return true;
 	return mdb_error == EIO && statvfs(kv->directory, &fs) == 0 &&
-	        (uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)1 << 20;
+	       (uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)1 << 20;
 }
 
-void kv_error_text(const struct kv *kv, const char *what, int mdb_error, char *ret_text, size_t text_bytes)
+void kv_error_text(
+	const struct kv *kv, const char *what, int mdb_error, char *ret_text, size_t text_bytes)
 {
 	MDB_envinfo info = {0};
 
 	if (disk_is_full(kv, mdb_error)) {
 		snprintf(ret_text, text_bytes,
-		        "%s %s: no space left on the disk: free some space there, then start the node again",
-		        what, kv->file);
+			"%s %s: no space left on the disk: free some space there, then start the "
+			"node again",
+			what, kv->file);
 		return;
 	}
 	switch (kv_errno(mdb_error)) {
@@ -50,19 +53,23 @@ void kv_error_text(const struct kv *kv, const char *what, int mdb_error, char *r
 		if (kv->env)
 			(void)mdb_env_info(kv->env, &info);
 		snprintf(ret_text, text_bytes,
-		        "%s %s: the database has reached its limit of %zu MiB: raise the limit, then start the node again",
-		        what, kv->file, info.me_mapsize >> 20);
+			"%s %s: the database has reached its limit of %zu MiB: raise the limit, "
+			"then start the node again",
+			what, kv->file, info.me_mapsize >> 20);
 		return;
 	case -EBADMSG:
 		snprintf(ret_text, text_bytes,
-		        "%s %s: the file is damaged (%s): move %s away and let the node join the cluster anew",
-		        what, kv->file, mdb_strerror(mdb_error), kv->directory);
+			"%s %s: the file is damaged (%s): move %s away and let the node join the "
+			"cluster anew",
+			what, kv->file, mdb_strerror(mdb_error), kv->directory);
 		return;
 	case -EIO:
 		snprintf(ret_text, text_bytes, "%s %s: %s: the disk may be failing", what, kv->file,
-		        mdb_strerror(mdb_error));
+			mdb_strerror(mdb_error));
 		return;
-	default: snprintf(ret_text, text_bytes, "%s %s: %s", what, kv->file, mdb_strerror(mdb_error));
+	default:
+		snprintf(
+			ret_text, text_bytes, "%s %s: %s", what, kv->file, mdb_strerror(mdb_error));
 	}
 }
 
@@ -90,7 +97,8 @@ void kv_on_assert(MDB_env *env, const char *text)
 	char line[TEXT_BYTES];
 
 	snprintf(line, sizeof line,
-	        "cannot use %s: the file is damaged (%s): move %s away and let the node join the cluster anew",
-	        kv->file, text, kv->directory);
+		"cannot use %s: the file is damaged (%s): move %s away and let the node join the "
+		"cluster anew",
+		kv->file, text, kv->directory);
 	end_process(kv, line);
 }

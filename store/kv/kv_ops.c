@@ -7,7 +7,8 @@
 #define BLOCK_MIN_BYTES  ((size_t)64 << 10)
 #define BLOCK_KEEP_BYTES ((size_t)4 << 20)
 
-/* What stands in the block before the key and the value; both follow unpadded, the next head is aligned. */
+/* What stands in the block before the key and the value; both follow unpadded, the next head is
+ * aligned. */
 struct op_head {
 	uint64_t index, term;
 	size_t key_bytes, value_bytes;
@@ -45,11 +46,11 @@ int kv_ops_push(struct kv_ops *ops, const struct kv_op *op)
 {
 	size_t bytes = op_bytes(op->key_bytes, op->value_bytes);
 	struct op_head head = {.index = op->index,
-	        .term = op->term,
-	        .key_bytes = op->key_bytes,
-	        .value_bytes = op->value_bytes,
-	        .kind = (uint32_t)op->kind,
-	        .type = op->type};
+		.term = op->term,
+		.key_bytes = op->key_bytes,
+		.value_bytes = op->value_bytes,
+		.kind = (uint32_t)op->kind,
+		.type = op->type};
 	uint8_t *at;
 	int error = ops_reserve(ops, bytes);
 
@@ -98,13 +99,13 @@ bool kv_ops_next(const struct kv_ops *ops, size_t *cursor, struct kv_op *ret_op)
 	at = ops->block + *cursor;
 	memcpy(&head, at, sizeof head);
 	*ret_op = (struct kv_op){.kind = (enum kv_op_kind)head.kind,
-	        .type = head.type,
-	        .index = head.index,
-	        .term = head.term,
-	        .key = at + sizeof head,
-	        .value = at + sizeof head + head.key_bytes,
-	        .key_bytes = head.key_bytes,
-	        .value_bytes = head.value_bytes};
+		.type = head.type,
+		.index = head.index,
+		.term = head.term,
+		.key = at + sizeof head,
+		.value = at + sizeof head + head.key_bytes,
+		.key_bytes = head.key_bytes,
+		.value_bytes = head.value_bytes};
 	*cursor += op_bytes(head.key_bytes, head.value_bytes);
 	return true;
 }

@@ -20,7 +20,8 @@ enum kv_op_kind {
 	KV_OP_META_PUT,
 };
 
-/* One write. key and value are borrowed: from the caller of kv_ops_push(), or from the queue's block. */
+/* One write. key and value are borrowed: from the caller of kv_ops_push(), or from the queue's
+ * block. */
 struct kv_op {
 	enum kv_op_kind kind;
 	uint32_t type;

@@ -1,7 +1,8 @@
 /* store/kv/kv_read.c: short read transactions, on any thread.
  *
- * MDB_NOTLS: a read transaction belongs to whoever holds it, not to a thread. Those not in use are kept, reset, in a small
- * pool: to renew one costs neither a lock of LMDB's nor a slot in its reader table.
+ * MDB_NOTLS: a read transaction belongs to whoever holds it, not to a thread. Those not in use are
+ * kept, reset, in a small pool: to renew one costs neither a lock of LMDB's nor a slot in its
+ * reader table.
  */
 #include "store/kv/kv_internal.h"
 #include <assert.h>
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef bool kv_visit_cb(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes);
+typedef bool kv_visit_cb(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes);
 
 static int read_begin(struct kv *kv, MDB_txn **ret_txn)
 {
@@ -138,7 +140,8 @@ void kv_log_range(struct kv *kv, uint64_t *ret_first, uint64_t *ret_last)
 		kv_fatal(kv, "cannot read", error);
 }
 
-static int meta_get(struct kv *kv, MDB_txn *txn, const char *name, uint8_t *ret_value, size_t max, size_t *ret_bytes)
+static int meta_get(struct kv *kv, MDB_txn *txn, const char *name, uint8_t *ret_value, size_t max,
+	size_t *ret_bytes)
 {
 	MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value;
 	int error = mdb_get(txn, kv->meta, &key, &value);
@@ -166,7 +169,8 @@ int kv_meta_get(struct kv *kv, const char *name, uint8_t *ret_value, size_t max,
 	return error;
 }
 
-int kv_state_get(struct kv *kv, const uint8_t *key_bytes_at, size_t key_bytes, uint8_t **ret_value, size_t *ret_bytes)
+int kv_state_get(struct kv *kv, const uint8_t *key_bytes_at, size_t key_bytes, uint8_t **ret_value,
+	size_t *ret_bytes)
 {
 	MDB_val key = {key_bytes, (void *)(uintptr_t)key_bytes_at}, value;
 	uint8_t *copy = NULL;
@@ -197,11 +201,12 @@ int kv_state_get(struct kv *kv, const uint8_t *key_bytes_at, size_t key_bytes, u
 
 static bool has_prefix(const MDB_val *key, const uint8_t *prefix, size_t prefix_bytes)
 {
-	return key->mv_size >= prefix_bytes && (!prefix_bytes || memcmp(key->mv_data, prefix, prefix_bytes) == 0);
+	return key->mv_size >= prefix_bytes &&
+	       (!prefix_bytes || memcmp(key->mv_data, prefix, prefix_bytes) == 0);
 }
 
-static int visit_state(struct kv *kv, MDB_txn *txn, const uint8_t *prefix, size_t prefix_bytes, kv_visit_cb *visit,
-        void *ctx)
+static int visit_state(struct kv *kv, MDB_txn *txn, const uint8_t *prefix, size_t prefix_bytes,
+	kv_visit_cb *visit, void *ctx)
 {
 	MDB_val key = {prefix_bytes, (void *)(uintptr_t)prefix}, value;
 	MDB_cursor *cursor;
@@ -219,7 +224,8 @@ static int visit_state(struct kv *kv, MDB_txn *txn, const uint8_t *prefix, size_
 	return error == MDB_NOTFOUND ? 0 : kv_errno(error);
 }
 
-int kv_state_each_prefix(struct kv *kv, const uint8_t *prefix, size_t prefix_bytes, kv_visit_cb *visit, void *ctx)
+int kv_state_each_prefix(
+	struct kv *kv, const uint8_t *prefix, size_t prefix_bytes, kv_visit_cb *visit, void *ctx)
 {
 	MDB_txn *txn;
 	int error;
@@ -238,8 +244,8 @@ int kv_state_each(struct kv *kv, kv_visit_cb *visit, void *ctx)
 	return kv_state_each_prefix(kv, NULL, 0, visit, ctx);
 }
 
-int kv_snapshot_each(struct kv *kv, const char *name, uint8_t *ret_meta, size_t meta_max, size_t *ret_meta_bytes,
-        kv_visit_cb *visit, void *ctx)
+int kv_snapshot_each(struct kv *kv, const char *name, uint8_t *ret_meta, size_t meta_max,
+	size_t *ret_meta_bytes, kv_visit_cb *visit, void *ctx)
 {
 	MDB_txn *txn;
 	int error = read_begin(kv, &txn);

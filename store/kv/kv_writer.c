@@ -1,10 +1,12 @@
-/* store/kv/kv_writer.c: the only thread that writes: everything that is sealed into one synced transaction.
+/* store/kv/kv_writer.c: the only thread that writes: everything that is sealed into one synced
+ * transaction.
  *
- * While one commit waits for the disk, the loop queues the next; so the busier the node, the larger the batch.
+ * While one commit waits for the disk, the loop queues the next; so the busier the node, the larger
+ * the batch.
  */
 #include "store/kv/kv_internal.h"
 #include <assert.h>
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MEASURE_NS ((uint64_t)1000000000)
@@ -33,7 +35,8 @@ static int write_append(struct kv *kv, MDB_txn *txn, const struct kv_op *op)
 	return 0;
 }
 
-/* Delete entries from one end of the log inwards, while they are on the far side of `index` (inclusive). */
+/* Delete entries from one end of the log inwards, while they are on the far side of `index`
+ * (inclusive). */
 static int write_cut(struct kv *kv, MDB_txn *txn, bool tail, uint64_t index)
 {
 	MDB_cursor *cursor;
@@ -88,8 +91,7 @@ static int write_op(struct kv *kv, MDB_txn *txn, const struct kv_op *op)
 	case KV_OP_STATE_CLEAR: return mdb_drop(txn, kv->state, 0);
 	case KV_OP_META_PUT: return write_put(txn, kv->meta, op);
 	}
-	assert(!"a kind of write that kv_ops.h does not name");
-	return EINVAL;
+	abort(); /* a kind of write that kv_ops.h does not name */
 }
 
 static int write_all(struct kv *kv, const struct kv_ops *work)
@@ -112,7 +114,8 @@ static int write_all(struct kv *kv, const struct kv_ops *work)
 	return error;
 }
 
-/* Wait for a reason to write, then take all that is sealed. False: told to stop, and nothing is left. */
+/* Wait for a reason to write, then take all that is sealed. False: told to stop, and nothing is
+ * left. */
 static bool take_work(struct kv *kv, struct kv_ops *work, uint64_t *ret_ticket)
 {
 	bool some;
@@ -124,7 +127,8 @@ static bool take_work(struct kv *kv, struct kv_ops *work, uint64_t *ret_ticket)
 		if (kv->sealed_ticket == kv->taken_ticket)
 			uv_cond_wait(&kv->wanted, &kv->lock);
 		else if (now_ns < kv->linger_until_ns)
-			(void)uv_cond_timedwait(&kv->wanted, &kv->lock, kv->linger_until_ns - now_ns);
+			(void)uv_cond_timedwait(
+				&kv->wanted, &kv->lock, kv->linger_until_ns - now_ns);
 		else
 			break;
 	}

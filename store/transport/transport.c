@@ -1,7 +1,8 @@
 /* store/transport/transport.c: the mesh: what comes in at our ROUTER, what goes out to whom.
  *
- * Four things must agree before a message counts: the CURVE key of the connection (the ZAP handler admits only keys of peers, and names
- * the connection after the peer), the sender id inside, the cluster id and the protocol version.
+ * Four things must agree before a message counts: the CURVE key of the connection (the ZAP handler
+ * admits only keys of peers, and names the connection after the peer), the sender id inside, the
+ * cluster id and the protocol version.
  */
 #include "store/transport/transport.h"
 #include "store/transport/transport_internal.h"
@@ -55,8 +56,10 @@ static bool is_valid(struct transport *t, const Pxe__Envelope *envelope, const c
 	struct transport_peer **slot;
 
 	if (envelope->cluster_id.len != sizeof t->config.cluster_id ||
-	        memcmp(envelope->cluster_id.data, t->config.cluster_id, sizeof t->config.cluster_id) != 0 ||
-	        envelope->protocol != TRANSPORT_PROTOCOL || envelope->body_case == PXE__ENVELOPE__BODY__NOT_SET)
+		memcmp(envelope->cluster_id.data, t->config.cluster_id,
+			sizeof t->config.cluster_id) != 0 ||
+		envelope->protocol != TRANSPORT_PROTOCOL ||
+		envelope->body_case == PXE__ENVELOPE__BODY__NOT_SET)
 		return false;
 	slot = find_slot(t, envelope->from);
 	/* "" if no ZAP handler was asked: no peer is called that. */
@@ -70,7 +73,8 @@ static void on_frames(void *ctx, const zmq_msg_t *frame, size_t count, const cha
 
 	/* The name of the dialer, then one envelope. */
 	if (count == 2)
-		envelope = pxe__envelope__unpack(NULL, zmq_msg_size(&frame[1]), zmq_uv_data(&frame[1]));
+		envelope = pxe__envelope__unpack(
+			NULL, zmq_msg_size(&frame[1]), zmq_uv_data(&frame[1]));
 	if (!envelope || !is_valid(t, envelope, user_id)) {
 		t->stats.dropped_invalid++;
 	} else {
@@ -85,14 +89,14 @@ static void on_frames(void *ctx, const zmq_msg_t *frame, size_t count, const cha
 static int set_router_options(const struct transport *t, void *socket)
 {
 	if (transport_set_options(t, socket) || transport_set_int(socket, ZMQ_CURVE_SERVER, 1) ||
-	        zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, DOMAIN, strlen(DOMAIN)) ||
-	        transport_set_int(socket, ZMQ_ROUTER_HANDOVER, 1) ||
-	        transport_set_int(socket, ZMQ_RCVHWM, RECEIVE_MESSAGES) ||
-	        transport_set_int(socket, ZMQ_TCP_KEEPALIVE, 1) ||
-	        transport_set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S) ||
-	        transport_set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S) ||
-	        transport_set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT) ||
-	        transport_set_int(socket, ZMQ_IPV6, t->config.bind_address[0] == '['))
+		zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, DOMAIN, strlen(DOMAIN)) ||
+		transport_set_int(socket, ZMQ_ROUTER_HANDOVER, 1) ||
+		transport_set_int(socket, ZMQ_RCVHWM, RECEIVE_MESSAGES) ||
+		transport_set_int(socket, ZMQ_TCP_KEEPALIVE, 1) ||
+		transport_set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S) ||
+		transport_set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S) ||
+		transport_set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT) ||
+		transport_set_int(socket, ZMQ_IPV6, t->config.bind_address[0] == '['))
 		return -1;
 	int64_t max = MESSAGE_MAX_BYTES;
 	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof max);
@@ -114,25 +118,33 @@ static int open_router(struct transport *t, char *ret_error, size_t error_bytes)
 	}
 	error = errno;
 	if (error == EADDRINUSE)
-		snprintf(ret_error, error_bytes, "cannot listen for other nodes on %s: another program uses this port", address);
+		snprintf(ret_error, error_bytes,
+			"cannot listen for other nodes on %s: another program uses this port",
+			address);
 	else if (error == ENODEV || error == EADDRNOTAVAIL)
-		snprintf(ret_error, error_bytes, "cannot listen for other nodes on %s: this machine does not have this address",
-		        address);
+		snprintf(ret_error, error_bytes,
+			"cannot listen for other nodes on %s: this machine does not have this "
+			"address",
+			address);
 	else if (error == EINVAL)
-		snprintf(ret_error, error_bytes, "cannot listen for other nodes on '%s': this is not ADDRESS:PORT", address);
+		snprintf(ret_error, error_bytes,
+			"cannot listen for other nodes on '%s': this is not ADDRESS:PORT", address);
 	else
-		snprintf(ret_error, error_bytes, "cannot listen for other nodes on %s: %s", address, zmq_strerror(error));
+		snprintf(ret_error, error_bytes, "cannot listen for other nodes on %s: %s", address,
+			zmq_strerror(error));
 	if (socket)
 		zmq_close(socket);
 	return -error;
 }
 
-int transport_open(const struct transport_config *config, struct transport **ret, char *ret_error, size_t error_bytes)
+int transport_open(const struct transport_config *config, struct transport **ret, char *ret_error,
+	size_t error_bytes)
 {
 	struct transport *t;
 	int error;
 
-	assert(config->loop && config->zmq_context && config->zap && config->self && config->on_message);
+	assert(config->loop && config->zmq_context && config->zap && config->self &&
+		config->on_message);
 	if (strlen(config->bind_address) >= TRANSPORT_ADDRESS_BYTES) {
 		snprintf(ret_error, error_bytes, "'%s' is not ADDRESS:PORT", config->bind_address);
 		return -EINVAL;
@@ -168,19 +180,22 @@ int transport_get_address(const struct transport *t, char *ret_address, size_t a
 
 	if (zmq_getsockopt(zmq_uv_socket(t->router), ZMQ_LAST_ENDPOINT, endpoint, &bytes))
 		return -errno;
-	if ((size_t)snprintf(ret_address, address_bytes, "%s", endpoint + strlen("tcp://")) >= address_bytes)
+	if ((size_t)snprintf(ret_address, address_bytes, "%s", endpoint + strlen("tcp://")) >=
+		address_bytes)
 		return -EMSGSIZE;
 	return 0;
 }
 
-int transport_set_peer(struct transport *t, uint64_t id, const char *address, const uint8_t public_key[32])
+int transport_set_peer(
+	struct transport *t, uint64_t id, const char *address, const uint8_t public_key[32])
 {
 	struct transport_peer **slot = find_slot(t, id), *peer;
 
-	if (!id || id == t->config.self || !*address || strlen(address) >= TRANSPORT_ADDRESS_BYTES ||
-	        sodium_is_zero(public_key, 32))
+	if (!id || id == t->config.self || !*address ||
+		strlen(address) >= TRANSPORT_ADDRESS_BYTES || sodium_is_zero(public_key, 32))
 		return -EINVAL;
-	if (slot && strcmp((*slot)->address, address) == 0 && memcmp((*slot)->public_key, public_key, 32) == 0)
+	if (slot && strcmp((*slot)->address, address) == 0 &&
+		memcmp((*slot)->public_key, public_key, 32) == 0)
 		return 0;
 	if (!slot)
 		slot = free_slot(t);
@@ -244,7 +259,8 @@ int transport_send(struct transport *t, uint64_t to, Pxe__Envelope *envelope)
 	envelope->from = t->config.self;
 	bytes = pxe__envelope__get_packed_size(envelope);
 	assert(bytes <= MESSAGE_MAX_BYTES); /* the receiver would hang up */
-	error = has_room((*slot)->dealer) ? pack_and_send((*slot)->dealer, envelope, bytes) : -EAGAIN;
+	error = has_room((*slot)->dealer) ? pack_and_send((*slot)->dealer, envelope, bytes)
+					  : -EAGAIN;
 	if (error) {
 		t->stats.dropped_full++;
 		return -EAGAIN;

@@ -1,8 +1,9 @@
 /* store/transport/transport_dial.c: the dialing half of the transport: one DEALER per peer.
  *
- * A DEALER repeats a connection that failed or was lost by itself, with one exception: when the peer refuses our key, libzmq
- * gives up for ever. That happens in ordinary life: a node that has just joined dials before its key has reached the
- * peer. The monitor tells, we take the connection down and dial again after a rest.
+ * A DEALER repeats a connection that failed or was lost by itself, with one exception: when the
+ * peer refuses our key, libzmq gives up for ever. That happens in ordinary life: a node that has
+ * just joined dials before its key has reached the peer. The monitor tells, we take the connection
+ * down and dial again after a rest.
  */
 #include "store/transport/transport_internal.h"
 #include <assert.h>
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_MESSAGES      256  /* waiting for one peer; what is beyond is dropped and Raft repeats it */
+#define SEND_MESSAGES 256 /* waiting for one peer; what is beyond is dropped and Raft repeats it   \
+			   */
 #define RECONNECT_MIN_MS   20
 #define RECONNECT_MAX_MS   200
 #define CONNECT_TIMEOUT_MS 400
@@ -21,7 +23,9 @@
 #define REST_MIN_MS        100
 #define REST_DOUBLINGS_MAX 4
 #define TICK_MS            50
-#define MONITORED          (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+#define MONITORED                                                                                  \
+	(ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |                         \
+		ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
 
 int transport_set_int(void *socket, int option, int value)
 {
@@ -32,11 +36,12 @@ int transport_set_options(const struct transport *t, void *socket)
 {
 	const struct transport_config *c = &t->config;
 
-	/* ZMQ_HEARTBEAT_* stays off: with a receive limit and a slow reader it aborts the process (libzmq 3937). */
+	/* ZMQ_HEARTBEAT_* stays off: with a receive limit and a slow reader it aborts the process
+	 * (libzmq 3937). */
 	if (transport_set_int(socket, ZMQ_LINGER, 0) ||
-	        transport_set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) ||
-	        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, c->public_key, 32) ||
-	        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, c->secret_key, 32))
+		transport_set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) ||
+		zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, c->public_key, 32) ||
+		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, c->secret_key, 32))
 		return -1;
 	return 0;
 }
@@ -47,16 +52,16 @@ static int set_dealer_options(const struct transport_peer *peer, void *socket)
 	int bytes = snprintf(name, sizeof name, "node:%" PRIu64, peer->transport->config.self);
 
 	if (transport_set_options(peer->transport, socket) ||
-	        zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, peer->public_key, 32) ||
-	        zmq_setsockopt(socket, ZMQ_ROUTING_ID, name, (size_t)bytes) ||
-	        transport_set_int(socket, ZMQ_SNDHWM, SEND_MESSAGES) ||
-	        transport_set_int(socket, ZMQ_RCVHWM, 1) || /* nobody answers here */
-	        transport_set_int(socket, ZMQ_IMMEDIATE, 0) ||
-	        transport_set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MIN_MS) ||
-	        transport_set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) ||
-	        transport_set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS) ||
-	        transport_set_int(socket, ZMQ_TCP_MAXRT, UNACKNOWLEDGED_MS) ||
-	        transport_set_int(socket, ZMQ_IPV6, peer->address[0] == '['))
+		zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, peer->public_key, 32) ||
+		zmq_setsockopt(socket, ZMQ_ROUTING_ID, name, (size_t)bytes) ||
+		transport_set_int(socket, ZMQ_SNDHWM, SEND_MESSAGES) ||
+		transport_set_int(socket, ZMQ_RCVHWM, 1) || /* nobody answers here */
+		transport_set_int(socket, ZMQ_IMMEDIATE, 0) ||
+		transport_set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MIN_MS) ||
+		transport_set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) ||
+		transport_set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS) ||
+		transport_set_int(socket, ZMQ_TCP_MAXRT, UNACKNOWLEDGED_MS) ||
+		transport_set_int(socket, ZMQ_IPV6, peer->address[0] == '['))
 		return -1;
 	return 0;
 }
@@ -73,7 +78,8 @@ static int dial(struct transport_peer *peer)
 static void rest(struct transport_peer *peer)
 {
 	struct transport *t = peer->transport;
-	unsigned doublings = peer->refusals < REST_DOUBLINGS_MAX ? peer->refusals : REST_DOUBLINGS_MAX;
+	unsigned doublings =
+		peer->refusals < REST_DOUBLINGS_MAX ? peer->refusals : REST_DOUBLINGS_MAX;
 	char endpoint[TRANSPORT_ADDRESS_BYTES + 8];
 
 	snprintf(endpoint, sizeof endpoint, "tcp://%s", peer->address);
@@ -146,13 +152,15 @@ static void name_user(struct transport_peer *peer)
 {
 	int at = snprintf(peer->user_id, sizeof peer->user_id, "node:%" PRIu64 "/", peer->id);
 
-	/* A part of the key is in it, so that a connection made with an earlier key of the same node does not pass. */
+	/* A part of the key is in it, so that a connection made with an earlier key of the same
+	 * node does not pass. */
 	for (unsigned i = 0; i < 16; i++)
-		at += snprintf(peer->user_id + at, sizeof peer->user_id - (size_t)at, "%02x", peer->public_key[i]);
+		at += snprintf(peer->user_id + at, sizeof peer->user_id - (size_t)at, "%02x",
+			peer->public_key[i]);
 }
 
-struct transport_peer *transport_peer_new(struct transport *t, uint64_t id, const char *address,
-        const uint8_t public_key[32])
+struct transport_peer *transport_peer_new(
+	struct transport *t, uint64_t id, const char *address, const uint8_t public_key[32])
 {
 	struct transport_peer *peer = calloc(1, sizeof *peer);
 	int error;
@@ -166,7 +174,8 @@ struct transport_peer *transport_peer_new(struct transport *t, uint64_t id, cons
 	memcpy(peer->public_key, public_key, 32);
 	name_user(peer);
 	peer->dealer = zmq_socket(t->config.zmq_context, ZMQ_DEALER);
-	if (peer->dealer && set_dealer_options(peer, peer->dealer) == 0 && open_monitor(peer) == 0 && dial(peer) == 0)
+	if (peer->dealer && set_dealer_options(peer, peer->dealer) == 0 &&
+		open_monitor(peer) == 0 && dial(peer) == 0)
 		return peer;
 	error = errno;
 	transport_peer_free(peer);

@@ -1,4 +1,5 @@
-/* store/transport/zap.c: RFC 27/ZAP on the loop: libzmq asks over inproc, a REP socket answers at once. */
+/* store/transport/zap.c: RFC 27/ZAP on the loop: libzmq asks over inproc, a REP socket answers at
+ * once. */
 #include "store/transport/zap.h"
 #include "store/transport/zmq_uv.h"
 #include <errno.h>
@@ -27,7 +28,8 @@ struct zap {
 
 static bool frame_is(const zmq_msg_t *frame, const char *text)
 {
-	return zmq_msg_size(frame) == strlen(text) && memcmp(zmq_uv_data(frame), text, strlen(text)) == 0;
+	return zmq_msg_size(frame) == strlen(text) &&
+	       memcmp(zmq_uv_data(frame), text, strlen(text)) == 0;
 }
 
 static const struct zap_domain *find_domain(const struct zap *zap, const zmq_msg_t *name)
@@ -38,14 +40,17 @@ static const struct zap_domain *find_domain(const struct zap *zap, const zmq_msg
 	return NULL;
 }
 
-static bool decide(const struct zap *zap, const zmq_msg_t *frame, size_t count, char ret_user_id[64])
+static bool decide(
+	const struct zap *zap, const zmq_msg_t *frame, size_t count, char ret_user_id[64])
 {
 	const struct zap_domain *domain;
 
-	if (count != CURVE_FRAMES || !frame_is(&frame[MECHANISM], "CURVE") || zmq_msg_size(&frame[CURVE_KEY]) != 32)
+	if (count != CURVE_FRAMES || !frame_is(&frame[MECHANISM], "CURVE") ||
+		zmq_msg_size(&frame[CURVE_KEY]) != 32)
 		return false; /* without CURVE nobody comes in */
 	domain = find_domain(zap, &frame[DOMAIN]);
-	return domain && domain->allow && domain->allow(domain->ctx, zmq_uv_data(&frame[CURVE_KEY]), ret_user_id);
+	return domain && domain->allow &&
+	       domain->allow(domain->ctx, zmq_uv_data(&frame[CURVE_KEY]), ret_user_id);
 }
 
 static void on_request(void *ctx, const zmq_msg_t *frame, size_t count, const char *user_id)
@@ -60,11 +65,12 @@ static void on_request(void *ctx, const zmq_msg_t *frame, size_t count, const ch
 	(void)user_id;
 	zap->refused += !ok;
 	user[sizeof user - 1] = '\0';
-	/* inproc to a libzmq that waits for it: there is always room. A request id that is missing is answered as empty. */
+	/* inproc to a libzmq that waits for it: there is always room. A request id that is missing
+	 * is answered as empty. */
 	zmq_send(socket, "1.0", 3, ZMQ_SNDMORE | ZMQ_DONTWAIT);
 	if (count > REQUEST_ID)
 		zmq_send(socket, zmq_uv_data(&frame[REQUEST_ID]), zmq_msg_size(&frame[REQUEST_ID]),
-		        ZMQ_SNDMORE | ZMQ_DONTWAIT);
+			ZMQ_SNDMORE | ZMQ_DONTWAIT);
 	else
 		zmq_send(socket, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
 	zmq_send(socket, code, 3, ZMQ_SNDMORE | ZMQ_DONTWAIT);
@@ -87,7 +93,10 @@ int zap_open(uv_loop_t *loop, void *zmq_context, struct zap **ret_zap)
 		free(zap);
 		return error;
 	}
-	error = zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) || zmq_bind(socket, ENDPOINT) ? -errno : 0;
+	error = zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) ||
+				zmq_bind(socket, ENDPOINT)
+			? -errno
+			: 0;
 	if (!error)
 		error = zmq_uv_open(loop, socket, on_request, zap, &zap->socket);
 	if (error) {

@@ -1,8 +1,9 @@
 /* store/transport/zap.h: who may connect: the ZAP handler (RFC 27/ZAP) of the process, on the loop.
  *
- * One per ZeroMQ context. Each server socket names a domain ("peer", "api", "join"); the owner of the domain decides by the client's
- * CURVE key. Must be opened before any CURVE server socket is bound: libzmq lets everybody in while no handler is there. Such a
- * connection has the User-Id "", so a server that refuses messages with an empty user_id is safe at any moment.
+ * One per ZeroMQ context. Each server socket names a domain ("peer", "api", "join"); the owner of
+ * the domain decides by the client's CURVE key. Must be opened before any CURVE server socket is
+ * bound: libzmq lets everybody in while no handler is there. Such a connection has the User-Id "",
+ * so a server that refuses messages with an empty user_id is safe at any moment.
  */
 #ifndef STORE_TRANSPORT_ZAP_H
 #define STORE_TRANSPORT_ZAP_H

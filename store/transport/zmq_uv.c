@@ -1,13 +1,15 @@
 /* store/transport/zmq_uv.c
  *
- * A ZeroMQ socket tells about messages through a descriptor that is readable only on an edge, and any call on the socket (also
- * a send) may eat that edge. So nothing here trusts the descriptor alone:
+ * A ZeroMQ socket tells about messages through a descriptor that is readable only on an edge, and
+ * any call on the socket (also a send) may eat that edge. So nothing here trusts the descriptor
+ * alone:
  *
  *   poll:    the descriptor is readable -> take up to BATCH messages
- *   prepare: before the loop sleeps, ask ZMQ_EVENTS; messages wait -> start idle (the loop then does not sleep)
- *   idle:    take up to BATCH messages; stop when none is left
+ *   prepare: before the loop sleeps, ask ZMQ_EVENTS; messages wait -> start idle (the loop then
+ * does not sleep) idle:    take up to BATCH messages; stop when none is left
  *
- * prepare never runs a callback of the user: it could send on a socket whose prepare has already been.
+ * prepare never runs a callback of the user: it could send on a socket whose prepare has already
+ * been.
  */
 #include "store/transport/zmq_uv.h"
 #include <assert.h>
@@ -42,7 +44,8 @@ static bool has_more(zmq_msg_t *frame)
 	return zmq_msg_more(frame) != 0;
 }
 
-/* Take the frames of one message into frame[]; all of them are taken off the socket, at most FRAMES_MAX are kept. 0: none waits. */
+/* Take the frames of one message into frame[]; all of them are taken off the socket, at most
+ * FRAMES_MAX are kept. 0: none waits. */
 static size_t receive(void *socket, zmq_msg_t frame[FRAMES_MAX], bool *ret_too_long)
 {
 	size_t count = 0;
@@ -113,7 +116,8 @@ static void on_prepare(uv_prepare_t *prepare)
 		uv_idle_start(&z->idle, on_idle);
 }
 
-int zmq_uv_open(uv_loop_t *loop, void *socket, zmq_uv_message_cb *on_message, void *ctx, struct zmq_uv **ret)
+int zmq_uv_open(uv_loop_t *loop, void *socket, zmq_uv_message_cb *on_message, void *ctx,
+	struct zmq_uv **ret)
 {
 	struct zmq_uv *z;
 	int error, fd = -1;
@@ -149,21 +153,24 @@ void *zmq_uv_socket(struct zmq_uv *z)
 	return z->socket;
 }
 
-static int send_frames(void *socket, const void *id, size_t id_bytes, const void *body, size_t body_bytes)
+static int send_frames(
+	void *socket, const void *id, size_t id_bytes, const void *body, size_t body_bytes)
 {
 	if (id_bytes && zmq_send(socket, id, id_bytes, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
 		return -errno;
 	return zmq_send(socket, body, body_bytes, ZMQ_DONTWAIT) < 0 ? -errno : 0;
 }
 
-int zmq_uv_send(struct zmq_uv *z, const void *id, size_t id_bytes, const void *body, size_t body_bytes)
+int zmq_uv_send(
+	struct zmq_uv *z, const void *id, size_t id_bytes, const void *body, size_t body_bytes)
 {
 	int error = send_frames(z->socket, id, id_bytes, body, body_bytes);
 
 	assert(!z->closing);
 	if (error != -EAGAIN)
 		return error;
-	/* A send looks at its mailbox only now and then: there may be room that it has not heard of. */
+	/* A send looks at its mailbox only now and then: there may be room that it has not heard
+	 * of. */
 	(void)is_readable(z->socket);
 	return send_frames(z->socket, id, id_bytes, body, body_bytes);
 }

@@ -1,4 +1,5 @@
-/* kill -9 at any moment: all that was reported durable is there, and log, state and meta are of one moment. */
+/* kill -9 at any moment: all that was reported durable is there, and log, state and meta are of one
+ * moment. */
 #include "tests/unit/kv/kv_fixture.h"
 #include <signal.h>
 #include <sys/wait.h>
@@ -92,7 +93,8 @@ static void what_was_reported_durable_survives_kill_9(void **state)
 	print_message("seed of the moments: %llu\n", (unsigned long long)seed);
 	fixture_init(&w->f);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		uint64_t reported = run_and_kill(w, (unsigned)(history_random(&seed) % 60000)), stored;
+		uint64_t reported = run_and_kill(w, (unsigned)(history_random(&seed) % 60000)),
+			 stored;
 		struct kv_config config = fixture_config(&w->f);
 
 		fixture_open(&w->f, &config);
@@ -111,7 +113,8 @@ static void what_was_reported_durable_survives_kill_9(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_reported_durable_survives_kill_9)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_reported_durable_survives_kill_9)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* A directory that cannot be used is refused with a line that says why; a disk that fails ends the node, and nothing that
- * was not durable has been reported. */
+/* A directory that cannot be used is refused with a line that says why; a disk that fails ends the
+ * node, and nothing that was not durable has been reported. */
 #include "tests/unit/kv/kv_fixture.h"
 #include <fcntl.h>
 #include <lmdb.h>
@@ -206,9 +206,12 @@ static void child_write(struct child *c, struct kv_config *config)
 		history_step(&c->h, c->f.kv);
 		memcpy(big, &c->h.unit, sizeof c->h.unit);
 		/* Something that only grows; under a prefix of its own. */
-		kv_meta_put(c->f.kv, (char[]){'b', (char)('a' + c->h.unit % 26), (char)('a' + c->h.unit / 26 % 26),
-		                             (char)('a' + c->h.unit / 676 % 26), (char)('a' + c->h.unit / 17576 % 26), 0},
-		        big, sizeof big);
+		kv_meta_put(c->f.kv,
+			(char[]){'b', (char)('a' + c->h.unit % 26),
+				(char)('a' + c->h.unit / 26 % 26),
+				(char)('a' + c->h.unit / 676 % 26),
+				(char)('a' + c->h.unit / 17576 % 26), 0},
+			big, sizeof big);
 		(void)kv_submit(c->f.kv, true);
 		uv_run(&c->f.loop, UV_RUN_NOWAIT);
 		while (kv_backlog_bytes(c->f.kv) > 1 << 20)
@@ -306,7 +309,8 @@ static void a_failed_write_ends_the_node(void **state)
 	struct kv_config config = fixture_config(f);
 	struct ending end;
 
-	end = run_child(c, &config, 3 << 20); /* the kernel refuses to make the file longer: EFBIG, or a short write */
+	end = run_child(c, &config,
+		3 << 20); /* the kernel refuses to make the file longer: EFBIG, or a short write */
 	assert_non_null(strstr(end.text, "cannot write"));
 	assert_non_null(strstr(end.text, f->directory));
 	check_after(c, &config, &end);
@@ -321,7 +325,7 @@ static int fill_a_disk(const char *directory)
 	struct ending end;
 
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	        mount("none", directory, "tmpfs", 0, "size=12m"))
+		mount("none", directory, "tmpfs", 0, "size=12m"))
 		return 77;
 	end = run_child(c, &config, RLIM_INFINITY);
 	fprintf(stderr, "%s\n", end.text);
@@ -354,7 +358,8 @@ static void a_full_disk_ends_the_node(void **state)
 }
 
 /* A file that was cut off: an error or the end of the node, never a crash. */
-static bool count(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool count(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	(void)key, (void)key_bytes, (void)value, (void)value_bytes;
 	++*(unsigned *)ctx;
@@ -384,7 +389,8 @@ static void a_file_that_was_cut_off_is_an_error_and_no_crash(void **state)
 
 	fixture_open(f, &config);
 	for (uint32_t i = 0; i < records; i++)
-		kv_state_put(f->kv, (const uint8_t *)&i, sizeof i, (const uint8_t *)path, sizeof path);
+		kv_state_put(
+			f->kv, (const uint8_t *)&i, sizeof i, (const uint8_t *)path, sizeof path);
 	fixture_close(f);
 	snprintf(path, sizeof path, "%s/data.mdb", f->directory);
 	assert_int_equal(stat(path, &file), 0);
@@ -400,7 +406,8 @@ static void a_file_that_was_cut_off_is_an_error_and_no_crash(void **state)
 			read_what_is_left(f, records);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFEXITED(status)); /* not SIGBUS */
-		assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == FATAL_EXIT || WEXITSTATUS(status) == 3);
+		assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == FATAL_EXIT ||
+			    WEXITSTATUS(status) == 3);
 		refused += WEXITSTATUS(status) != 0;
 		if (part == 10)
 			assert_int_equal(refused, 0);
@@ -412,16 +419,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	        T(a_directory_in_use_names_the_process),
-	        T(directories_are_made),
-	        T(a_path_that_cannot_be_a_directory_is_said),
-	        T(too_little_room_is_said_at_open),
-	        T(a_newer_format_is_left_alone),
-	        T(a_file_that_is_no_database_is_said_to_be_damaged),
-	        T(a_full_map_ends_the_node),
-	        T(a_failed_write_ends_the_node),
-	        T(a_full_disk_ends_the_node),
-	        T(a_file_that_was_cut_off_is_an_error_and_no_crash),
+		T(a_directory_in_use_names_the_process),
+		T(directories_are_made),
+		T(a_path_that_cannot_be_a_directory_is_said),
+		T(too_little_room_is_said_at_open),
+		T(a_newer_format_is_left_alone),
+		T(a_file_that_is_no_database_is_said_to_be_damaged),
+		T(a_full_map_ends_the_node),
+		T(a_failed_write_ends_the_node),
+		T(a_full_disk_ends_the_node),
+		T(a_file_that_was_cut_off_is_an_error_and_no_crash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
-/* tests/unit/kv/kv_fixture.h: a data directory, a loop and a store on it; and a deterministic history to write and to check.
+/* tests/unit/kv/kv_fixture.h: a data directory, a loop and a store on it; and a deterministic
+ * history to write and to check.
  *
- * Unit n of the history is a function of n and of the units before it, so whoever knows the number of the last unit
- * that is on the disk knows every byte that must be there: log, state and meta.
+ * Unit n of the history is a function of n and of the units before it, so whoever knows the number
+ * of the last unit that is on the disk knows every byte that must be there: log, state and meta.
  */
 #ifndef TESTS_UNIT_KV_KV_FIXTURE_H
 #define TESTS_UNIT_KV_KV_FIXTURE_H
@@ -64,11 +65,11 @@ static inline void fixture_on_fatal(void *ctx, const char *text)
 static inline struct kv_config fixture_config(struct fixture *f)
 {
 	return (struct kv_config){.loop = &f->loop,
-	        .directory = f->directory,
-	        .reserve_bytes = 1 << 20,
-	        .ctx = f,
-	        .on_durable = fixture_on_durable,
-	        .on_fatal = fixture_on_fatal};
+		.directory = f->directory,
+		.reserve_bytes = 1 << 20,
+		.ctx = f,
+		.on_durable = fixture_on_durable,
+		.on_fatal = fixture_on_fatal};
 }
 
 static inline void fixture_open(struct fixture *f, const struct kv_config *config)
@@ -197,7 +198,8 @@ static inline uint64_t history_stored(struct kv *kv)
 	return unit;
 }
 
-static inline bool history_visit(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static inline bool history_visit(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct history *h = ctx;
 	uint64_t unit;

@@ -1,4 +1,5 @@
-/* Group commit pays: prints submits/s with 1, 16 and 256 of them under way. Nothing is asserted about the time. */
+/* Group commit pays: prints submits/s with 1, 16 and 256 of them under way. Nothing is asserted
+ * about the time. */
 #include "tests/unit/kv/kv_fixture.h"
 
 #define ENTRY_BYTES 200
@@ -45,7 +46,8 @@ static void measure(unsigned window, uint64_t submits)
 	fixture_wait(&r.f, submits);
 	seconds = (double)(uv_hrtime() - began_ns) / 1e9;
 	print_message("%3u under way: %8.0f submits/s, %6.1f per commit, %.0f us each\n", window,
-	        (double)submits / seconds, (double)submits / r.f.calls, seconds * 1e6 * window / (double)submits);
+		(double)submits / seconds, (double)submits / r.f.calls,
+		seconds * 1e6 * window / (double)submits);
 	kv_log_range(r.f.kv, &first, &last);
 	assert_int_equal(first, 1);
 	assert_int_equal(last, submits);

@@ -1,4 +1,5 @@
-/* Log, state and meta: what is queued becomes durable in order, as units, and is there after a restart. */
+/* Log, state and meta: what is queued becomes durable in order, as units, and is there after a
+ * restart. */
 #include "tests/unit/kv/kv_fixture.h"
 
 static int set_up(void **state)
@@ -185,7 +186,8 @@ static void the_log_is_cut_at_both_ends(void **state)
 	fixture_close(f);
 }
 
-static bool join_keys(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool join_keys(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	char *joined = ctx;
 
@@ -289,7 +291,8 @@ struct same {
 	uint64_t unit, differ;
 };
 
-static bool is_same(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool is_same(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct same *same = ctx;
 	uint64_t unit;
@@ -308,7 +311,8 @@ static void read_until_told(void *arg)
 		struct same same = {0};
 		size_t bytes;
 
-		if (kv_snapshot_each(r->kv, "unit", (uint8_t *)&same.unit, sizeof same.unit, &bytes, is_same, &same))
+		if (kv_snapshot_each(r->kv, "unit", (uint8_t *)&same.unit, sizeof same.unit, &bytes,
+			    is_same, &same))
 			r->torn++;
 		r->torn += same.differ != 0;
 		r->rounds++;
@@ -329,7 +333,9 @@ static void readers_on_other_threads_see_whole_units(void **state)
 		fixture_wait(f, kv_submit(f->kv, true));
 		for (unsigned i = 0; unit == 1 && i < 3; i++) {
 			reader[i] = (struct reader){.kv = f->kv, .stop = &stop};
-			assert_int_equal(uv_thread_create(&reader[i].thread, read_until_told, &reader[i]), 0);
+			assert_int_equal(
+				uv_thread_create(&reader[i].thread, read_until_told, &reader[i]),
+				0);
 		}
 	}
 	atomic_store(&stop, true);
@@ -345,18 +351,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	        T(an_empty_store_has_nothing),
-	        T(reads_see_a_write_only_once_it_is_durable),
-	        T(tickets_grow_from_one_and_come_back_in_order),
-	        T(a_ticket_without_writes_is_reported_too),
-	        T(unhurried_writes_ride_along_with_an_urgent_one),
-	        T(unhurried_writes_do_not_wait_for_ever),
-	        T(closing_writes_all_that_is_queued),
-	        T(the_log_is_cut_at_both_ends),
-	        T(state_is_visited_in_key_order_by_prefix_and_until_told_to_stop),
-	        T(large_values_and_large_units_pass),
-	        T(a_long_history_survives_restarts_byte_for_byte),
-	        T(readers_on_other_threads_see_whole_units),
+		T(an_empty_store_has_nothing),
+		T(reads_see_a_write_only_once_it_is_durable),
+		T(tickets_grow_from_one_and_come_back_in_order),
+		T(a_ticket_without_writes_is_reported_too),
+		T(unhurried_writes_ride_along_with_an_urgent_one),
+		T(unhurried_writes_do_not_wait_for_ever),
+		T(closing_writes_all_that_is_queued),
+		T(the_log_is_cut_at_both_ends),
+		T(state_is_visited_in_key_order_by_prefix_and_until_told_to_stop),
+		T(large_values_and_large_units_pass),
+		T(a_long_history_survives_restarts_byte_for_byte),
+		T(readers_on_other_threads_see_whole_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

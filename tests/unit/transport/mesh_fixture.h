@@ -1,6 +1,8 @@
-/* tests/unit/transport/mesh_fixture.h: nodes of one cluster in one process: one loop, one ZeroMQ context, loopback sockets.
+/* tests/unit/transport/mesh_fixture.h: nodes of one cluster in one process: one loop, one ZeroMQ
+ * context, loopback sockets.
  *
- * A ZeroMQ context has one ZAP handler and a handler has one owner of the domain "peer", so each node has a context of its own.
+ * A ZeroMQ context has one ZAP handler and a handler has one owner of the domain "peer", so each
+ * node has a context of its own.
  */
 #ifndef TESTS_UNIT_TRANSPORT_MESH_FIXTURE_H
 #define TESTS_UNIT_TRANSPORT_MESH_FIXTURE_H
@@ -33,9 +35,10 @@ struct node {
 	uint8_t public_key[32], secret_key[32];
 	uint64_t received[MESH_NODES_MAX + 1]; /* by sender */
 	uint64_t newest[MESH_NODES_MAX + 1];   /* status.applied of the newest message, by sender */
-	uint64_t disorder;                     /* messages that were not newer than the one before */
-	size_t newest_bytes;                   /* of the newest message's digest */
-	void (*on_message)(struct node *node, uint64_t from, const Pxe__Envelope *envelope); /* may be NULL */
+	uint64_t disorder;   /* messages that were not newer than the one before */
+	size_t newest_bytes; /* of the newest message's digest */
+	void (*on_message)(
+		struct node *node, uint64_t from, const Pxe__Envelope *envelope); /* may be NULL */
 };
 
 struct mesh {
@@ -60,12 +63,16 @@ static inline void mesh_on_message(void *ctx, uint64_t from, const Pxe__Envelope
 		node->on_message(node, from, envelope);
 }
 
-/* Start node `id`, which calls itself `self`; where: "127.0.0.1:*" or the address it had before. The key is kept if it has one. */
+/* Start node `id`, which calls itself `self`; where: "127.0.0.1:*" or the address it had before.
+ * The key is kept if it has one. */
 static inline void node_start_as(struct mesh *mesh, uint64_t id, uint64_t self, const char *where)
 {
 	struct node *node = &mesh->node[id];
-	struct transport_config config = {.loop = &mesh->loop, .self = self, .bind_address = where, .ctx = node,
-	        .on_message = mesh_on_message};
+	struct transport_config config = {.loop = &mesh->loop,
+		.self = self,
+		.bind_address = where,
+		.ctx = node,
+		.on_message = mesh_on_message};
 	char error[256] = "";
 
 	node->mesh = mesh;
@@ -82,7 +89,8 @@ static inline void node_start_as(struct mesh *mesh, uint64_t id, uint64_t self, 
 	memcpy(config.secret_key, node->secret_key, 32);
 	if (transport_open(&config, &node->transport, error, sizeof error))
 		fail_msg("%s", error);
-	assert_int_equal(transport_get_address(node->transport, node->address, sizeof node->address), 0);
+	assert_int_equal(
+		transport_get_address(node->transport, node->address, sizeof node->address), 0);
 }
 
 static inline void node_start(struct mesh *mesh, uint64_t id, const char *where)
@@ -102,7 +110,8 @@ static inline void node_stop(struct node *node)
 
 static inline void node_knows(struct node *node, const struct node *peer)
 {
-	assert_int_equal(transport_set_peer(node->transport, peer->id, peer->address, peer->public_key), 0);
+	assert_int_equal(
+		transport_set_peer(node->transport, peer->id, peer->address, peer->public_key), 0);
 }
 
 static inline void mesh_open(struct mesh *mesh, unsigned nodes)

@@ -1,4 +1,5 @@
-/* One ZeroMQ socket on the loop: nothing is lost on the edge, nothing starves the loop. And the ZAP handler at the door. */
+/* One ZeroMQ socket on the loop: nothing is lost on the edge, nothing starves the loop. And the ZAP
+ * handler at the door. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,11 +17,11 @@
 struct bench {
 	uv_loop_t loop;
 	void *context;
-	void *peer;           /* plain socket of the test */
+	void *peer; /* plain socket of the test */
 	struct zmq_uv *z;
 	char endpoint[64];
 	uint64_t messages;
-	size_t frames;        /* of the newest message */
+	size_t frames; /* of the newest message */
 	char user_id[64];
 	char body[64];
 	char id[64];
@@ -37,7 +38,8 @@ static void on_message(void *ctx, const zmq_msg_t *frame, size_t count, const ch
 	b->messages++;
 	b->frames = count;
 	snprintf(b->user_id, sizeof b->user_id, "%s", user_id);
-	snprintf(b->body, sizeof b->body, "%.*s", (int)bytes, (const char *)zmq_uv_data(&frame[count - 1]));
+	snprintf(b->body, sizeof b->body, "%.*s", (int)bytes,
+		(const char *)zmq_uv_data(&frame[count - 1]));
 	if (count > 1) {
 		b->id_bytes = zmq_msg_size(&frame[0]);
 		memcpy(b->id, zmq_uv_data(&frame[0]), b->id_bytes);
@@ -150,7 +152,8 @@ static void messages_of_too_many_frames_are_dropped_whole(void **state)
 	assert_int_equal(zmq_connect(b->peer, b->endpoint), 0);
 	for (unsigned frames = 1; frames <= 40; frames++)
 		for (unsigned i = 1; i <= frames; i++)
-			assert_int_equal(zmq_send(b->peer, "f", 1, i < frames ? ZMQ_SNDMORE : 0), 1);
+			assert_int_equal(
+				zmq_send(b->peer, "f", 1, i < frames ? ZMQ_SNDMORE : 0), 1);
 	assert_int_equal(zmq_send(b->peer, "end", 3, 0), 3);
 	while (strcmp(b->body, "end") != 0)
 		uv_run(&b->loop, UV_RUN_ONCE);
@@ -179,13 +182,14 @@ static void a_busy_sender_leaves_the_loop_its_turns(void **state)
 	for (unsigned i = 0; i < 20000; i++)
 		assert_int_equal(zmq_send(b->peer, "x", 1, 0), 1);
 	wait_for(b, 20000);
-	assert_true(turns >= 20000 / 128); /* one turn: at most a batch from poll and one from idle */
+	assert_true(
+		turns >= 20000 / 128); /* one turn: at most a batch from poll and one from idle */
 	uv_close((uv_handle_t *)&check, NULL);
 	uv_run(&b->loop, UV_RUN_NOWAIT);
 }
 
-/* The trap: a message makes the edge, then a send of ours (from a timer, say) looks at the mailbox and eats it. The descriptor is
- * silent from then on, and nothing else would wake the loop. */
+/* The trap: a message makes the edge, then a send of ours (from a timer, say) looks at the mailbox
+ * and eats it. The descriptor is silent from then on, and nothing else would wake the loop. */
 static void a_send_after_a_message_came_does_not_eat_the_edge(void **state)
 {
 	struct bench *b = *state;
@@ -258,10 +262,11 @@ static void knock(struct bench *b, bool with_curve)
 		zmq_setsockopt(b->peer, ZMQ_CURVE_PUBLICKEY, door.client_public, 32);
 		zmq_setsockopt(b->peer, ZMQ_CURVE_SECRETKEY, door.client_secret, 32);
 	}
-	assert_int_equal(zmq_socket_monitor(b->peer, "inproc://knock",
-	                         ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-	                                 ZMQ_EVENT_HANDSHAKE_SUCCEEDED),
-	        0);
+	assert_int_equal(
+		zmq_socket_monitor(b->peer, "inproc://knock",
+			ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+				ZMQ_EVENT_HANDSHAKE_SUCCEEDED),
+		0);
 	assert_int_equal(zmq_connect(b->peer, b->endpoint), 0);
 	assert_int_equal(zmq_send(b->peer, "hello", 5, 0), 5);
 }
@@ -379,17 +384,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	        T(a_reply_reaches_the_sender),
-	        T(an_unknown_receiver_is_an_error_where_the_owner_asked_for_it),
-	        T(a_full_queue_is_eagain_and_never_waits),
-	        T(messages_of_too_many_frames_are_dropped_whole),
-	        T(a_busy_sender_leaves_the_loop_its_turns),
-	        T(a_send_after_a_message_came_does_not_eat_the_edge),
-	        T(an_admitted_key_has_the_name_that_its_owner_gave),
-	        T(a_refused_key_is_told_and_counted),
-	        T(a_domain_that_nobody_set_refuses_all),
-	        T(a_client_without_curve_is_refused),
-	        T(domains_are_few_and_have_names),
+		T(a_reply_reaches_the_sender),
+		T(an_unknown_receiver_is_an_error_where_the_owner_asked_for_it),
+		T(a_full_queue_is_eagain_and_never_waits),
+		T(messages_of_too_many_frames_are_dropped_whole),
+		T(a_busy_sender_leaves_the_loop_its_turns),
+		T(a_send_after_a_message_came_does_not_eat_the_edge),
+		T(an_admitted_key_has_the_name_that_its_owner_gave),
+		T(a_refused_key_is_told_and_counted),
+		T(a_domain_that_nobody_set_refuses_all),
+		T(a_client_without_curve_is_refused),
+		T(domains_are_few_and_have_names),
 	};
 
 	alarm(100); /* a hang is a failure, not a wait */
