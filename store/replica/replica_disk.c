@@ -60,7 +60,8 @@ void replica_disk_on_durable(struct replica *r, uint64_t ticket)
 		covered++;
 	}
 	tickets->count -= covered;
-	memmove(tickets->slot, tickets->slot + covered, tickets->count * sizeof *tickets->slot);
+	if (covered > 0)
+		memmove(tickets->slot, tickets->slot + covered, tickets->count * sizeof *tickets->slot);
 	if (ticket > tickets->durable)
 		tickets->durable = ticket;
 	replica_raft_release(r);

@@ -147,6 +147,8 @@ void replica_raft_release(struct replica *r)
 			raft_send(r, message);
 		released++;
 	}
+	if (released == 0)
+		return;
 	r->held_count -= released;
 	memmove(r->held, r->held + released, r->held_count * sizeof *r->held);
 }

@@ -62,9 +62,18 @@ struct worker_item {
 
 static void worker_tell(struct worker *worker, const struct report *report)
 {
-	/* The parent reads all the time; a stopped one would be a broken test. */
-	if (write(worker->fd, report, sizeof *report) != (ssize_t)sizeof *report)
-		_exit(3);
+	/* libuv made the socket non-blocking; the parent reads all the time. */
+	size_t done = 0;
+	while (done < sizeof *report) {
+		struct pollfd writable = {.fd = worker->fd, .events = POLLOUT};
+		ssize_t wrote = write(worker->fd, (const char *)report + done, sizeof *report - done);
+		if (wrote > 0)
+			done += (size_t)wrote;
+		else if (errno != EAGAIN && errno != EINTR)
+			_exit(3);
+		else
+			(void)poll(&writable, 1, -1);
+	}
 }
 
 static void worker_pump(struct worker *worker);
