@@ -201,7 +201,9 @@ static int send_each(const struct tftp_job *job, struct tftp_batch *batch, unsig
 static int batch_send(struct tftp_job *job, struct tftp_batch *batch)
 {
 	for (unsigned from = 0; from < batch->count;) {
-		bool segmented = job->segmenting && batch->count - from > 1;
+		/* One datagram at least of two packets, or there is nothing to cut. */
+		bool segmented = job->segmenting && batch->count - from > 1 &&
+				 2 * (job->transfer.blksize + TFTP_HEADER_BYTES) <= BATCH_BYTES;
 		int sent =
 			segmented ? send_segmented(job, batch, from) : send_each(job, batch, from);
 		if (sent == -EINTR)
@@ -213,6 +215,7 @@ static int batch_send(struct tftp_job *job, struct tftp_batch *batch)
 		}
 		if (sent < 0)
 			return sent;
+		assert(sent > 0);
 		from += (unsigned)sent;
 	}
 	return 0;

@@ -412,11 +412,11 @@ char *text_size_format(uint64_t bytes, char buffer[TEXT_SIZE_BYTES])
 		scale *= 1000;
 		unit++;
 	}
-	uint64_t tenths = unit == 0 ? 0 : bytes % scale / (scale / 10);
-	if (bytes / scale < 10 && tenths > 0)
-		snprintf(buffer, TEXT_SIZE_BYTES, "%" PRIu64 ".%" PRIu64 " %s", bytes / scale,
-			tenths, units[unit]);
+	unsigned whole = (unsigned)(bytes / scale);
+	unsigned tenths = unit == 0 ? 0 : (unsigned)(bytes % scale / (scale / 10));
+	if (whole < 10 && tenths > 0)
+		snprintf(buffer, TEXT_SIZE_BYTES, "%u.%u %s", whole, tenths, units[unit]);
 	else
-		snprintf(buffer, TEXT_SIZE_BYTES, "%" PRIu64 " %s", bytes / scale, units[unit]);
+		snprintf(buffer, TEXT_SIZE_BYTES, "%u %s", whole, units[unit]);
 	return buffer;
 }
