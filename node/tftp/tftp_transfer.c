@@ -100,8 +100,16 @@ static struct tftp_transfer_effects nothing(void)
 	return (struct tftp_transfer_effects){.end = TFTP_TRANSFER_RUNNING};
 }
 
-/* RFC 6298 §2, in microseconds. Karn's rule: what was sent twice is not measured, and keeps the
- * doubled time. */
+/* What the measurements make of the retransmission time (RFC 6298 §2). */
+static uint32_t rto_measured(const struct tftp_transfer *transfer)
+{
+	uint32_t rto = transfer->srtt8 / 8 + transfer->rttvar4;
+	if (rto < TFTP_TRANSFER_RTO_MIN_US)
+		rto = TFTP_TRANSFER_RTO_MIN_US;
+	return rto < transfer->rto_max_us ? rto : transfer->rto_max_us;
+}
+
+/* Karn's rule: what was sent twice is not measured. */
 static void measure(struct tftp_transfer *transfer, uint64_t now_us)
 {
 	if (transfer->window_resent)
@@ -118,10 +126,18 @@ static void measure(struct tftp_transfer *transfer, uint64_t now_us)
 		transfer->rttvar4 = transfer->rttvar4 - transfer->rttvar4 / 4 + deviation;
 		transfer->srtt8 = transfer->srtt8 - srtt + sample;
 	}
-	uint32_t rto = transfer->srtt8 / 8 + transfer->rttvar4;
-	if (rto < TFTP_TRANSFER_RTO_MIN_US)
-		rto = TFTP_TRANSFER_RTO_MIN_US;
-	transfer->rto_us = rto < transfer->rto_max_us ? rto : transfer->rto_max_us;
+	transfer->rto_us = rto_measured(transfer);
+}
+
+/* Progress that cannot be measured halves the time that silence has doubled: on a lossy wire hardly
+ * anything can be measured, and it must not wait ever longer; of a client that became slow, one
+ * block in two goes out twice. */
+static void relax(struct tftp_transfer *transfer)
+{
+	if (!transfer->measured)
+		return;
+	uint32_t floor_us = rto_measured(transfer);
+	transfer->rto_us = transfer->rto_us / 2 > floor_us ? transfer->rto_us / 2 : floor_us;
 }
 
 struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_us)
@@ -183,8 +199,10 @@ struct tftp_transfer_effects tftp_transfer_on_ack(
 	if (ahead > under_way) /* an old ACK that came late, or nonsense */
 		return nothing();
 	bool whole = ahead == under_way;
-	if (whole)
+	if (whole && !transfer->window_resent)
 		measure(transfer, now_us);
+	else
+		relax(transfer);
 	transfer->acked += ahead;
 	transfer->progress_us = now_us;
 	if (transfer->acked == transfer->block_count)

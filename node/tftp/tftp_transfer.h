@@ -17,7 +17,7 @@
  * report makes us go back, but not twice to the same blocks on one report, nor more than once in a
  * round trip: a client also answers copies, and each resent window would bring forth the next.
  *
- * The retransmission time follows the measured round trips (RFC 6298, with Karn's rule), so that a
+ * The retransmission time follows the measured round trips (RFC 6298), so that a
  * loss on a LAN costs some ten milliseconds; it doubles with each silence, up to `rto_max_us`, and
  * only progress counts against giving up (FIELD 53: clients that write to flash pause for long).
  */
@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #define TFTP_TRANSFER_RTO_FIRST_US 250000u /* before any round trip is known */
-#define TFTP_TRANSFER_RTO_MIN_US   30000u
+#define TFTP_TRANSFER_RTO_MIN_US   20000u
 #define TFTP_TRANSFER_RTO_MAX_US   5000000u
 #define TFTP_TRANSFER_SILENCE_US   60000000u /* without progress */
 #define TFTP_TRANSFER_OFFER_US     30000000u /* of an OACK without an answer */
