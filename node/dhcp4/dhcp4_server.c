@@ -41,7 +41,7 @@ struct dhcp4_server {
 	uint16_t http_port;
 	uv_poll_t poll;
 	uv_timer_t timer;
-	uv_prepare_t turn_end;
+	uv_idle_t turn_end;
 	bool closing;
 	unsigned handles_open;
 	size_t errands_out;
@@ -111,19 +111,20 @@ static const struct dhcp4_view *refresh_view(struct dhcp4_server *server)
 	return view;
 }
 
-static void on_turn_end(uv_prepare_t *handle)
+static void on_turn_end(uv_idle_t *handle)
 {
 	struct dhcp4_server *server = handle->data;
 	server->view_is_current = false;
 	dhcp4_socket_flush(server->socket);
-	uv_prepare_stop(handle);
+	uv_idle_stop(handle);
 }
 
-/* Prepare handles run after all callbacks of a turn, before the loop waits again. */
+/* The replica tells outcomes at the end of its turn, from a prepare handle, when only an idle
+ * handle still keeps the loop from waiting; its callback comes first thing in the next turn. */
 static void want_turn_end(struct dhcp4_server *server)
 {
 	if (!uv_is_active((uv_handle_t *)&server->turn_end))
-		uv_prepare_start(&server->turn_end, on_turn_end);
+		uv_idle_start(&server->turn_end, on_turn_end);
 }
 
 static enum dhcp4_outcome outcome_of(enum replica_outcome outcome)
@@ -304,7 +305,7 @@ static int start_handles(struct dhcp4_server *server, char *ret_error, size_t er
 		return result;
 	}
 	uv_timer_init(server->loop, &server->timer);
-	uv_prepare_init(server->loop, &server->turn_end);
+	uv_idle_init(server->loop, &server->turn_end);
 	server->handles_open = SERVER_HANDLES;
 	server->poll.data = server;
 	server->timer.data = server;
