@@ -195,9 +195,8 @@ static void replica_tell_alarms(struct replica *r)
 void replica_turn_end(struct replica *r)
 {
 	replica_see_time(r);
-	bool more = replica_apply(r);
+	/* First what others wait for: messages and the log; then what only this node does. */
 	replica_propose_flush(r);
-	replica_disk_compact(r);
 	raft_flush(&r->raft);
 	replica_raft_drain(r);
 	/* Followers answer their clients when they learn of the commit: tell them now, not with the next heartbeat. */
@@ -206,6 +205,9 @@ void replica_turn_end(struct replica *r)
 		raft_announce_commit(&r->raft);
 		replica_raft_drain(r);
 	}
+	replica_disk_flush(r);
+	bool more = replica_apply(r);
+	replica_disk_compact(r);
 	replica_disk_flush(r);
 	bool changed = replica_view_changed(r);
 	if (r->applied.members_changed) {

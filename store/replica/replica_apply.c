@@ -85,6 +85,7 @@ static void apply_batch(struct replica *r, const struct kv_entry *entry)
 		model_apply(r->model, batch->commands[i], &r->applied.sink, result);
 		replica_propose_applied(r, batch->commands[i], result);
 	}
+	r->applied.turn_commands += batch->n_commands;
 	free(result);
 	pxe__batch__free_unpacked(batch, NULL);
 }
@@ -137,7 +138,8 @@ bool replica_apply(struct replica *r)
 	if (r->raft.installing || r->install.ticket != 0 || end <= before)
 		return false;
 	uint64_t stop = end - before > REPLICA_APPLY_MAX ? before + REPLICA_APPLY_MAX : end;
-	while (r->applied.index < stop && apply_next(r))
+	r->applied.turn_commands = 0;
+	while (r->applied.index < stop && r->applied.turn_commands < REPLICA_APPLY_COMMANDS && apply_next(r))
 		;
 	if (r->applied.index == before)
 		return false;

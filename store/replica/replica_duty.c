@@ -232,6 +232,10 @@ void replica_duty_tick(struct replica *r)
 		return;
 	r->duty_due_ms = r->now_ms + REPLICA_STATUS_MS;
 	replica_duty_time(r);
+	if (r->diverged) {
+		duty_hand_over(r); /* to one whose state most others have */
+		return;
+	}
 	if (!replica_raft_leads(r) || !r->time_ready || r->raft.transfer_to != 0)
 		return;
 	duty_reconcile(r);

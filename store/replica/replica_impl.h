@@ -42,6 +42,7 @@
 #define REPLICA_TIMEOUT_MS 5000
 #define REPLICA_BACKLOG_BYTES (32u << 20)  /* the disk lags by this much: no new batches */
 #define REPLICA_APPLY_MAX 64               /* entries applied in one turn */
+#define REPLICA_APPLY_COMMANDS 4096        /* and commands: heartbeats must not wait for more */
 #define REPLICA_HELD_MAX 4096
 #define REPLICA_COMPACT_EVERY 8192
 #define REPLICA_COMPACT_TRAILING 4096
@@ -156,6 +157,7 @@ struct replica_applied {
 	size_t record_bytes, record_capacity;
 	bool everything;       /* a snapshot was installed in this turn */
 	bool members_changed;
+	size_t turn_commands;  /* applied in this turn */
 	struct replica_done *done;
 	size_t done_count, done_capacity;
 };

@@ -9,6 +9,7 @@
 #include "store/replica/replica_impl.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,9 +38,11 @@ static void member_connect_one(struct replica *r, const Pxe__Member *member)
 	slot->gone_ms = 0;
 	if (r->transport == NULL)
 		return;
-	if (member->public_key.len != 32 || member->peer_address == NULL ||
-		transport_set_peer(r->transport, member->id, member->peer_address, member->public_key.data) != 0) {
-		if (!slot->unreachable)
+	int status = member->public_key.len != 32 || member->peer_address == NULL
+		? -EINVAL
+		: transport_set_peer(r->transport, member->id, member->peer_address, member->public_key.data);
+	if (status != 0) {
+		if (!slot->unreachable && status == -EINVAL) /* no room: a removed member is still connected; tried again */
 			replica_alarm(r, "member %llu cannot be connected to: its address or key is unfit",
 				(unsigned long long)member->id);
 		slot->unreachable = true;

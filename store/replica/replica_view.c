@@ -57,12 +57,28 @@ static uint64_t view_age_ms(const struct replica *r, uint64_t cluster_ms)
 	return cluster_ms == 0 ? UINT64_MAX : now_ms > cluster_ms ? now_ms - cluster_ms : 0;
 }
 
+/* Leader: has a majority been heard within the election time? (The lease says more, but is void after a hand-over that failed.) */
+static bool view_hears_majority(const struct replica *r)
+{
+	const struct raft_conf *conf = raft_conf_in_force(&r->raft, NULL);
+	uint64_t now_ms = r->config.env->now_boot_ms(r->config.env->ctx);
+	unsigned voters = 0, heard = 0;
+	for (unsigned i = 0; i < conf->count; i++) {
+		const struct raft_peer *peer = raft_peer(&r->raft, conf->member[i].id);
+		bool recent = conf->member[i].id == r->config.self ||
+			(peer != NULL && now_ms < peer->heard_at_ms + r->raft.config.election_ms);
+		voters += conf->member[i].voter;
+		heard += conf->member[i].voter && recent;
+	}
+	return heard > voters / 2;
+}
+
 static bool view_has_quorum(const struct replica *r)
 {
 	if (r->raft.leader == 0)
 		return false;
 	if (r->raft.role == RAFT_LEADER)
-		return replica_raft_leads(r) && view_lease_age_ms(r) < r->raft.config.election_ms;
+		return replica_raft_leads(r) && view_hears_majority(r);
 	return view_age_ms(r, r->leader_contact_cluster_ms) < 2 * (uint64_t)r->raft.config.election_ms;
 }
 
