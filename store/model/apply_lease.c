@@ -150,7 +150,8 @@ static struct lease_record *lease_write(struct apply *a, Pxe__Lease *lease)
 	return keep_lease(a->model, a->sink, lease);
 }
 
-/* The lease of `ip` for the asker to build on: its machine's own as it is, else a fresh one. */
+/* The lease of `ip` for the asker to build on: its machine's own as it is, else a fresh one. Of a lease that ended, and was not
+ * yet swept, only what is known of the client is kept. */
 static Pxe__Lease lease_draft(struct apply *a, const struct lease_asker *asker,
         struct lease_record *record, uint32_t ip, uint8_t ip_bytes[4])
 {
@@ -158,6 +159,8 @@ static Pxe__Lease lease_draft(struct apply *a, const struct lease_asker *asker,
 	Pxe__Lease lease = PXE__LEASE__INIT;
 	if (record != NULL && lease_is_mine(a, asker, record))
 		lease = lease_record_view(record, ip_bytes);
+	if (record != NULL && record->free_at_ms <= a->now_ms)
+		lease.since_ms = lease.promised_ms = 0;
 	internal_ip_put(ip, ip_bytes);
 	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
 	lease.client = who->client;
