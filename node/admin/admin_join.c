@@ -125,6 +125,39 @@ static const char *refuse_request(const Pxe__JoinRequest *request, const struct 
 	return NULL;
 }
 
+/* A joiner that leaves its name to us gets the token's, else the next pxeN. The text is borrowed from `ret_name` or the state. */
+struct name_search {
+	const ProtobufCBinaryData *token_id;
+	char *name;
+};
+
+static bool find_name(void *ctx, const void *object)
+{
+	struct name_search *search = ctx;
+	const Pxe__Token *token = object;
+
+	if (token->id.len == search->token_id->len &&
+	        memcmp(token->id.data, search->token_id->data, token->id.len) == 0) {
+		snprintf(search->name, 64, "%s", token->for_name);
+		return false;
+	}
+	return true;
+}
+
+static void choose_name(const struct admin *admin, const Pxe__JoinRequest *request, char ret_name[64])
+{
+	const Pxe__Settings *settings = model_settings(admin_model(admin));
+	struct name_search search = {&request->token_id, ret_name};
+
+	snprintf(ret_name, 64, "%s", request->member->name);
+	if (ret_name[0] == '\0') {
+		model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_TOKEN, find_name, &search);
+	}
+	if (ret_name[0] == '\0') {
+		snprintf(ret_name, 64, "pxe%" PRIu64, settings == NULL ? 0 : settings->next_member_id);
+	}
+}
+
 static void propose_join(struct admin *admin, const struct admin_client *client, Pxe__JoinRequest *request)
 {
 	struct admin_pending *pending = admin_pending_new(admin, client, ADMIN_PENDING_JOIN);
@@ -132,17 +165,20 @@ static void propose_join(struct admin *admin, const struct admin_client *client,
 	Pxe__MemberJoin join = PXE__MEMBER_JOIN__INIT;
 	enum replica_outcome outcome;
 	struct replica_view view;
-	char text[ADMIN_TEXT_BYTES];
+	char text[ADMIN_TEXT_BYTES], name[64];
+	Pxe__Member member = *request->member;
 
 	if (pending == NULL) {
 		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED, "this node is busy; try again");
 		return;
 	}
 	memcpy(pending->key, request->member->public_key.data, 32);
-	snprintf(pending->text, sizeof pending->text, "%.63s", request->member->name);
+	choose_name(admin, request, name);
+	member.name = name;
+	snprintf(pending->text, sizeof pending->text, "%s", name);
 	join.token_id = request->token_id;
 	join.token_secret = request->token_secret;
-	join.member = request->member;
+	join.member = &member;
 	command.request_id = request->request_id;
 	command.op_case = PXE__COMMAND__OP_MEMBER_JOIN;
 	command.member_join = &join;
@@ -176,7 +212,7 @@ void admin_on_join(struct admin *admin, const struct admin_client *client, const
 	if (refusal != NULL) {
 		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID, "%s", refusal);
 	} else if ((known = member_of_key(admin, request->member->public_key.data)) != NULL &&
-	        strcmp(known->name, request->member->name) == 0) {
+	        (request->member->name[0] == '\0' || strcmp(known->name, request->member->name) == 0)) {
 		welcome(admin, client, known); /* a retry: only the node itself holds that key */
 	} else {
 		propose_join(admin, client, request);

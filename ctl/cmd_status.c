@@ -1,0 +1,205 @@
+/* status, node list, node remove: the cluster as one node sees it. */
+#include "ctl/client.h"
+#include "ctl/cmd.h"
+#include "ctl/objects.h"
+#include "ctl/show.h"
+
+#include "proto/wire/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Status may be asked of one node only; it never needs the quorum. */
+static int get_status(struct ctl *ctl, Pxe__AdminReply **ret_reply)
+{
+	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
+	Pxe__StatusQuery query = PXE__STATUS_QUERY__INIT;
+	int result;
+
+	request.body_case = PXE__ADMIN_REQUEST__BODY_STATUS;
+	request.status = &query;
+	result = client_get(ctl, &request, ret_reply);
+	if (result == CTL_OK && (*ret_reply)->body_case != PXE__ADMIN_REPLY__BODY_STATE) {
+		pxe__admin_reply__free_unpacked(*ret_reply, NULL);
+		return ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
+	}
+	return result;
+}
+
+static const struct table_column node_columns[] = {{"NODE", false, false}, {"ROLE", false, false},
+        {"ADDRESS", false, false}, {"STATE", false, false}, {"BEHIND", true, false},
+        {"DHCP/s", true, false}, {"BOOTS", true, false}, {"IMAGES", true, false}, {"ID", true, true},
+        {"APPLIED", true, true}, {"FREE", true, true}, {"VERSION", false, true}};
+
+static void state_text(const Pxe__NodeStatus *node, char *ret_text, size_t bytes)
+{
+	char age[TEXT_DURATION_BYTES];
+
+	if (strcmp(node->state, "down") == 0 && node->silent_ms != UINT64_MAX) {
+		snprintf(ret_text, bytes, "down for %s", text_duration_short(node->silent_ms, age));
+	} else {
+		snprintf(ret_text, bytes, "%s", node->state);
+	}
+}
+
+static int print_nodes(const struct ctl *ctl, const Pxe__Status *status)
+{
+	struct table *table = table_new(node_columns, sizeof node_columns / sizeof node_columns[0]);
+	char text[SHOW_BYTES];
+
+	for (size_t i = 0; i < status->n_nodes; i++) {
+		const Pxe__NodeStatus *node = status->nodes[i];
+		table_cell(table, node->name);
+		table_cell(table, node->raft_role);
+		table_cell(table, node->address);
+		state_text(node, text, sizeof text);
+		table_cell(table, text);
+		table_cellf(table, "%" PRIu64, node->behind);
+		table_cellf(table, "%" PRIu32, node->dhcp_per_s);
+		table_cellf(table, "%" PRIu32, node->boots);
+		table_cellf(table, "%" PRIu32 "/%" PRIu32, node->images_held, node->images);
+		table_cellf(table, "%" PRIu64, node->id);
+		table_cellf(table, "%" PRIu64, node->applied);
+		table_cell(table, node->free_bytes == 0 ? "" : show_size(node->free_bytes, text));
+		table_cell(table, node->version);
+	}
+	return show_table(ctl, table);
+}
+
+static void print_head(const struct ctl *ctl, const Pxe__Status *status)
+{
+	const char *color = !ctl->color                          ? ""
+	        : strcmp(status->health, "healthy") == 0         ? "\033[32m"
+	        : strcmp(status->health, "degraded") == 0        ? "\033[33m"
+	                                                         : "\033[31m";
+	char ip[SHOW_BYTES];
+
+	fprintf(ctl->out, "%s  %s%s%s  %" PRIu32 " of %" PRIu32 " voters  leader %s  server %s  DHCP %s  revision %" PRIu64
+	                  "\n",
+	        status->cluster, color, status->health, ctl->color ? "\033[0m" : "", status->voters_up,
+	        status->voters, status->leader[0] == '\0' ? "none" : status->leader,
+	        status->server_ip.len == 0 ? "-" : show_ip(&status->server_ip, ip),
+	        status->dhcp[0] == '\0' ? "-" : status->dhcp, status->revision);
+}
+
+static void print_pools(const struct ctl *ctl, const Pxe__Status *status)
+{
+	for (size_t i = 0; i < status->n_pools; i++) {
+		const Pxe__PoolStatus *pool = status->pools[i];
+		fprintf(ctl->out, "POOL %s %" PRIu64 " of %" PRIu64 " used (%" PRIu64 " %%)\n", pool->name, pool->used,
+		        pool->size, pool->size == 0 ? 100 : pool->used * 100 / pool->size);
+	}
+}
+
+int cmd_status(struct ctl *ctl, const struct invocation *in)
+{
+	Pxe__AdminReply *reply;
+	int result = get_status(ctl, &reply);
+
+	(void)in;
+	if (result != CTL_OK) {
+		return result;
+	}
+	if (ctl->format == CTL_JSON) {
+		result = ctl_print_json(ctl, &reply->state->base);
+	} else if (ctl->format == CTL_NAME) {
+		fprintf(ctl->out, "%s\n", reply->state->cluster);
+	} else {
+		print_head(ctl, reply->state);
+		print_nodes(ctl, reply->state);
+		print_pools(ctl, reply->state);
+		for (size_t i = 0; i < reply->state->n_warnings; i++) {
+			fprintf(ctl->out, "!  %s\n", reply->state->warnings[i]);
+		}
+		for (size_t i = 0; ctl->format == CTL_WIDE && i < reply->state->n_counters; i++) {
+			fprintf(ctl->out, "%-28s %" PRIu64 "\n", reply->state->counters[i]->name,
+			        reply->state->counters[i]->value);
+		}
+	}
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	return result;
+}
+
+int cmd_node_list(struct ctl *ctl, const struct invocation *in)
+{
+	Pxe__AdminReply *reply;
+	int result = get_status(ctl, &reply);
+
+	(void)in;
+	if (result != CTL_OK) {
+		return result;
+	}
+	if (ctl->format == CTL_JSON) {
+		Pxe__Status nodes = PXE__STATUS__INIT;
+		nodes = *reply->state;
+		nodes.n_pools = nodes.n_warnings = nodes.n_counters = 0;
+		result = ctl_print_json(ctl, &nodes.base);
+	} else if (ctl->format == CTL_NAME) {
+		for (size_t i = 0; i < reply->state->n_nodes; i++) {
+			fprintf(ctl->out, "%s\n", reply->state->nodes[i]->name);
+		}
+	} else {
+		result = print_nodes(ctl, reply->state);
+	}
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	return result;
+}
+
+/* What the removal means; false: there is no such node. */
+static bool describe_removal(const Pxe__Status *status, const char *name, char *ret_text, size_t bytes)
+{
+	const Pxe__NodeStatus *found = NULL;
+	unsigned voters = 0, up = 0;
+	char state[SHOW_BYTES];
+
+	for (size_t i = 0; i < status->n_nodes; i++) {
+		const Pxe__NodeStatus *node = status->nodes[i];
+		if (strcmp(node->name, name) == 0) {
+			found = node;
+		} else if (strcmp(node->raft_role, "learner") != 0) {
+			voters++;
+			up += strcmp(node->state, "down") != 0;
+		}
+	}
+	if (found == NULL) {
+		return false;
+	}
+	state_text(found, state, sizeof state);
+	snprintf(ret_text, bytes,
+	        "node %s (%s, %s) leaves the cluster; %u voters remain, %u of them answer%s.\n"
+	        "  It must join again with a token to come back. Stop its pxed: it is no longer listened to.",
+	        name, found->raft_role, state, voters, up,
+	        voters == 2 ? "; 2 voters cannot lose one" : "");
+	return true;
+}
+
+int cmd_node_remove(struct ctl *ctl, const struct invocation *in)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__MemberRemove removal = PXE__MEMBER_REMOVE__INIT;
+	struct client_done done;
+	Pxe__AdminReply *reply;
+	char question[512], name[256];
+	bool found;
+	int result = get_status(ctl, &reply);
+
+	if (result != CTL_OK) {
+		return result;
+	}
+	snprintf(name, sizeof name, "%s", in->args[0]);
+	found = describe_removal(reply->state, name, question, sizeof question);
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	if (!found) {
+		return ctl_fail(ctl, CTL_NOT_FOUND, "there is no node '%s'; see: pxectl node list", name);
+	}
+	result = (int)ctl_confirm(ctl, question);
+	if (result != CTL_OK) {
+		return result;
+	}
+	removal.name = name;
+	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
+	command.member_remove = &removal;
+	result = client_change(ctl, &command, &done);
+	return result != CTL_OK ? result
+	                        : objects_print_done(ctl, "node", name, "removed", done.revision, done.detail);
+}

@@ -1,0 +1,202 @@
+/* The table of commands: what exists, how it is called, how it is explained. */
+#include "ctl/cmd.h"
+#include "ctl/objects.h"
+
+#define OPTIONS(array) array, sizeof array / sizeof array[0]
+#define NO_OPTIONS NULL, 0
+
+const struct command_option command_globals[] = {
+        {"output", "FORMAT", false, "table, wide, json (proto field names, stable) or name"},
+        {"node", "NAME", false, "ask this node and no other"},
+        {"dir", "DIR", false, "the node's configuration (default /etc/pxecluster, or $PXECTL_DIR)"},
+        {"socket", "PATH", false, "the node's unix socket (default: as its node.yaml says)"},
+        {"endpoint", "IP:PORT", true, "ask from afar; with --key and --server-key"},
+        {"key", "FILE", false, "your key file, for --endpoint"},
+        {"server-key", "KEY", false, "the cluster's API key (40 characters or a file), for --endpoint"},
+        {"timeout", "TIME", false, "give up after this time (default 10s)"},
+        {"quiet", NULL, false, "say only what was asked for"},
+        {"yes", NULL, false, "do not ask before something dangerous"},
+        {"no-header", NULL, false, "tables without their first line"},
+        {"color", "WHEN", false, "auto, always or never (NO_COLOR is heeded)"},
+        {"help", NULL, false, "help about the command"},
+};
+const size_t command_global_count = sizeof command_globals / sizeof command_globals[0];
+
+static const struct command_option init_options[] = {
+        {"name", "NAME", false, "the cluster's name (needed)"},
+        {"interface", "IF", false, "network interface where machines boot (needed)"},
+        {"address", "IP", false, "address of this node, if the interface has several"},
+        {"node-name", "NAME", false, "this node's name (default pxe1)"},
+        {"name-node", "NAME", false, "the same"},
+        {"data", "DIR", false, "where the state is kept (default /var/lib/pxecluster)"},
+        {"http-port", "PORT", false, "HTTP port (default 80)"},
+        {"tftp-port", "PORT", false, "TFTP port (default 69)"},
+        {"no-start", NULL, false, "write the files, do not start pxed"},
+};
+
+static const struct command_option join_options[] = {
+        {"name", "NAME", false, "this node's name (default: the token's, else the next pxeN)"},
+        {"interface", "IF", false, "network interface where machines boot (default: the one towards the cluster)"},
+        {"address", "IP", false, "address of this node, if the interface has several"},
+        {"data", "DIR", false, "where the state is kept (default /var/lib/pxecluster)"},
+        {"http-port", "PORT", false, "HTTP port (default 80)"},
+        {"tftp-port", "PORT", false, "TFTP port (default 69)"},
+        {"no-start", NULL, false, "write the files, do not start pxed"},
+};
+
+static const struct command_option token_options[] = {
+        {"for", "NAME", false, "only a node of this name may use it"},
+        {"witness", NULL, false, "for a witness: it votes and serves nothing"},
+        {"valid", "TIME", false, "how long it may be used (default 1h)"},
+};
+
+static const struct command_option subnet_add_options[] = {
+        {"gateway", "IP", false, "router that machines are told"},
+        {"dns", "IP,IP", true, "name servers"},
+        {"domain", "NAME", false, "domain name"},
+        {"lease", "TIME", false, "lease time (default: the cluster's)"},
+        {"lease-min", "TIME", false, "the least that a machine gets when it asks for less"},
+        {"lease-max", "TIME", false, "the most that a machine gets when it asks for more"},
+        {"profile", "NAME", false, "what machines boot that have no profile of their own"},
+        {"ntp", "IP,IP", true, "time servers"},
+        {"mtu", "BYTES", false, "interface MTU that machines are told"},
+        {"option", "CODE=VALUE", true, "further DHCP option: hex:.., text:.., ip:A,B"},
+};
+
+static const struct command_option subnet_set_options[] = {
+        {"cidr", "CIDR", false, "the network"},
+        {"gateway", "IP", false, "router that machines are told; none"},
+        {"dns", "IP,IP", true, "name servers, replaces the list; none"},
+        {"domain", "NAME", false, "domain name; none"},
+        {"lease", "TIME", false, "lease time; default"},
+        {"lease-min", "TIME", false, "the least that a machine gets when it asks for less; default"},
+        {"lease-max", "TIME", false, "the most that a machine gets when it asks for more; default"},
+        {"profile", "NAME", false, "what machines boot that have no profile of their own; none"},
+        {"ntp", "IP,IP", true, "time servers, replaces the list; none"},
+        {"mtu", "BYTES", false, "interface MTU that machines are told; none"},
+        {"option", "CODE=VALUE", true, "further DHCP option: hex:.., text:.., ip:A,B or none; others stay"},
+};
+
+static const struct command_option pool_options[] = {
+        {"subnet", "NAME", false, "the subnet that it is of"},
+        {"range", "FIRST-LAST", false, "its addresses"},
+};
+
+static const struct command_option host_options[] = {
+        {"mac", "MAC", true, "hardware address; several: they are one machine"},
+        {"uuid", "UUID", false, "SMBIOS UUID, as dmidecode shows it"},
+        {"ip", "IP", false, "reserved address; auto: its lease, or a free one; none"},
+        {"profile", "NAME", false, "what it boots; none: as the subnet says"},
+        {"hostname", "NAME", false, "host name that it is told (default: its name)"},
+        {"var", "NAME=VALUE", true, "variable for boot scripts; NAME= removes it"},
+        {"ignore", "yes|no", false, "never answer this machine"},
+};
+
+static const struct command_option profile_options[] = {
+        {"image", "NAME", false, "image that holds the files: NAME or NAME@DIGEST"},
+        {"kernel", "PATH", false, "kernel, in the image"},
+        {"initrd", "PATH", true, "initial RAM disk, in the image"},
+        {"args", "TEXT", false, "kernel command line; {{mac}}, {{ip}}, {{base_url}}, {{vars.x}} are filled in"},
+        {"loader", "ARCH=PATH", true, "own boot program for an architecture, in the image"},
+        {"script", "FILE", false, "a whole iPXE script instead of kernel and initrd; none"},
+        {"local", NULL, false, "continue with the local disk"},
+};
+
+static const struct command_option push_options[] = {
+        {"only", "PATTERN", true, "of a directory, only files that match (\"*.efi\")"},
+};
+
+static const struct command_option explain_options[] = {
+        {"arch", "ARCH", false, "bios, uefi-x64, uefi-arm64 ... or a number (default uefi-x64)"},
+        {"uuid", "UUID", false, "the machine's UUID"},
+        {"script", NULL, false, "show the iPXE script too"},
+};
+
+#define LIST(noun) \
+	{noun, "list", "[PATTERN]", 0, 1, "list", NULL, NULL, NO_OPTIONS, objects_list}
+#define SHOW(noun) \
+	{noun, "show", "NAME", 1, 1, "show one", NULL, NULL, NO_OPTIONS, objects_show}
+#define REMOVE(noun) \
+	{noun, "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if something uses it", NULL, NULL, \
+	        NO_OPTIONS, objects_remove}
+
+const struct command command_table[] = {
+        {"status", NULL, "", 0, 0, "quorum, nodes, pools and what to look after", NULL,
+                "  pxectl status\n  pxectl -o json status | jq .nodes", NO_OPTIONS, cmd_status},
+        {"watch", NULL, "[HOST|MAC]", 0, 1, "boot events of all nodes as they happen",
+                "A line each; a pattern such as 'n0*' selects hosts. Ends with Ctrl-C.",
+                "  pxectl watch 52:54:00:aa:00:02", NO_OPTIONS, cmd_watch},
+        {"cluster", "init", "", 0, 0, "make a new cluster; this machine is its first node",
+                "Writes node.yaml and keys below --dir and starts pxed. Run it as root.",
+                "  sudo pxectl cluster init --name lab --interface eth1", OPTIONS(init_options),
+                cmd_cluster_init},
+        {"cluster", "token create", "", 0, 0, "make a token with which one machine may join",
+                "The token works once. Whoever holds it may become a member: hand it over with care.",
+                "  sudo pxectl cluster token create --for pxe2", OPTIONS(token_options),
+                cmd_cluster_token_create},
+        {"cluster", "join", "TOKEN", 1, 1, "make this machine a node of a cluster",
+                "Writes node.yaml and keys below --dir and starts pxed. Run it as root.",
+                "  sudo pxectl cluster join pxe1.MFRGGZDF...", OPTIONS(join_options), cmd_cluster_join},
+        {"cluster", "info", "", 0, 0, "identity, keys and settings of the cluster", NULL, NULL, NO_OPTIONS,
+                cmd_cluster_info},
+        {"node", "list", "", 0, 0, "the nodes and how they are", NULL, NULL, NO_OPTIONS, cmd_node_list},
+        {"node", "remove", "NAME", 1, 1, "take a node out of the cluster",
+                "It must join again with a token to come back. Its leases stay known to the others.", NULL,
+                NO_OPTIONS, cmd_node_remove},
+        LIST("subnet"),
+        SHOW("subnet"),
+        {"subnet", "add", "NAME CIDR", 2, 2, "add a subnet", NULL,
+                "  pxectl subnet add lab 10.20.0.0/22 --gateway 10.20.0.1 --dns 10.20.0.2 --lease 1h",
+                OPTIONS(subnet_add_options), objects_add},
+        {"subnet", "set", "NAME", 1, 1, "change what is named, nothing else", NULL,
+                "  pxectl subnet set lab --lease 2h --option 26=hex:2328", OPTIONS(subnet_set_options),
+                objects_set},
+        REMOVE("subnet"),
+        LIST("pool"),
+        SHOW("pool"),
+        {"pool", "add", "NAME", 1, 1, "add addresses for machines without a reservation", NULL,
+                "  pxectl pool add lab --subnet lab --range 10.20.2.0-10.20.3.199", OPTIONS(pool_options),
+                objects_add},
+        {"pool", "set", "NAME", 1, 1, "change what is named, nothing else", NULL, NULL,
+                OPTIONS(pool_options), objects_set},
+        REMOVE("pool"),
+        LIST("host"),
+        SHOW("host"),
+        {"host", "add", "NAME", 1, 1, "add a machine", NULL,
+                "  pxectl host add n20 --mac 52:54:00:aa:00:20 --ip auto --profile debian12",
+                OPTIONS(host_options), objects_add},
+        {"host", "set", "NAME", 1, 1, "change what is named, nothing else", NULL,
+                "  pxectl host set n07 --ip 10.20.0.117", OPTIONS(host_options), objects_set},
+        REMOVE("host"),
+        LIST("profile"),
+        SHOW("profile"),
+        {"profile", "add", "NAME", 1, 1, "add something to boot", NULL,
+                "  pxectl profile add debian12 --image debian12 --kernel vmlinuz --initrd initrd.img \\\n"
+                "      --args 'console=ttyS0 url={{base_url}}/preseed.cfg'",
+                OPTIONS(profile_options), objects_add},
+        {"profile", "set", "NAME", 1, 1, "change what is named, nothing else", NULL, NULL,
+                OPTIONS(profile_options), objects_set},
+        REMOVE("profile"),
+        {"lease", "list", "[IP|MAC|HOST]", 0, 1, "who holds which address", NULL, NULL, NO_OPTIONS,
+                cmd_lease_list},
+        {"lease", "show", "IP|MAC|HOST", 1, 1, "one lease, all of it", NULL, NULL, NO_OPTIONS,
+                cmd_lease_show},
+        {"lease", "release", "IP", 1, 1, "end a lease; asks if it is live",
+                "The machine is not told: it goes on with the address until it renews.", NULL, NO_OPTIONS,
+                cmd_lease_release},
+        {"image", "push", "NAME DIR|FILE", 2, 2, "make files available to machines, on all nodes at once",
+                "Only what the cluster does not hold yet is sent. Ends when every living node holds the image.",
+                "  pxectl image push debian12 ./images/debian12", OPTIONS(push_options), cmd_image_push},
+        {"image", "list", "[PATTERN]", 0, 1, "images, and where they are", NULL, NULL, NO_OPTIONS,
+                cmd_image_list},
+        {"image", "show", "NAME", 1, 1, "versions and files of an image", NULL, NULL, NO_OPTIONS,
+                cmd_image_show},
+        {"image", "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if a profile names it", NULL, NULL,
+                NO_OPTIONS, cmd_image_remove},
+        {"boot", "explain", "MAC", 1, 1, "what a machine would boot, and why", NULL,
+                "  pxectl boot explain 52:54:00:aa:00:02 --arch bios", OPTIONS(explain_options),
+                cmd_boot_explain},
+        {"version", NULL, "", 0, 0, "version of pxectl", NULL, NULL, NO_OPTIONS, cmd_version},
+        {"help", NULL, "[NOUN [VERB]]", 0, 2, "this help", NULL, NULL, NO_OPTIONS, cmd_help},
+};
+const size_t command_count = sizeof command_table / sizeof command_table[0];

@@ -1,0 +1,643 @@
+#include "ctl/objects.h"
+
+#include "ctl/client.h"
+#include "ctl/edit.h"
+#include "ctl/show.h"
+#include "proto/msg/msg_json.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SET_TRIES 5
+
+struct kind {
+	const char *noun;
+	Pxe__ObjectKind kind;
+	const ProtobufCMessageDescriptor *type;
+	int (*edit)(struct ctl *ctl, const struct invocation *in, void *object);
+	void (*row)(struct table *table, const void *object);
+	void (*show)(struct ctl *ctl, const void *object);
+	Pxe__Put__ObjectCase put_case;
+	const struct table_column *columns;
+	size_t column_count;
+};
+
+/* ---- rows and details of each kind */
+
+static const struct table_column subnet_columns[] = {{"NAME", false, false}, {"NETWORK", false, false},
+        {"GATEWAY", false, false}, {"LEASE", false, false}, {"PROFILE", false, false},
+        {"DNS", false, false}, {"DOMAIN", false, true}, {"NTP", false, true}, {"MTU", true, true}};
+
+static void subnet_row(struct table *table, const void *object)
+{
+	const Pxe__Subnet *subnet = object;
+	char text[SHOW_BYTES];
+
+	table_cell(table, subnet->name);
+	table_cellf(table, "%s/%" PRIu32, show_ip(&subnet->network_ip, text), subnet->prefix_len);
+	table_cell(table, show_ip(&subnet->gateway_ip, text));
+	table_cell(table, show_duration_s(subnet->lease_s, text));
+	table_cell(table, subnet->profile);
+	table_cell(table, show_ips(subnet->dns_ip, subnet->n_dns_ip, text));
+	table_cell(table, subnet->domain);
+	table_cell(table, show_ips(subnet->ntp_ip, subnet->n_ntp_ip, text));
+	snprintf(text, sizeof text, "%" PRIu32, subnet->mtu);
+	table_cell(table, subnet->mtu == 0 ? "" : text);
+}
+
+static void subnet_show(struct ctl *ctl, const void *object)
+{
+	const Pxe__Subnet *subnet = object;
+	char text[SHOW_BYTES], line[SHOW_BYTES + 16];
+
+	show_pair(ctl, "subnet", subnet->name);
+	snprintf(line, sizeof line, "%s/%" PRIu32, show_ip(&subnet->network_ip, text), subnet->prefix_len);
+	show_pair(ctl, "network", line);
+	show_pair(ctl, "gateway", show_ip(&subnet->gateway_ip, text));
+	show_pair(ctl, "dns", show_ips(subnet->dns_ip, subnet->n_dns_ip, text));
+	show_pair(ctl, "domain", subnet->domain);
+	show_pair(ctl, "ntp", show_ips(subnet->ntp_ip, subnet->n_ntp_ip, text));
+	show_pair(ctl, "lease", subnet->lease_s == 0 ? "cluster's default" : show_duration_s(subnet->lease_s, text));
+	show_pair(ctl, "lease-min", show_duration_s(subnet->lease_min_s, text));
+	show_pair(ctl, "lease-max", show_duration_s(subnet->lease_max_s, text));
+	show_pair(ctl, "profile", subnet->profile);
+	if (subnet->mtu > 0) {
+		snprintf(line, sizeof line, "%" PRIu32, subnet->mtu);
+		show_pair(ctl, "mtu", line);
+	}
+	for (size_t i = 0; i < subnet->n_options; i++) {
+		const ProtobufCBinaryData *data = &subnet->options[i]->data;
+		fprintf(ctl->out, "%-12s %" PRIu32 "=hex:", "option", subnet->options[i]->code);
+		for (size_t b = 0; b < data->len; b++) {
+			fprintf(ctl->out, "%02x", data->data[b]);
+		}
+		fputc('\n', ctl->out);
+	}
+}
+
+static const struct table_column pool_columns[] = {{"NAME", false, false}, {"SUBNET", false, false},
+        {"FIRST", false, false}, {"LAST", false, false}, {"SIZE", true, false}};
+
+static uint32_t pool_size(const Pxe__Pool *pool)
+{
+	return show_ip_number(&pool->last_ip) - show_ip_number(&pool->first_ip) + 1;
+}
+
+static void pool_row(struct table *table, const void *object)
+{
+	const Pxe__Pool *pool = object;
+	char text[SHOW_BYTES];
+
+	table_cell(table, pool->name);
+	table_cell(table, pool->subnet);
+	table_cell(table, show_ip(&pool->first_ip, text));
+	table_cell(table, show_ip(&pool->last_ip, text));
+	table_cellf(table, "%" PRIu32, pool_size(pool));
+}
+
+static void pool_show(struct ctl *ctl, const void *object)
+{
+	const Pxe__Pool *pool = object;
+	char text[SHOW_BYTES], line[2 * SHOW_BYTES];
+
+	show_pair(ctl, "pool", pool->name);
+	show_pair(ctl, "subnet", pool->subnet);
+	snprintf(line, sizeof line, "%s-", show_ip(&pool->first_ip, text));
+	snprintf(line + strlen(line), sizeof line - strlen(line), "%s", show_ip(&pool->last_ip, text));
+	show_pair(ctl, "range", line);
+	snprintf(line, sizeof line, "%" PRIu32 " addresses", pool_size(pool));
+	show_pair(ctl, "size", line);
+}
+
+static const struct table_column host_columns[] = {{"NAME", false, false}, {"IP", false, false},
+        {"PROFILE", false, false}, {"MAC", false, false}, {"HOSTNAME", false, true},
+        {"UUID", false, true}};
+
+static void host_row(struct table *table, const void *object)
+{
+	const Pxe__Host *host = object;
+	char text[SHOW_BYTES];
+
+	table_cell(table, host->name);
+	table_cell(table, show_ip(&host->ip, text));
+	table_cell(table, host->ignore ? "(ignored)" : host->profile);
+	table_cell(table, show_macs(host->mac, host->n_mac, text));
+	table_cell(table, host->hostname);
+	table_cell(table, show_uuid(&host->uuid, text));
+}
+
+static void host_show(struct ctl *ctl, const void *object)
+{
+	const Pxe__Host *host = object;
+	char text[SHOW_BYTES];
+
+	show_pair(ctl, "host", host->name);
+	for (size_t i = 0; i < host->n_mac; i++) {
+		show_pair(ctl, "mac", show_mac(&host->mac[i], text));
+	}
+	show_pair(ctl, "uuid", show_uuid(&host->uuid, text));
+	show_pair(ctl, "ip", host->ip.len == 0 ? "from the pool" : show_ip(&host->ip, text));
+	show_pair(ctl, "profile", host->profile[0] == '\0' ? "the subnet's" : host->profile);
+	show_pair(ctl, "hostname", host->hostname);
+	if (host->ignore) {
+		show_pair(ctl, "ignore", "yes: it is never answered");
+	}
+	for (size_t i = 0; i < host->n_vars; i++) {
+		fprintf(ctl->out, "%-12s %s=%s\n", "var", host->vars[i]->name, host->vars[i]->value);
+	}
+}
+
+static const struct table_column profile_columns[] = {
+        {"NAME", false, false}, {"IMAGE", false, false}, {"BOOTS", false, false}, {"ARGS", false, true}};
+
+static void profile_row(struct table *table, const void *object)
+{
+	const Pxe__Profile *profile = object;
+
+	table_cell(table, profile->name);
+	table_cell(table, profile->image);
+	if (profile->local) {
+		table_cell(table, "local disk");
+	} else if (profile->script[0] != '\0') {
+		table_cell(table, "script");
+	} else if (profile->kernel[0] != '\0') {
+		table_cell(table, profile->kernel);
+	} else {
+		table_cellf(table, "%zu loaders", profile->n_loaders);
+	}
+	table_cell(table, profile->args);
+}
+
+static void profile_show(struct ctl *ctl, const void *object)
+{
+	const Pxe__Profile *profile = object;
+
+	show_pair(ctl, "profile", profile->name);
+	show_pair(ctl, "image", profile->image);
+	show_pair(ctl, "kernel", profile->kernel);
+	for (size_t i = 0; i < profile->n_initrd; i++) {
+		show_pair(ctl, "initrd", profile->initrd[i]);
+	}
+	show_pair(ctl, "args", profile->args);
+	for (size_t i = 0; i < profile->n_loaders; i++) {
+		fprintf(ctl->out, "%-12s %s=%s\n", "loader", profile->loaders[i]->arch, profile->loaders[i]->path);
+	}
+	if (profile->local) {
+		show_pair(ctl, "local", "yes: continue with the local disk");
+	}
+	if (profile->script[0] != '\0') {
+		fprintf(ctl->out, "script\n%s%s", profile->script,
+		        profile->script[strlen(profile->script) - 1] == '\n' ? "" : "\n");
+	}
+}
+
+static int subnet_edit(struct ctl *ctl, const struct invocation *in, void *object)
+{
+	return edit_subnet(ctl, in, object);
+}
+
+static int pool_edit(struct ctl *ctl, const struct invocation *in, void *object)
+{
+	return edit_pool(ctl, in, object);
+}
+
+static int host_edit(struct ctl *ctl, const struct invocation *in, void *object)
+{
+	return edit_host(ctl, in, object);
+}
+
+static int profile_edit(struct ctl *ctl, const struct invocation *in, void *object)
+{
+	return edit_profile(ctl, in, object);
+}
+
+#define COLUMNS(columns) columns, sizeof columns / sizeof columns[0]
+
+static const struct kind kinds[] = {
+        {"subnet", PXE__OBJECT_KIND__OBJECT_SUBNET, &pxe__subnet__descriptor, subnet_edit, subnet_row,
+                subnet_show, PXE__PUT__OBJECT_SUBNET, COLUMNS(subnet_columns)},
+        {"pool", PXE__OBJECT_KIND__OBJECT_POOL, &pxe__pool__descriptor, pool_edit, pool_row, pool_show,
+                PXE__PUT__OBJECT_POOL, COLUMNS(pool_columns)},
+        {"host", PXE__OBJECT_KIND__OBJECT_HOST, &pxe__host__descriptor, host_edit, host_row, host_show,
+                PXE__PUT__OBJECT_HOST, COLUMNS(host_columns)},
+        {"profile", PXE__OBJECT_KIND__OBJECT_PROFILE, &pxe__profile__descriptor, profile_edit, profile_row,
+                profile_show, PXE__PUT__OBJECT_PROFILE, COLUMNS(profile_columns)},
+};
+
+static const struct kind *kind_of(const struct invocation *in)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (strcmp(kinds[i].noun, in->command->noun) == 0) {
+			return &kinds[i];
+		}
+	}
+	assert(!"a command of the table names a kind that is not here");
+	return NULL;
+}
+
+/* ---- lists, by reflection */
+
+static const ProtobufCFieldDescriptor *field_of(Pxe__ObjectKind kind)
+{
+	static const struct {
+		Pxe__ObjectKind kind;
+		const char *field;
+	} fields[] = {{PXE__OBJECT_KIND__OBJECT_SUBNET, "subnets"}, {PXE__OBJECT_KIND__OBJECT_POOL, "pools"},
+	        {PXE__OBJECT_KIND__OBJECT_HOST, "hosts"}, {PXE__OBJECT_KIND__OBJECT_PROFILE, "profiles"},
+	        {PXE__OBJECT_KIND__OBJECT_IMAGE, "images"},
+	        {PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, "image_versions"},
+	        {PXE__OBJECT_KIND__OBJECT_MEMBER, "members"}, {PXE__OBJECT_KIND__OBJECT_LEASE, "leases"}};
+
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+		if (fields[i].kind == kind) {
+			return protobuf_c_message_descriptor_get_field_by_name(
+			        &pxe__object_list__descriptor, fields[i].field);
+		}
+	}
+	return NULL;
+}
+
+ProtobufCMessage **objects_of(const Pxe__ObjectList *list, Pxe__ObjectKind kind, size_t *ret_count)
+{
+	const ProtobufCFieldDescriptor *field = field_of(kind);
+
+	assert(field != NULL && field->label == PROTOBUF_C_LABEL_REPEATED);
+	*ret_count = *(const size_t *)((const char *)list + field->quantifier_offset);
+	return *(ProtobufCMessage **const *)((const char *)list + field->offset);
+}
+
+int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__ObjectKind kind)
+{
+	size_t count;
+	ProtobufCMessage **objects = objects_of(list, kind, &count);
+	char *text = msg_json_list((const ProtobufCMessage *const *)objects, count, true);
+
+	if (text == NULL) {
+		return ctl_fail(ctl, CTL_REFUSED, "no memory");
+	}
+	fprintf(ctl->out, "{\"%s\": %s,\n\"revision\": %" PRIu64 ", \"stale\": %s, \"as_of_ms\": %" PRIu64 "}\n",
+	        field_of(kind)->name, text, list->revision, list->stale ? "true" : "false", list->as_of_ms);
+	free(text);
+	return CTL_OK;
+}
+
+/* All four kinds (and images and members of other files) begin with their name. */
+static const char *name_of(const ProtobufCMessage *object)
+{
+	const ProtobufCFieldDescriptor *field =
+	        protobuf_c_message_descriptor_get_field_by_name(object->descriptor, "name");
+
+	return *(char *const *)((const char *)object + field->offset);
+}
+
+int objects_list(struct ctl *ctl, const struct invocation *in)
+{
+	const struct kind *kind = kind_of(in);
+	Pxe__ObjectList *list;
+	ProtobufCMessage **objects;
+	struct table *table;
+	size_t count;
+	int result = client_list(ctl, kind->kind, in->arg_count > 0 ? in->args[0] : "", &list);
+
+	if (result != CTL_OK) {
+		return result;
+	}
+	objects = objects_of(list, kind->kind, &count);
+	if (ctl->format == CTL_JSON) {
+		result = objects_print_json(ctl, list, kind->kind);
+	} else if (ctl->format == CTL_NAME) {
+		for (size_t i = 0; i < count; i++) {
+			fprintf(ctl->out, "%s\n", name_of(objects[i]));
+		}
+	} else {
+		table = table_new(kind->columns, kind->column_count);
+		for (size_t i = 0; i < count; i++) {
+			kind->row(table, objects[i]);
+		}
+		result = show_table(ctl, table);
+		if (count == 0) {
+			ctl_note(ctl, "there is no %s yet; add one: pxectl %s add --help", kind->noun, kind->noun);
+		}
+	}
+	pxe__object_list__free_unpacked(list, NULL);
+	return result;
+}
+
+/* ---- one object */
+
+/* Exactly this name: patterns are for lists. */
+static int fetch(struct ctl *ctl, const struct kind *kind, const char *name, Pxe__ObjectList **ret_list,
+        ProtobufCMessage **ret_object)
+{
+	size_t count = 0;
+	ProtobufCMessage **objects = NULL;
+	int result = edit_check_name(ctl, kind->noun, name);
+
+	if (result == CTL_OK) {
+		result = client_list(ctl, kind->kind, name, ret_list);
+	}
+	if (result != CTL_OK) {
+		return result;
+	}
+	objects = objects_of(*ret_list, kind->kind, &count);
+	if (count != 1) {
+		pxe__object_list__free_unpacked(*ret_list, NULL);
+		return ctl_fail(ctl, CTL_NOT_FOUND, "there is no %s '%s'", kind->noun, name);
+	}
+	*ret_object = objects[0];
+	return CTL_OK;
+}
+
+int objects_show(struct ctl *ctl, const struct invocation *in)
+{
+	const struct kind *kind = kind_of(in);
+	Pxe__ObjectList *list;
+	ProtobufCMessage *object;
+	int result = fetch(ctl, kind, in->args[0], &list, &object);
+
+	if (result != CTL_OK) {
+		return result;
+	}
+	if (ctl->format == CTL_JSON) {
+		result = ctl_print_json(ctl, object);
+	} else {
+		kind->show(ctl, object);
+	}
+	pxe__object_list__free_unpacked(list, NULL);
+	return result;
+}
+
+int objects_print_done(const struct ctl *ctl, const char *what, const char *name, const char *done,
+        uint64_t revision, const char *detail)
+{
+	if (ctl->format == CTL_JSON) {
+		Pxe__ChangeDone message = PXE__CHANGE_DONE__INIT;
+		char text[512];
+		snprintf(text, sizeof text, "%s", detail);
+		message.revision = revision;
+		message.detail = text;
+		return ctl_print_json(ctl, &message.base);
+	}
+	if (!ctl->quiet) {
+		fprintf(ctl->out, "%s %s %s%s%s (revision %" PRIu64 ")\n", what, name, done,
+		        detail[0] == '\0' ? "" : ": ", detail, revision);
+	}
+	return CTL_OK;
+}
+
+/* ---- ip auto: the machine's lease if it has one, else a free address of a pool */
+
+struct taken {
+	uint32_t *ips;
+	size_t count;
+};
+
+static int compare_ips(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void take(struct taken *taken, uint32_t ip)
+{
+	taken->ips = realloc(taken->ips, (taken->count + 1) * sizeof *taken->ips);
+	assert(taken->ips != NULL);
+	taken->ips[taken->count++] = ip;
+}
+
+static bool has_mac(const Pxe__Host *host, const ProtobufCBinaryData *mac)
+{
+	for (size_t i = 0; i < host->n_mac; i++) {
+		if (host->mac[i].len == mac->len && memcmp(host->mac[i].data, mac->data, mac->len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint32_t find_free(const Pxe__ObjectList *pools, const struct taken *taken)
+{
+	for (size_t i = 0; i < pools->n_pools; i++) {
+		uint32_t first = show_ip_number(&pools->pools[i]->first_ip);
+		for (uint32_t ip = show_ip_number(&pools->pools[i]->last_ip); ip >= first && ip != 0; ip--) {
+			if (bsearch(&ip, taken->ips, taken->count, sizeof ip, compare_ips) == NULL) {
+				return ip;
+			}
+		}
+	}
+	return 0;
+}
+
+static int choose_ip(struct ctl *ctl, Pxe__Host *host)
+{
+	Pxe__ObjectList *leases = NULL, *hosts = NULL, *pools = NULL;
+	struct taken taken = {NULL, 0};
+	uint32_t ip = 0;
+	int result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_LEASE, "", &leases);
+
+	if (result == CTL_OK) {
+		result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_HOST, "", &hosts);
+	}
+	if (result == CTL_OK) {
+		result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_POOL, "", &pools);
+	}
+	for (size_t i = 0; result == CTL_OK && i < leases->n_leases; i++) {
+		take(&taken, show_ip_number(&leases->leases[i]->ip));
+		if (has_mac(host, &leases->leases[i]->mac)) {
+			ip = show_ip_number(&leases->leases[i]->ip);
+		}
+	}
+	for (size_t i = 0; result == CTL_OK && i < hosts->n_hosts; i++) {
+		take(&taken, show_ip_number(&hosts->hosts[i]->ip));
+	}
+	if (result == CTL_OK && ip == 0) {
+		qsort(taken.ips, taken.count, sizeof *taken.ips, compare_ips);
+		ip = find_free(pools, &taken);
+		result = ip != 0 ? CTL_OK
+		                 : ctl_fail(ctl, CTL_CONFLICT, "--ip auto: no pool has a free address; see: pxectl status");
+	}
+	if (result == CTL_OK) {
+		edit_set_ip(&host->ip, ip);
+	}
+	free(taken.ips);
+	pxe__object_list__free_unpacked(leases, NULL);
+	pxe__object_list__free_unpacked(hosts, NULL);
+	pxe__object_list__free_unpacked(pools, NULL);
+	return result;
+}
+
+static bool wants_auto_ip(const struct kind *kind, const struct invocation *in)
+{
+	const char *ip = command_text(in, "ip");
+
+	return kind->kind == PXE__OBJECT_KIND__OBJECT_HOST && ip != NULL && strcmp(ip, "auto") == 0;
+}
+
+/* ---- changes */
+
+static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *object, Pxe__Precondition condition,
+        uint64_t if_revision, struct client_done *ret_done, char *ret_text, size_t text_bytes)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Put message = PXE__PUT__INIT;
+
+	message.precondition = condition;
+	message.if_revision = if_revision;
+	message.object_case = kind->put_case;
+	message.subnet = (Pxe__Subnet *)(void *)object; /* the members of the oneof are all pointers */
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &message;
+	return client_try_change(ctl, &command, ret_done, ret_text, text_bytes);
+}
+
+/* What an operator would like to read back of a new or changed object. */
+static void summary(const struct kind *kind, const ProtobufCMessage *object, const char *detail,
+        char *ret_text, size_t text_bytes)
+{
+	const Pxe__Host *host = (const Pxe__Host *)(const void *)object;
+	char ip[SHOW_BYTES];
+
+	snprintf(ret_text, text_bytes, "%s", detail);
+	if (kind->kind == PXE__OBJECT_KIND__OBJECT_HOST && detail[0] == '\0') {
+		snprintf(ret_text, text_bytes, "%s%s%s", show_ip(&host->ip, ip),
+		        host->profile[0] == '\0' ? "" : host->ip.len > 0 ? ", boots " : "boots ", host->profile);
+	}
+}
+
+static int print_put(const struct ctl *ctl, const struct kind *kind, const ProtobufCMessage *object,
+        const char *done, const struct client_done *outcome)
+{
+	char text[600];
+
+	summary(kind, object, outcome->detail, text, sizeof text);
+	return objects_print_done(ctl, kind->noun, name_of(object), done, outcome->revision, text);
+}
+
+int objects_add(struct ctl *ctl, const struct invocation *in)
+{
+	const struct kind *kind = kind_of(in);
+	ProtobufCMessage *object = protobuf_c_message_unpack(kind->type, NULL, 0, (const uint8_t *)"");
+	struct client_done done;
+	char text[1024] = "";
+	int result = edit_check_name(ctl, kind->noun, in->args[0]);
+
+	assert(object != NULL);
+	edit_set_text((char **)((char *)object +
+	                      protobuf_c_message_descriptor_get_field_by_name(kind->type, "name")->offset),
+	        in->args[0]);
+	if (result == CTL_OK && in->arg_count > 1) {
+		result = edit_set_cidr(ctl, in->args[1], (Pxe__Subnet *)(void *)object);
+	}
+	if (result == CTL_OK) {
+		result = kind->edit(ctl, in, object);
+	}
+	for (unsigned tries = 0; result == CTL_OK && tries < SET_TRIES; tries++) {
+		if (wants_auto_ip(kind, in) && (result = choose_ip(ctl, (Pxe__Host *)(void *)object)) != CTL_OK) {
+			break;
+		}
+		result = put(ctl, kind, object, PXE__PRECONDITION__PUT_CREATE, 0, &done, text, sizeof text);
+		if (result == CTL_OK || !wants_auto_ip(kind, in) || result != CTL_CONFLICT ||
+		        tries + 1 == SET_TRIES) {
+			result = result == CTL_OK ? print_put(ctl, kind, object, "added", &done)
+			                          : ctl->client == NULL ? result
+			                          : ctl_fail(ctl, (enum ctl_exit)result, "%s", text);
+			break;
+		}
+		result = CTL_OK; /* somebody took the address meanwhile */
+	}
+	protobuf_c_message_free_unpacked(object, NULL);
+	return result;
+}
+
+/* One round of read, modify, write. *ret_moved: the revision moved meanwhile, try again. */
+static int set_once(struct ctl *ctl, const struct kind *kind, const struct invocation *in, bool last_try,
+        bool *ret_moved)
+{
+	Pxe__ObjectList *list, *now;
+	ProtobufCMessage *object;
+	struct client_done done;
+	char text[1024] = "";
+	int result = fetch(ctl, kind, in->args[0], &list, &object);
+
+	*ret_moved = false;
+	if (result != CTL_OK) {
+		return result;
+	}
+	result = kind->edit(ctl, in, object);
+	if (result == CTL_OK && wants_auto_ip(kind, in)) {
+		result = choose_ip(ctl, (Pxe__Host *)(void *)object);
+	}
+	if (result == CTL_OK) {
+		result = put(ctl, kind, object, PXE__PRECONDITION__PUT_UPDATE, list->revision, &done, text, sizeof text);
+		if (result == CTL_CONFLICT && !last_try &&
+		        client_list(ctl, kind->kind, in->args[0], &now) == CTL_OK) {
+			*ret_moved = now->revision != list->revision;
+			pxe__object_list__free_unpacked(now, NULL);
+		}
+		if (result == CTL_OK) {
+			result = print_put(ctl, kind, object, "changed", &done);
+		} else if (!*ret_moved) {
+			result = ctl_fail(ctl, (enum ctl_exit)result, "%s", text);
+		}
+	}
+	pxe__object_list__free_unpacked(list, NULL);
+	return result;
+}
+
+int objects_set(struct ctl *ctl, const struct invocation *in)
+{
+	const struct kind *kind = kind_of(in);
+	bool moved = true;
+	int result = CTL_OK;
+
+	if (in->given_count == 0) {
+		return ctl_fail(ctl, CTL_USAGE, "nothing to change is named; see: pxectl %s set --help", kind->noun);
+	}
+	for (unsigned tries = 0; moved && tries < SET_TRIES; tries++) {
+		result = set_once(ctl, kind, in, tries + 1 == SET_TRIES, &moved);
+	}
+	return result;
+}
+
+int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Delete message = PXE__DELETE__INIT;
+	struct client_done done;
+	char text[1024], question[1200], copy[256];
+	int result;
+
+	snprintf(copy, sizeof copy, "%s", name);
+	message.kind = kind;
+	message.name = copy;
+	command.op_case = PXE__COMMAND__OP_REMOVE;
+	command.remove = &message;
+	result = client_try_change(ctl, &command, &done, text, sizeof text);
+	if (result == CTL_CONFLICT) {
+		snprintf(question, sizeof question, "%s", text);
+		result = (int)ctl_confirm(ctl, question);
+		if (result != CTL_OK) {
+			return result;
+		}
+		message.even_if_used = true;
+		result = client_try_change(ctl, &command, &done, text, sizeof text);
+	}
+	if (result != CTL_OK) {
+		return text[0] == '\0' ? result : ctl_fail(ctl, (enum ctl_exit)result, "%s", text);
+	}
+	return objects_print_done(ctl, noun, name, "removed", done.revision, done.detail);
+}
+
+int objects_remove(struct ctl *ctl, const struct invocation *in)
+{
+	const struct kind *kind = kind_of(in);
+	int result = CTL_OK;
+
+	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {
+		result = objects_delete(ctl, kind->kind, kind->noun, in->args[i]);
+	}
+	return result;
+}
