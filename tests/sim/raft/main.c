@@ -28,7 +28,7 @@ static void usage(void)
 {
 	fputs("usage: raft_sim [--mode time|young|walk|epochs|all] [--seeds A-B] [--verbose] "
 	      "[--keep-going]\n"
-	      "       raft_sim --failover ROUNDS\n",
+	      "       raft_sim --failover ROUNDS (at most 1000)\n",
 		stderr);
 	exit(64);
 }
@@ -100,8 +100,10 @@ static int failover(struct sim *sim, unsigned rounds)
 	unsigned *ms = calloc(rounds, sizeof *ms);
 	unsigned long long sum = 0;
 
-	if (ms == NULL || rounds == 0)
+	if (ms == NULL || rounds == 0 || rounds > 1000) {
+		free(ms);
 		return 1;
+	}
 	sim_mode_failover(sim, rounds, ms);
 	if (sim->failure != SIM_OK) {
 		printf("FAIL failover: %s: %s\n", sim_failure_name(sim->failure), sim->message);

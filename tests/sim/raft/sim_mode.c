@@ -347,7 +347,7 @@ void sim_mode_failover(struct sim *sim, unsigned rounds, unsigned *ret_ms)
 		struct sim_node *leader;
 
 		while (sim->now_ms < until_ms)
-			step(sim, 5);
+			step(sim, 1);
 		leader = sole_leader(sim);
 		if (leader == NULL)
 			continue;
