@@ -17,6 +17,8 @@
 #define BATCH_BLOCKS      64u
 #define BATCH_BYTES       65000u /* of one segmented send: below the longest UDP datagram */
 #define READS_PER_TURN    16
+#define PROGRESS_MS       500u
+#define PROGRESS_BLOCKS   16384u     /* half of what a taken-over client may be ahead */
 #define WINDOW_BYTES      (1u << 20) /* granted at most, whatever the blocks' size */
 
 struct tftp_job {
@@ -36,6 +38,9 @@ struct tftp_job {
 	uv_timer_t timer;
 	uint64_t timer_due_ms;
 	uint64_t started_ms;
+	struct tftp_handover handover; /* as told last, if `told` */
+	uint64_t told_ms;
+	bool told;
 	uint8_t mac[16];
 	uint8_t mac_bytes;
 	char path[200]; /* printable, for events */
@@ -73,6 +78,38 @@ static void post(struct tftp_job *job, Pxe__EventKind kind, const char *what)
 	table->on_event(table->ctx, &event);
 }
 
+/* Tell the other nodes where this transfer is: at its start, now and then, and at its end. */
+static void tell_progress(struct tftp_job *job)
+{
+	struct tftp_job_table *table = job->table;
+	const struct tftp_transfer *transfer = &job->transfer;
+	uint64_t now_ms = uv_now(table->loop);
+	bool due = !job->told || now_ms - job->told_ms >= PROGRESS_MS ||
+		   transfer->acked - job->handover.acked >= PROGRESS_BLOCKS;
+	if (table->on_progress == NULL || !job->file->mapped || !job->announced ||
+		(!due && !job->ended))
+		return;
+	if (!job->told) {
+		struct sockaddr_in local;
+		socklen_t local_bytes = sizeof local;
+		if (getsockname(job->fd, (struct sockaddr *)&local, &local_bytes) != 0)
+			return;
+		job->handover = (struct tftp_handover){.client_ip = job->client_ip,
+			.client_port = job->client_port,
+			.local_ip = ntohl(local.sin_addr.s_addr),
+			.local_port = ntohs(local.sin_port),
+			.file_bytes = job->file->bytes,
+			.blksize = transfer->blksize,
+			.windowsize = transfer->windowsize};
+		memcpy(job->handover.sha256, job->file->sha256, sizeof job->handover.sha256);
+	}
+	job->told = true;
+	job->told_ms = now_ms;
+	job->handover.acked = transfer->acked;
+	job->handover.ended = job->ended;
+	table->on_progress(table->ctx, &job->handover);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	struct tftp_job *job = handle->data;
@@ -97,6 +134,8 @@ static void job_close(struct tftp_job *job)
 	atomic_store_explicit(
 		&table->counts->value[TFTP_COUNT_ACTIVE], table->active, memory_order_relaxed);
 	tftp_count_add(table->counts, TFTP_COUNT_RESENT_BLOCKS, job->transfer.resent_blocks);
+	if (job->told && job->transfer.state == TFTP_TRANSFER_ENDED)
+		tell_progress(job);
 	tftp_file_release(&table->files, job->file);
 	uv_poll_stop(&job->poll);
 	uv_close((uv_handle_t *)&job->poll, on_closed);
@@ -293,6 +332,7 @@ static void job_apply(struct tftp_job *job, struct tftp_transfer_effects effects
 		job_fail(job, "cannot read the file");
 	} else {
 		job_arm(job); /* other errors are losses, and repaired as such */
+		tell_progress(job);
 	}
 }
 
@@ -343,13 +383,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 /* A socket from our address to the client, and the longest block that its route carries
  * unfragmented. */
-static int open_socket(const struct tftp_job_request *request, uint32_t *ret_blksize_max)
+static int open_socket(const struct sockaddr_in *local, const struct sockaddr_in *client,
+	uint32_t *ret_blksize_max)
 {
-	struct sockaddr_in local = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(request->local_ip)};
-	struct sockaddr_in client = {.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(request->client_ip),
-		.sin_port = htons(request->client_port)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -359,8 +395,8 @@ static int open_socket(const struct tftp_job_request *request, uint32_t *ret_blk
 	int mtu = 0;
 	socklen_t mtu_bytes = sizeof mtu;
 	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &no_discovery, sizeof no_discovery) != 0 ||
-		bind(fd, (struct sockaddr *)&local, sizeof local) != 0 ||
-		connect(fd, (struct sockaddr *)&client, sizeof client) != 0 ||
+		bind(fd, (const struct sockaddr *)local, sizeof *local) != 0 ||
+		connect(fd, (const struct sockaddr *)client, sizeof *client) != 0 ||
 		getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &mtu_bytes) != 0) {
 		int status = -errno;
 		close(fd);
@@ -397,18 +433,30 @@ static void job_insert(struct tftp_job_table *table, struct tftp_job *job)
 	tftp_count_add(table->counts, TFTP_COUNT_STARTED, 1);
 }
 
-int tftp_job_start(struct tftp_job_table *table, const struct tftp_job_request *request)
+static struct sockaddr_in socket_address(uint32_t ip, uint16_t port)
 {
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(ip), .sin_port = htons(port)};
+}
+
+/* A job with its socket (local port 0: any), in the table. NULL: *ret_status says why, and `file`
+ * was released. */
+static struct tftp_job *job_new(struct tftp_job_table *table,
+	const struct tftp_job_request *request, uint16_t local_port, uint32_t *ret_blksize_max,
+	int *ret_status)
+{
+	struct sockaddr_in local = socket_address(request->local_ip, local_port);
+	struct sockaddr_in client = socket_address(request->client_ip, request->client_port);
 	struct tftp_job *job = calloc(1, sizeof *job);
-	uint32_t blksize_max = TFTP_BLKSIZE_DEFAULT;
-	int fd = job != NULL ? open_socket(request, &blksize_max) : -ENOMEM;
+	int fd = job != NULL ? open_socket(&local, &client, ret_blksize_max) : -ENOMEM;
 	int status = fd < 0 ? fd : uv_poll_init(table->loop, &job->poll, fd);
 	if (status < 0) {
 		if (fd >= 0)
 			close(fd);
 		free(job);
 		tftp_file_release(&table->files, request->file);
-		return status;
+		*ret_status = status;
+		return NULL;
 	}
 	uv_timer_init(table->loop, &job->timer);
 	job->poll.data = job->timer.data = job;
@@ -424,10 +472,47 @@ int tftp_job_start(struct tftp_job_table *table, const struct tftp_job_request *
 	job->mac_bytes = request->mac_bytes;
 	memcpy(job->mac, request->mac, sizeof job->mac);
 	tftp_name_printable(request->path, job->path, sizeof job->path);
-	struct tftp_transfer_limits limits = limits_for(&request->asked, blksize_max);
-	tftp_transfer_init(&job->transfer, &request->asked, request->file->bytes, &limits);
 	job_insert(table, job);
 	uv_poll_start(&job->poll, UV_READABLE, on_readable);
+	return job;
+}
+
+int tftp_job_start(struct tftp_job_table *table, const struct tftp_job_request *request)
+{
+	uint32_t blksize_max = TFTP_BLKSIZE_DEFAULT;
+	int status = 0;
+	struct tftp_job *job = job_new(table, request, 0, &blksize_max, &status);
+	if (job == NULL)
+		return status;
+	struct tftp_transfer_limits limits = limits_for(&request->asked, blksize_max);
+	tftp_transfer_init(&job->transfer, &request->asked, request->file->bytes, &limits);
+	job_apply(job, tftp_transfer_start(&job->transfer, now_us()));
+	return 0;
+}
+
+int tftp_job_adopt(
+	struct tftp_job_table *table, const struct tftp_handover *handover, struct tftp_file *file)
+{
+	struct tftp_job_request request = {
+		.client_ip = handover->client_ip,
+		.client_port = handover->client_port,
+		.local_ip = handover->local_ip,
+		.path = "(taken over)",
+		.file = file,
+	};
+	struct tftp_options agreed = {
+		.present = TFTP_HAS_BLKSIZE | TFTP_HAS_WINDOWSIZE,
+		.blksize = handover->blksize,
+		.windowsize = handover->windowsize,
+	};
+	uint32_t blksize_max;
+	int status = 0;
+	struct tftp_job *job =
+		job_new(table, &request, handover->local_port, &blksize_max, &status);
+	if (job == NULL)
+		return status;
+	tftp_transfer_resume(&job->transfer, &agreed, file->bytes, handover->acked);
+	tftp_count_add(table->counts, TFTP_COUNT_ADOPTED, 1);
 	job_apply(job, tftp_transfer_start(&job->transfer, now_us()));
 	return 0;
 }

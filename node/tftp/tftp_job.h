@@ -27,6 +27,7 @@ enum tftp_count {
 	TFTP_COUNT_NOT_FOUND,
 	TFTP_COUNT_REFUSED,
 	TFTP_COUNT_LIMITED,
+	TFTP_COUNT_ADOPTED,
 	TFTP_COUNT_ELSEWHERE,
 	TFTP_COUNT_STRAYS,
 	TFTP_COUNT_SENT_BYTES,
@@ -52,6 +53,7 @@ struct tftp_job_table {
 	struct tftp_files files;
 	void *ctx;
 	void (*on_event)(void *ctx, const struct event *event);
+	void (*on_progress)(void *ctx, const struct tftp_handover *handover);
 	struct tftp_job *bucket[TFTP_JOB_BUCKETS]; /* by client address */
 	unsigned active;
 };
@@ -71,6 +73,10 @@ struct tftp_job_request {
 
 /* Begin: opens the socket and sends the OACK or the first block. 0 or negative errno. */
 int tftp_job_start(struct tftp_job_table *table, const struct tftp_job_request *request);
+
+/* Go on with a transfer of another node. `file` as above. 0 or negative errno. */
+int tftp_job_adopt(
+	struct tftp_job_table *table, const struct tftp_handover *handover, struct tftp_file *file);
 
 enum tftp_job_again {
 	TFTP_JOB_NEW,      /* begin a transfer */

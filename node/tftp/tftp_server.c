@@ -40,6 +40,10 @@ struct tftp_server {
 	uint16_t port;
 	uv_loop_t loop;
 	uv_async_t stop;
+	uv_async_t wake;            /* something to adopt */
+	pthread_mutex_t adopt_lock; /* of the two below, and nothing else is shared */
+	struct tftp_handover *adopt;
+	size_t adopt_count;
 	pthread_t thread;
 };
 
@@ -300,12 +304,74 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
+/* What came from outside is checked here: sizes that no server agrees on are not adopted. */
+static bool is_sound(const struct tftp_handover *handover)
+{
+	return handover->blksize >= TFTP_BLKSIZE_MIN && handover->blksize <= TFTP_BLKSIZE_MAX &&
+	       handover->windowsize >= 1 && handover->windowsize <= TFTP_SERVER_WINDOW_MAX &&
+	       handover->acked <= handover->file_bytes / handover->blksize &&
+	       handover->client_port != 0 && handover->local_port != 0 && !handover->ended;
+}
+
+static void adopt_one(struct tftp_server *server, const struct tftp_handover *handover)
+{
+	char path[5 + 64 + 1] = "blob/";
+	struct content content = {.fd = -1};
+	struct tftp_file *file = NULL;
+	if (!is_sound(handover) || server->jobs.active >= TFTP_SERVER_TRANSFERS_MAX)
+		return;
+	text_hex_format(handover->sha256, sizeof handover->sha256, path + 5, sizeof path - 5);
+	struct content_request request = {
+		.path = path, .client_ip = handover->client_ip, .local_ip = handover->local_ip};
+	if (server->content.open(server->content.source, &request, &content) != 0)
+		return;
+	bool is_blob = content.kind == CONTENT_FILE && content.bytes == handover->file_bytes;
+	if (is_blob && tftp_file_map(&server->jobs.files, content.fd, content.bytes,
+			       handover->sha256, &file) == 0)
+		(void)tftp_job_adopt(&server->jobs, handover,
+			file); /* counted there; failed: the client starts anew */
+	server->content.fini(&content);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	struct tftp_server *server = wake->data;
+	pthread_mutex_lock(&server->adopt_lock);
+	struct tftp_handover *adopt = server->adopt;
+	size_t adopt_count = server->adopt_count;
+	server->adopt = NULL;
+	server->adopt_count = 0;
+	pthread_mutex_unlock(&server->adopt_lock);
+	for (size_t i = 0; i < adopt_count; i++)
+		adopt_one(server, &adopt[i]);
+	free(adopt);
+}
+
+int tftp_server_adopt(
+	struct tftp_server *server, const struct tftp_handover *handovers, size_t count)
+{
+	if (count == 0)
+		return 0;
+	pthread_mutex_lock(&server->adopt_lock);
+	struct tftp_handover *more =
+		reallocarray(server->adopt, server->adopt_count + count, sizeof *server->adopt);
+	if (more != NULL) {
+		memcpy(more + server->adopt_count, handovers, count * sizeof *handovers);
+		server->adopt = more;
+		server->adopt_count += count;
+	}
+	pthread_mutex_unlock(&server->adopt_lock);
+	uv_async_send(&server->wake);
+	return more != NULL ? 0 : -ENOMEM;
+}
+
 static void on_stop(uv_async_t *stop)
 {
 	struct tftp_server *server = stop->data;
 	tftp_job_end_all(&server->jobs);
 	for (unsigned i = 0; i < server->listener_count; i++)
 		uv_close((uv_handle_t *)&server->listener[i].poll, NULL);
+	uv_close((uv_handle_t *)&server->wake, NULL);
 	uv_close((uv_handle_t *)stop, NULL);
 }
 
@@ -367,10 +433,14 @@ static int listen_on_all(struct tftp_server *server, const struct tftp_server_co
 	return 0;
 }
 
-static void close_sockets(struct tftp_server *server)
+/* Everything but the loop. */
+static void free_server(struct tftp_server *server)
 {
 	for (unsigned i = 0; i < server->listener_count; i++)
 		close(server->listener[i].fd);
+	pthread_mutex_destroy(&server->adopt_lock);
+	free(server->adopt);
+	free(server);
 }
 
 /* The thread takes no signals: they are the main loop's. */
@@ -390,7 +460,8 @@ static int start_loop(struct tftp_server *server)
 	if (status != 0)
 		return status;
 	uv_async_init(&server->loop, &server->stop, on_stop);
-	server->stop.data = server;
+	uv_async_init(&server->loop, &server->wake, on_wake);
+	server->stop.data = server->wake.data = server;
 	for (unsigned i = 0; i < server->listener_count; i++) {
 		struct tftp_listener *listener = &server->listener[i];
 		uv_poll_init(&server->loop, &listener->poll, listener->fd);
@@ -421,6 +492,8 @@ int tftp_server_open(const struct tftp_server_config *config, struct tftp_server
 	server->jobs.counts = &server->counts;
 	server->jobs.ctx = config->ctx;
 	server->jobs.on_event = config->on_event;
+	server->jobs.on_progress = config->on_progress;
+	pthread_mutex_init(&server->adopt_lock, NULL);
 	int status = listen_on_all(server, config, ret_error, error_bytes);
 	if (status == 0) {
 		status = start_loop(server);
@@ -429,8 +502,7 @@ int tftp_server_open(const struct tftp_server_config *config, struct tftp_server
 				strerror(-status));
 	}
 	if (status != 0) {
-		close_sockets(server);
-		free(server);
+		free_server(server);
 		return status;
 	}
 	*ret_server = server;
@@ -458,6 +530,7 @@ void tftp_server_get_stats(const struct tftp_server *server, struct tftp_server_
 		.not_found = counted(server, TFTP_COUNT_NOT_FOUND),
 		.refused = counted(server, TFTP_COUNT_REFUSED),
 		.limited = counted(server, TFTP_COUNT_LIMITED),
+		.adopted = counted(server, TFTP_COUNT_ADOPTED),
 		.elsewhere = counted(server, TFTP_COUNT_ELSEWHERE),
 		.strays = counted(server, TFTP_COUNT_STRAYS),
 		.sent_bytes = counted(server, TFTP_COUNT_SENT_BYTES),
@@ -476,6 +549,5 @@ void tftp_server_close(struct tftp_server *server)
 	int status = uv_loop_close(&server->loop);
 	assert(status == 0);
 	(void)status;
-	close_sockets(server);
-	free(server);
+	free_server(server);
 }

@@ -35,6 +35,19 @@ struct tftp_content {
 	void (*fini)(struct content *content);
 };
 
+/* Enough about a transfer for another node to go on with it: same client, same addresses and ports,
+ * same bytes. */
+struct tftp_handover {
+	uint32_t client_ip, local_ip;
+	uint16_t client_port, local_port;
+	uint8_t sha256[32];
+	uint64_t file_bytes;
+	uint64_t acked;      /* blocks that have arrived for certain */
+	uint32_t blksize;    /* bytes */
+	uint32_t windowsize; /* blocks */
+	bool ended;          /* nothing to go on with any more */
+};
+
 struct tftp_server_config {
 	struct tftp_content content;
 	const uint32_t
@@ -45,6 +58,9 @@ struct tftp_server_config {
 	/* A transfer starts, ends or fails. From the server's thread; must not block. May be NULL.
 	 */
 	void (*on_event)(void *ctx, const struct event *event);
+	/* A transfer of a blob starts, gets on (every 500 ms, and every 16384 blocks) or ends. As
+	 * on_event. */
+	void (*on_progress)(void *ctx, const struct tftp_handover *handover);
 };
 
 struct tftp_server_stats {
@@ -56,6 +72,7 @@ struct tftp_server_stats {
 	uint64_t not_found; /* ERROR 1 */
 	uint64_t refused;   /* WRQ, or a path out of the tree */
 	uint64_t limited;   /* dropped: too many transfers */
+	uint64_t adopted;   /* gone on with, for another node */
 	uint64_t elsewhere; /* published, but not on this node yet */
 	uint64_t strays;    /* packets of no transfer */
 	uint64_t malformed[TFTP_REASON_COUNT]; /* by reason */
@@ -73,6 +90,12 @@ uint16_t tftp_server_port(const struct tftp_server *server);
 
 /* Any thread. The numbers are each right, not all of one instant. */
 void tftp_server_get_stats(const struct tftp_server *server, struct tftp_server_stats *ret_stats);
+
+/* Go on with transfers of another node, whose address is ours by now. The content must know
+ * "blob/SHA256". Any thread; does not block: the work is done on the server's thread. What cannot
+ * be adopted (no such blob here, port taken) is dropped. 0 or -ENOMEM. */
+int tftp_server_adopt(
+	struct tftp_server *server, const struct tftp_handover *handovers, size_t count);
 
 /* Ends all transfers without a word, joins the thread, frees the server. */
 void tftp_server_close(struct tftp_server *server);

@@ -46,6 +46,7 @@ void tftp_transfer_resume(struct tftp_transfer *transfer, const struct tftp_opti
 	prepare(transfer, agreed, file_bytes);
 	assert(acked < transfer->block_count);
 	transfer->acked = transfer->sent = acked;
+	transfer->resuming = true;
 }
 
 /* Wait for an answer to what leaves now. */
@@ -173,6 +174,24 @@ static struct tftp_transfer_effects repeated(struct tftp_transfer *transfer, uin
 	return send_window(transfer, now_us);
 }
 
+/* The first word of a client that was taken over: its place, ahead of ours or the same. */
+static struct tftp_transfer_effects resumed(
+	struct tftp_transfer *transfer, uint64_t ahead, uint64_t now_us)
+{
+	if (ahead >= TFTP_TRANSFER_RESUME_BLOCKS || ahead > transfer->block_count - transfer->acked)
+		return nothing();
+	transfer->resuming = false;
+	transfer->acked += ahead;
+	if (transfer->sent < transfer->acked)
+		transfer->sent = transfer->acked;
+	transfer->progress_us = now_us;
+	transfer->repeat_answered =
+		true; /* each old block that it got brings forth one more of the same */
+	if (transfer->acked == transfer->block_count)
+		return finish(transfer, TFTP_TRANSFER_DONE);
+	return send_window(transfer, now_us);
+}
+
 /* `acked` has moved, and not to the end of what is under way: the block behind it was lost, or
  * overtaken. */
 static struct tftp_transfer_effects advanced_inside(struct tftp_transfer *transfer, uint64_t now_us)
@@ -194,6 +213,8 @@ struct tftp_transfer_effects tftp_transfer_on_ack(
 
 	uint64_t under_way = transfer->sent - transfer->acked;
 	uint64_t ahead = (uint16_t)(block - (uint16_t)transfer->acked);
+	if (transfer->resuming)
+		return resumed(transfer, ahead, now_us);
 	if (ahead == 0)
 		return repeated(transfer, now_us);
 	if (ahead > under_way) /* an old ACK that came late, or nonsense */

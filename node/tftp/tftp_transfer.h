@@ -35,6 +35,8 @@
 #define TFTP_TRANSFER_SILENCE_US   60000000u /* without progress */
 #define TFTP_TRANSFER_OFFER_US     30000000u /* of an OACK without an answer */
 
+#define TFTP_TRANSFER_RESUME_BLOCKS 0x8000u
+
 enum tftp_transfer_state { TFTP_TRANSFER_OFFERED, TFTP_TRANSFER_SENDING, TFTP_TRANSFER_ENDED };
 
 enum tftp_transfer_end {
@@ -66,6 +68,7 @@ struct tftp_transfer {
 
 	uint64_t acked;   /* blocks 1 to acked have arrived */
 	uint64_t sent;    /* blocks acked+1 to sent are under way; acked <= sent <= block_count */
+	bool resuming;    /* the client may be further than `acked` says */
 	uint64_t recover; /* blocks up to here have gone out more than once */
 	bool repeat_answered; /* a repetition of `acked` has been answered by a window already */
 
@@ -98,7 +101,9 @@ void tftp_transfer_init(struct tftp_transfer *transfer, const struct tftp_option
 	uint64_t file_bytes, const struct tftp_transfer_limits *limits);
 
 /* Go on with a transfer that another server began: `agreed` as its OACK said, blocks up to `acked`
- * have arrived. tftp_transfer_start() then sends the next window. */
+ * have arrived for certain, and the client is less than TFTP_TRANSFER_RESUME_BLOCKS further (or its
+ * 16-bit numbers could be taken for others). tftp_transfer_start() then sends the window behind
+ * `acked`, which makes the client say where it is. */
 void tftp_transfer_resume(struct tftp_transfer *transfer, const struct tftp_options *agreed,
 	uint64_t file_bytes, uint64_t acked);
 

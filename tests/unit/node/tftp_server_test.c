@@ -11,12 +11,14 @@
 #include <cmocka.h>
 
 #include "node/tftp/tftp_server.h"
+#include "proto/wire/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +36,9 @@ struct fixture {
 	struct tftp_server *server;
 	uint16_t port;
 	_Atomic unsigned events[64]; /* by kind */
+	pthread_mutex_t lock;
+	struct tftp_handover progress; /* the last that was told */
+	unsigned progress_count;
 };
 
 static uint8_t pattern(uint64_t offset)
@@ -46,7 +51,7 @@ static int open_content(
 	void *source, const struct content_request *request, struct content *ret_content)
 {
 	struct fixture *fixture = source;
-	char path[256];
+	char path[256], blob[64];
 	unsigned long long bytes;
 	const char *name = request->path + (request->path[0] == '/');
 	*ret_content = (struct content){.fd = -1, .media_type = "application/octet-stream"};
@@ -64,6 +69,16 @@ static int open_content(
 	}
 	if (strcmp(name, "broken") == 0)
 		return -EIO;
+	if (strncmp(name, "blob/", 5) == 0) { /* by hash: see below what stands for it */
+		uint8_t hash[32];
+		size_t hash_bytes;
+		if (text_hex_parse(name + 5, hash, sizeof hash, &hash_bytes) != 0 ||
+			hash_bytes != 32)
+			return -ENOENT;
+		memcpy(&bytes, hash, sizeof bytes);
+		snprintf(blob, sizeof blob, "size-%llu", bytes);
+		name = blob;
+	}
 	if (sscanf(name, "size-%llu", &bytes) != 1 || strlen(name) > 30)
 		return -ENOENT;
 	snprintf(path, sizeof path, "%s/%s", fixture->directory, name);
@@ -92,6 +107,23 @@ static void on_event(void *ctx, const struct event *event)
 	atomic_fetch_add(&fixture->events[event->kind], 1);
 }
 
+static void on_progress(void *ctx, const struct tftp_handover *handover)
+{
+	struct fixture *fixture = ctx;
+	pthread_mutex_lock(&fixture->lock);
+	fixture->progress = *handover;
+	fixture->progress_count++;
+	pthread_mutex_unlock(&fixture->lock);
+}
+
+static struct tftp_handover last_progress(struct fixture *fixture)
+{
+	pthread_mutex_lock(&fixture->lock);
+	struct tftp_handover handover = fixture->progress;
+	pthread_mutex_unlock(&fixture->lock);
+	return handover;
+}
+
 static void make_file(const struct fixture *fixture, uint64_t bytes)
 {
 	char path[128];
@@ -114,7 +146,9 @@ static int setup(void **state)
 		.content = {.source = fixture, .open = open_content, .fini = fini_content},
 		.ctx = fixture,
 		.on_event = on_event,
+		.on_progress = on_progress,
 	};
+	pthread_mutex_init(&fixture->lock, NULL);
 	int status = tftp_server_open(&config, &fixture->server, error, sizeof error);
 	if (status != 0)
 		fail_msg("%s", error);
@@ -701,6 +735,82 @@ static void a_server_with_transfers_closes(void **state)
 		close(clients[i].fd);
 }
 
+/* [P5] The server dies in the middle; another takes over its address and port by what it was told
+ * last, which is behind where the client is by now. */
+static void a_transfer_goes_on_at_another_server(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct tftp_options all[] = {
+		{.present = TFTP_HAS_BLKSIZE, .blksize = 1468},
+		{.present = TFTP_HAS_BLKSIZE | TFTP_HAS_WINDOWSIZE,
+			.blksize = 1468,
+			.windowsize = 8},
+		{.present = 0},
+	};
+	make_file(fixture, 1000003);
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct client client;
+		client_open(&client, LOOPBACK, fixture->port);
+		client_request(&client, "size-1000003", &all[i]);
+		while (client.blocks < 300) {
+			struct pollfd poll_fd = {.fd = client.fd, .events = POLLIN};
+			assert_int_equal(poll(&poll_fd, 1, PATIENCE_MS), 1);
+			client_read(&client);
+		}
+		struct tftp_handover handover = last_progress(fixture);
+		assert_false(handover.ended);
+		assert_true(handover.acked < client.blocks);
+		tftp_server_close(fixture->server); /* without a word to the client */
+
+		struct tftp_server_config config = {
+			.content = {.source = fixture, .open = open_content, .fini = fini_content},
+			.ctx = fixture,
+			.on_event = on_event,
+			.on_progress = on_progress,
+		};
+		char error[256];
+		assert_int_equal(
+			tftp_server_open(&config, &fixture->server, error, sizeof error), 0);
+		fixture->port = tftp_server_port(fixture->server);
+		assert_int_equal(tftp_server_adopt(fixture->server, &handover, 1), 0);
+		clients_run(&client,
+			1); /* asserts that all comes from one address and port, and the bytes */
+		expect_file(&client, 1000003);
+		WAIT_UNTIL(stats_of(fixture).done == 1);
+		assert_int_equal(stats_of(fixture).adopted, 1);
+		assert_true(last_progress(fixture).ended);
+		close(client.fd);
+	}
+}
+
+static void senseless_handovers_are_dropped(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct tftp_options none = {0};
+	make_file(fixture, 5000);
+	struct tftp_handover good = {.client_ip = LOOPBACK,
+		.local_ip = LOOPBACK,
+		.client_port = 9,
+		.local_port = 9,
+		.sha256 = {5000 & 255, 5000 >> 8},
+		.file_bytes = 5000,
+		.blksize = 512,
+		.windowsize = 1};
+	struct tftp_handover bad[6];
+	for (size_t i = 0; i < 6; i++)
+		bad[i] = good;
+	bad[0].blksize = 0;
+	bad[1].windowsize = 70000;
+	bad[2].acked = 1u << 30;
+	bad[3].file_bytes = 5001; /* another file than we have */
+	bad[4].ended = true;
+	bad[5].local_ip = 0x01020304; /* not an address of ours */
+	assert_int_equal(tftp_server_adopt(fixture->server, bad, 6), 0);
+	struct client client = fetch(fixture, "size-5000", &none, 0);
+	expect_file(&client, 5000);
+	assert_int_equal(stats_of(fixture).adopted, 0);
+}
+
 static void a_taken_port_is_named(void **state)
 {
 	struct fixture *fixture = *state;
@@ -779,6 +889,8 @@ int main(void)
 		SERVER_TEST(a_file_cut_short_fails_one_transfer_only),
 		SERVER_TEST(a_client_that_vanishes_is_noticed),
 		SERVER_TEST(a_server_with_transfers_closes),
+		SERVER_TEST(a_transfer_goes_on_at_another_server),
+		SERVER_TEST(senseless_handovers_are_dropped),
 		SERVER_TEST(a_taken_port_is_named),
 		SERVER_TEST(tftp_hpa_gets_the_same_bytes),
 		SERVER_TEST(atftp_with_a_window_gets_the_same_bytes),
