@@ -1,4 +1,5 @@
-/* store/model/apply_delete.c: removal of configuration objects, unless something still uses them. Pure. */
+/* store/model/apply_delete.c: removal of configuration objects, unless something still uses them.
+ * Pure. */
 #include "proto/wire/text.h"
 #include "store/model/put.h"
 #include <stdlib.h>
@@ -13,9 +14,10 @@
 static Pxe__Verdict delete_not_found(struct apply *a, const char *what, const char *name)
 {
 	if (!check_is_name(name))
-		return internal_refuse(a, NOT_FOUND, "no %s has such a name: pxectl %s list", what, what);
+		return internal_refuse(
+			a, NOT_FOUND, "no %s has such a name: pxectl %s list", what, what);
 	return internal_refuse(
-	        a, NOT_FOUND, "%s %s does not exist: see pxectl %s list", what, name, what);
+		a, NOT_FOUND, "%s %s does not exist: see pxectl %s list", what, name, what);
 }
 
 static void delete_record(struct apply *a, enum record_kind kind, const char *name)
@@ -41,7 +43,8 @@ static size_t delete_count_leases(const struct apply *a, const char *subnet)
 	size_t count = 0;
 	for (size_t i = 0; i < a->model->leases.count; i++) {
 		const struct lease_record *record = a->model->leases.heap[i];
-		if (record->free_at_ms > a->now_ms && strcmp(lease_record_subnet(record), subnet) == 0)
+		if (record->free_at_ms > a->now_ms &&
+			strcmp(lease_record_subnet(record), subnet) == 0)
 			count++;
 	}
 	return count;
@@ -61,7 +64,8 @@ static const Pxe__Host *delete_host_in(const struct model *model, const Pxe__Sub
 	return NULL;
 }
 
-/* Its pools go with it; its leases stay until they ran out, so that nobody else gets their addresses [P1]. */
+/* Its pools go with it; its leases stay until they ran out, so that nobody else gets their
+ * addresses [P1]. */
 static Pxe__Verdict delete_subnet(struct apply *a, const Pxe__Delete *remove)
 {
 	const Pxe__Subnet *subnet = model_subnet(a->model, remove->name);
@@ -73,17 +77,20 @@ static Pxe__Verdict delete_subnet(struct apply *a, const Pxe__Delete *remove)
 	if (!remove->even_if_used) {
 		if (leases > 0)
 			return internal_refuse(a, CONFLICT,
-			        "subnet %s has %zu leases: wait until they ran out, or remove it with --force",
-			        subnet->name, leases);
+				"subnet %s has %zu leases: wait until they ran out, or remove it "
+				"with --force",
+				subnet->name, leases);
 		if (pool != NULL)
 			return internal_refuse(a, CONFLICT,
-			        "subnet %s has the pool %s: remove the pool first, or remove it with --force",
-			        subnet->name, pool->name);
+				"subnet %s has the pool %s: remove the pool first, or remove it "
+				"with --force",
+				subnet->name, pool->name);
 		if (host != NULL)
 			return internal_refuse(a, CONFLICT,
-			        "host %s has a reserved address in subnet %s: change the host first, or remove "
-			        "it with --force",
-			        host->name, subnet->name);
+				"host %s has a reserved address in subnet %s: change the host "
+				"first, or remove "
+				"it with --force",
+				host->name, subnet->name);
 	}
 	while ((pool = delete_pool_of(a->model, remove->name)) != NULL) {
 		char name[MODEL_NAME_MAX + 1];
@@ -98,7 +105,7 @@ static Pxe__Verdict delete_subnet(struct apply *a, const Pxe__Delete *remove)
 
 /* Who names this profile: "host n07"; NULL: nobody. */
 static const char *delete_profile_user(
-        const struct model *model, const char *profile, const char **ret_name)
+	const struct model *model, const char *profile, const char **ret_name)
 {
 	const struct shelf *hosts = &model->shelf[RECORD_HOST];
 	for (size_t i = 0; i < hosts->count; i++) {
@@ -127,8 +134,9 @@ static Pxe__Verdict delete_profile(struct apply *a, const Pxe__Delete *remove)
 	const char *user = delete_profile_user(a->model, remove->name, &user_name);
 	if (user != NULL && !remove->even_if_used)
 		return internal_refuse(a, CONFLICT,
-		        "profile %s is used by %s %s: give that another one first, or remove with --force",
-		        remove->name, user, user_name);
+			"profile %s is used by %s %s: give that another one first, or remove with "
+			"--force",
+			remove->name, user, user_name);
 	delete_record(a, RECORD_PROFILE, remove->name);
 	return OK;
 }
@@ -140,7 +148,7 @@ static const Pxe__Profile *delete_image_user(const struct model *model, const ch
 	for (size_t i = 0; i < profiles->count; i++) {
 		const Pxe__Profile *profile = (const Pxe__Profile *)profiles->records[i]->message;
 		if (strncmp(profile->image, image, bytes) == 0 &&
-		        (profile->image[bytes] == '\0' || profile->image[bytes] == '@'))
+			(profile->image[bytes] == '\0' || profile->image[bytes] == '@'))
 			return profile;
 	}
 	return NULL;
@@ -154,7 +162,8 @@ static const Pxe__ImageVersion *delete_any_version(const struct model *model, co
 	size_t at = shelf_lower_bound(versions, key, key_bytes);
 	if (at == versions->count)
 		return NULL;
-	const Pxe__ImageVersion *version = (const Pxe__ImageVersion *)versions->records[at]->message;
+	const Pxe__ImageVersion *version =
+		(const Pxe__ImageVersion *)versions->records[at]->message;
 	return strcmp(version->image, image) == 0 ? version : NULL;
 }
 
@@ -172,8 +181,9 @@ static Pxe__Verdict delete_image(struct apply *a, const Pxe__Delete *remove)
 	const Pxe__Profile *user = delete_image_user(a->model, remove->name);
 	if (user != NULL && !remove->even_if_used)
 		return internal_refuse(a, CONFLICT,
-		        "image %s is used by profile %s: change the profile first, or remove with --force",
-		        remove->name, user->name);
+			"image %s is used by profile %s: change the profile first, or remove with "
+			"--force",
+			remove->name, user->name);
 	const Pxe__ImageVersion *version;
 	while ((version = delete_any_version(a->model, remove->name)) != NULL) {
 		uint8_t digest[32];
@@ -184,16 +194,17 @@ static Pxe__Verdict delete_image(struct apply *a, const Pxe__Delete *remove)
 	return OK;
 }
 
-/* The only version of the image whose digest begins with `digits` (hexadecimal); NULL: none, or several. */
+/* The only version of the image whose digest begins with `digits` (hexadecimal); NULL: none, or
+ * several. */
 static const Pxe__ImageVersion *delete_find_version(
-        const struct model *model, const char *image, const char *digits)
+	const struct model *model, const char *image, const char *digits)
 {
 	const Pxe__ImageVersion *found = NULL;
 	const struct shelf *versions = &model->shelf[RECORD_IMAGE_VERSION];
 	for (size_t i = 0; i < versions->count; i++) {
 		char hex[65];
 		const Pxe__ImageVersion *version =
-		        (const Pxe__ImageVersion *)versions->records[i]->message;
+			(const Pxe__ImageVersion *)versions->records[i]->message;
 		text_hex_format(version->digest.data, 32, hex, sizeof(hex));
 		if (strcmp(version->image, image) != 0 || strncmp(hex, digits, strlen(digits)) != 0)
 			continue;
@@ -211,17 +222,18 @@ static Pxe__Verdict delete_image_version(struct apply *a, const Pxe__Delete *rem
 	const char *at = strchr(remove->name, '@');
 	size_t bytes = at == NULL ? 0 : (size_t)(at - remove->name);
 	if (bytes == 0 || bytes > MODEL_NAME_MAX || strlen(at + 1) < 12)
-		return internal_refuse(
-		        a, INVALID, "name a version as IMAGE@DIGEST, at least 12 hexadecimal digits");
+		return internal_refuse(a, INVALID,
+			"name a version as IMAGE@DIGEST, at least 12 hexadecimal digits");
 	memcpy(image_name, remove->name, bytes);
 	const Pxe__Image *image = model_image(a->model, image_name);
 	const Pxe__ImageVersion *version = delete_find_version(a->model, image_name, at + 1);
 	if (image == NULL || version == NULL)
 		return internal_refuse(a, NOT_FOUND,
-		        "no version, or more than one, is meant: see pxectl image show");
+			"no version, or more than one, is meant: see pxectl image show");
 	if (internal_same_bytes(version->digest, image->current_digest))
 		return internal_refuse(a, CONFLICT,
-		        "this is what machines get of image %s: push another version first", image_name);
+			"this is what machines get of image %s: push another version first",
+			image_name);
 	uint8_t digest[32];
 	memcpy(digest, version->digest.data, sizeof(digest));
 	Pxe__Image *copy = (Pxe__Image *)keep_copy(&image->base);
@@ -237,7 +249,7 @@ static Pxe__Verdict delete_image_version(struct apply *a, const Pxe__Delete *rem
 /* ---- all kinds ---- */
 
 static Pxe__Verdict delete_plain(
-        struct apply *a, enum record_kind kind, const char *what, const char *name)
+	struct apply *a, enum record_kind kind, const char *what, const char *name)
 {
 	size_t bytes = strlen(name);
 	if (bytes == 0 || bytes > MODEL_NAME_MAX || keep_find(a->model, kind, name, bytes) == NULL)
@@ -260,9 +272,10 @@ static Pxe__Verdict delete_token(struct apply *a, const char *name)
 	uint8_t id[8];
 	size_t bytes;
 	if (text_hex_parse(name, id, sizeof(id), &bytes) != 0 || bytes != sizeof(id) ||
-	        keep_find(a->model, RECORD_TOKEN, id, sizeof(id)) == NULL)
+		keep_find(a->model, RECORD_TOKEN, id, sizeof(id)) == NULL)
 		return internal_refuse(a, NOT_FOUND,
-		        "there is no such token: it was used, ran out, or see pxectl cluster token list");
+			"there is no such token: it was used, ran out, or see pxectl cluster token "
+			"list");
 	keep_remove(a->model, a->sink, RECORD_TOKEN, id, sizeof(id));
 	return OK;
 }
@@ -297,8 +310,10 @@ Pxe__Verdict apply_delete(struct apply *a, const Pxe__Delete *remove)
 {
 	if (remove->if_revision != 0 && remove->if_revision != a->model->revision)
 		return internal_refuse(a, CONFLICT,
-		        "the configuration is at revision %llu, not %llu: look at it again, then retry",
-		        (unsigned long long)a->model->revision, (unsigned long long)remove->if_revision);
+			"the configuration is at revision %llu, not %llu: look at it again, then "
+			"retry",
+			(unsigned long long)a->model->revision,
+			(unsigned long long)remove->if_revision);
 	Pxe__Verdict verdict = delete_object(a, remove);
 	if (verdict == OK)
 		keep_changed(a);

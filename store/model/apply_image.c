@@ -1,10 +1,11 @@
 /* store/model/apply_image.c: versions of images: staged, held by members, published. Pure.
  *
- *   stage -> members fetch, verify and tell (held) -> published: current, and what was current is previous
+ *   stage -> members fetch, verify and tell (held) -> published: current, and what was current is
+ * previous
  *
- * A version is published by itself once every full member that stays holds it; the leader may publish when a majority does (the
- * others are down). Machines see a version only from then on, on all nodes at once [P7]. Versions that are neither current,
- * previous nor staged are dropped.
+ * A version is published by itself once every full member that stays holds it; the leader may
+ * publish when a majority does (the others are down). Machines see a version only from then on, on
+ * all nodes at once [P7]. Versions that are neither current, previous nor staged are dropped.
  */
 #include "store/model/check.h"
 #include "store/model/keep.h"
@@ -24,7 +25,7 @@
 static bool image_is_reserved_name(const char *name)
 {
 	static const char *const reserved[] = {
-	        "boot", "blob", "phone-home", "boot.ipxe", "autoexec.ipxe"};
+		"boot", "blob", "phone-home", "boot.ipxe", "autoexec.ipxe"};
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
 		if (strcmp(name, reserved[i]) == 0)
 			return true;
@@ -37,14 +38,15 @@ static bool image_check_file(struct apply *a, const Pxe__ImageFile *file)
 	if (!check_path(a, "path of an image's file", file->path))
 		return false;
 	if (file->sha256.len != 32) {
-		internal_refuse(a, INVALID, "file %.120s has a hash of %zu bytes: give SHA-256, 32 bytes",
-		        file->path, file->sha256.len);
+		internal_refuse(a, INVALID,
+			"file %.120s has a hash of %zu bytes: give SHA-256, 32 bytes", file->path,
+			file->sha256.len);
 		return false;
 	}
 	if (file->bytes <= IMAGE_FILE_BYTES_MAX)
 		return true;
 	internal_refuse(a, INVALID, "file %.120s has %llu bytes: that is not possible", file->path,
-	        (unsigned long long)file->bytes);
+		(unsigned long long)file->bytes);
 	return false;
 }
 
@@ -70,8 +72,7 @@ static bool image_is_directory(const Pxe__ImageVersion *version, const char *pat
 		else
 			high = middle;
 	}
-	return low < version->n_files &&
-	       strncmp(version->files[low]->path, prefix, bytes + 1) == 0;
+	return low < version->n_files && strncmp(version->files[low]->path, prefix, bytes + 1) == 0;
 }
 
 /* Sorts the files, which may not change the meaning: the digest is over the sorted list. */
@@ -85,7 +86,8 @@ static bool image_check_paths(struct apply *a, Pxe__ImageVersion *version)
 			return false;
 		}
 		if (image_is_directory(version, path)) {
-			internal_refuse(a, INVALID, "path %.160s is a file and a directory: rename one", path);
+			internal_refuse(a, INVALID,
+				"path %.160s is a file and a directory: rename one", path);
 			return false;
 		}
 	}
@@ -100,16 +102,17 @@ static Pxe__Verdict image_check(struct apply *a, const Pxe__ImageVersion *versio
 		return INVALID;
 	if (image_is_reserved_name(version->image))
 		return internal_refuse(a, INVALID,
-		        "image name %s has a meaning of its own in URLs: choose another", version->image);
+			"image name %s has a meaning of its own in URLs: choose another",
+			version->image);
 	if (version->digest.len != 32)
 		return internal_refuse(a, INVALID, "the digest of image %s has %zu bytes: give 32",
-		        version->image, version->digest.len);
+			version->image, version->digest.len);
 	if (version->n_files == 0)
 		return internal_refuse(a, INVALID, "image %s has no files", version->image);
 	if (version->n_files > MODEL_IMAGE_FILES_MAX)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "image %s has %zu files: use at most %d, pack the others into an archive",
-		        version->image, version->n_files, MODEL_IMAGE_FILES_MAX);
+			"image %s has %zu files: use at most %d, pack the others into an archive",
+			version->image, version->n_files, MODEL_IMAGE_FILES_MAX);
 	for (size_t i = 0; i < version->n_files; i++) {
 		if (!image_check_file(a, version->files[i]))
 			return INVALID;
@@ -128,14 +131,14 @@ static bool image_refers(const Pxe__Image *image, ProtobufCBinaryData digest)
 
 /* A version of the image that it does not point to; NULL: none. */
 static const Pxe__ImageVersion *image_unreferenced(
-        const struct model *model, const Pxe__Image *image)
+	const struct model *model, const Pxe__Image *image)
 {
 	uint8_t key[RECORD_KEY_MAX], first[32] = {0};
 	size_t key_bytes = record_key_version(image->name, first, key);
 	const struct shelf *versions = &model->shelf[RECORD_IMAGE_VERSION];
 	for (size_t i = shelf_lower_bound(versions, key, key_bytes); i < versions->count; i++) {
 		const Pxe__ImageVersion *version =
-		        (const Pxe__ImageVersion *)versions->records[i]->message;
+			(const Pxe__ImageVersion *)versions->records[i]->message;
 		if (strcmp(version->image, image->name) != 0)
 			break;
 		if (!image_refers(image, version->digest))
@@ -167,7 +170,7 @@ static bool image_has_holder(const Pxe__ImageVersion *version, uint64_t member)
 
 /* Full members that stay, and how many of them hold the version. */
 static void image_count_holders(const struct model *model, const Pxe__ImageVersion *version,
-        size_t *ret_full, size_t *ret_holders)
+	size_t *ret_full, size_t *ret_holders)
 {
 	const struct shelf *members = &model->shelf[RECORD_MEMBER];
 	*ret_full = 0;
@@ -185,10 +188,10 @@ static void image_publish(struct apply *a, const Pxe__Image *image)
 {
 	Pxe__Image *copy = (Pxe__Image *)keep_copy(&image->base);
 	const Pxe__ImageVersion *staged =
-	        model_image_version(a->model, image->name, image->staged_digest.data);
+		model_image_version(a->model, image->name, image->staged_digest.data);
 	if (copy->current_digest.len != 0)
 		keep_set_data(&copy->previous_digest, copy->current_digest.data,
-		        copy->current_digest.len);
+			copy->current_digest.len);
 	keep_set_data(&copy->current_digest, copy->staged_digest.data, copy->staged_digest.len);
 	keep_set_data(&copy->staged_digest, NULL, 0);
 	copy->published_ms = a->now_ms;
@@ -227,8 +230,8 @@ static bool image_same_files(const Pxe__ImageVersion *a, const Pxe__ImageVersion
 		return false;
 	for (size_t i = 0; i < a->n_files; i++) {
 		if (strcmp(a->files[i]->path, b->files[i]->path) != 0 ||
-		        a->files[i]->bytes != b->files[i]->bytes ||
-		        !internal_same_bytes(a->files[i]->sha256, b->files[i]->sha256))
+			a->files[i]->bytes != b->files[i]->bytes ||
+			!internal_same_bytes(a->files[i]->sha256, b->files[i]->sha256))
 			return false;
 	}
 	return true;
@@ -266,14 +269,15 @@ static Pxe__Verdict image_stage_checked(struct apply *a, Pxe__ImageVersion *vers
 {
 	const Pxe__Image *image = model_image(a->model, version->image);
 	const Pxe__ImageVersion *known =
-	        model_image_version(a->model, version->image, version->digest.data);
+		model_image_version(a->model, version->image, version->digest.data);
 	if (image == NULL && a->model->shelf[RECORD_IMAGE].count >= MODEL_IMAGES_MAX)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "there are %d images, the limit: remove one first", MODEL_IMAGES_MAX);
+			"there are %d images, the limit: remove one first", MODEL_IMAGES_MAX);
 	if (known != NULL && !image_same_files(known, version))
 		return internal_refuse(a, INVALID,
-		        "image %s has another file list under this digest: compute the digest again",
-		        version->image);
+			"image %s has another file list under this digest: compute the digest "
+			"again",
+			version->image);
 	Pxe__Image *draft = image_draft(a, version->image);
 	bool is_current = internal_same_bytes(draft->current_digest, version->digest);
 	keep_set_data(&draft->staged_digest, version->digest.data, is_current ? 0 : 32);
@@ -304,7 +308,7 @@ Pxe__Verdict apply_image_stage(struct apply *a, const Pxe__ImageStage *stage)
 }
 
 static Pxe__Verdict image_find(struct apply *a, const char *name, ProtobufCBinaryData digest,
-        const Pxe__Image **ret_image, const Pxe__ImageVersion **ret_version)
+	const Pxe__Image **ret_image, const Pxe__ImageVersion **ret_version)
 {
 	*ret_image = model_image(a->model, name);
 	*ret_version = NULL;
@@ -312,8 +316,8 @@ static Pxe__Verdict image_find(struct apply *a, const char *name, ProtobufCBinar
 		*ret_version = model_image_version(a->model, name, digest.data);
 	if (*ret_version != NULL)
 		return OK;
-	return internal_refuse(
-	        a, NOT_FOUND, "there is no such version of the image (any more): see pxectl image list");
+	return internal_refuse(a, NOT_FOUND,
+		"there is no such version of the image (any more): see pxectl image list");
 }
 
 Pxe__Verdict apply_image_held(struct apply *a, const Pxe__ImageHeld *held)
@@ -326,7 +330,7 @@ Pxe__Verdict apply_image_held(struct apply *a, const Pxe__ImageHeld *held)
 	const Pxe__Member *member = model_member(a->model, held->member);
 	if (member == NULL || member->role != PXE__MEMBER_ROLE__MEMBER_FULL)
 		return internal_refuse(a, INVALID, "member %llu is not one that holds images",
-		        (unsigned long long)held->member);
+			(unsigned long long)held->member);
 	if (image_has_holder(version, held->member))
 		return OK;
 	Pxe__ImageVersion *copy = (Pxe__ImageVersion *)keep_copy(&version->base);
@@ -352,13 +356,13 @@ Pxe__Verdict apply_image_publish(struct apply *a, const Pxe__ImagePublish *publi
 		return OK;
 	if (!internal_same_bytes(image->staged_digest, publish->digest))
 		return internal_refuse(a, CONFLICT,
-		        "this version of image %s is not staged: push it again", image->name);
+			"this version of image %s is not staged: push it again", image->name);
 	size_t full, holders;
 	image_count_holders(a->model, version, &full, &holders);
 	if (2 * holders <= full)
 		return internal_refuse(a, CONFLICT,
-		        "image %s is held by %zu of %zu nodes: a majority must hold it", image->name,
-		        holders, full);
+			"image %s is held by %zu of %zu nodes: a majority must hold it",
+			image->name, holders, full);
 	image_publish(a, image);
 	keep_changed(a);
 	return OK;
@@ -381,7 +385,7 @@ void apply_image_on_members(struct apply *a, uint64_t gone)
 	const struct shelf *versions = &a->model->shelf[RECORD_IMAGE_VERSION];
 	for (size_t i = 0; i < versions->count; i++) {
 		const Pxe__ImageVersion *version =
-		        (const Pxe__ImageVersion *)versions->records[i]->message;
+			(const Pxe__ImageVersion *)versions->records[i]->message;
 		if (image_has_holder(version, gone))
 			image_drop_holder(a, version, gone);
 	}

@@ -1,13 +1,16 @@
 /* store/model/apply_lease.c: who gets which address, and for how long. Pure.
  *
- * A record stands for an address that is not free. What is stored is OFFERED, BOUND or DECLINED; GRACE and FREE follow from the
- * time (lease_state_at()). A record that was ever bound to its client (since_ms) is another client's only MODEL_REST_MS after its
- * promise ended [R4] [R9]; one that was only offered, when the offer ran out; one in quarantine, when that ends.
+ * A record stands for an address that is not free. What is stored is OFFERED, BOUND or DECLINED;
+ * GRACE and FREE follow from the time (lease_state_at()). A record that was ever bound to its
+ * client (since_ms) is another client's only MODEL_REST_MS after its promise ended [R4] [R9]; one
+ * that was only offered, when the offer ran out; one in quarantine, when that ends.
  *
- * The same machine is one client: several hardware addresses that one host declares share its lease [P6].
+ * The same machine is one client: several hardware addresses that one host declares share its lease
+ * [P6].
  *
- * An address that its client may not keep (it left the pools, or is reserved now) is not renewed but not refused either: the
- * client is told what remains, and finds another address when that has run out. A NAK would end a netboot (FIELD 15).
+ * An address that its client may not keep (it left the pools, or is reserved now) is not renewed
+ * but not refused either: the client is told what remains, and finds another address when that has
+ * run out. A NAK would end a netboot (FIELD 15).
  */
 #include "proto/wire/text.h"
 #include "store/model/check.h"
@@ -40,23 +43,24 @@ enum lease_right {
 };
 
 static Pxe__Verdict lease_asker_init(struct apply *a, const Pxe__ClientInfo *who,
-        const char *subnet, struct lease_asker *ret_asker)
+	const char *subnet, struct lease_asker *ret_asker)
 {
 	if (who == NULL || who->client.len == 0 || who->client.len > MODEL_CLIENT_MAX)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
-		        "client identity has %zu bytes: give 1 to %d", who == NULL ? 0 : who->client.len,
-		        MODEL_CLIENT_MAX);
+			"client identity has %zu bytes: give 1 to %d",
+			who == NULL ? 0 : who->client.len, MODEL_CLIENT_MAX);
 	if (who->mac.len > 16)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
-		        "hardware address has %zu bytes: give at most 16", who->mac.len);
+			"hardware address has %zu bytes: give at most 16", who->mac.len);
 	const Pxe__Subnet *found = model_subnet(a->model, subnet);
 	if (found == NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NO_SUBNET,
-		        "the client's subnet is not configured: see pxectl subnet list");
+			"the client's subnet is not configured: see pxectl subnet list");
 	const Pxe__Host *host = model_host_of_mac(a->model, who->mac.data, who->mac.len);
 	if (host != NULL && host->ignore)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_IGNORED,
-		        "host %s is set to be ignored: pxectl host show %s", host->name, host->name);
+			"host %s is set to be ignored: pxectl host show %s", host->name,
+			host->name);
 	*ret_asker = (struct lease_asker){.who = who, .subnet = found, .host = host};
 	internal_subnet_range(found, &ret_asker->first, &ret_asker->last);
 	return OK;
@@ -70,7 +74,7 @@ static bool lease_is_client(const struct lease_record *record, ProtobufCBinaryDa
 
 /* Held by the asker's machine, by whichever of its declared hardware addresses. */
 static bool lease_is_mine(
-        const struct apply *a, const struct lease_asker *asker, const struct lease_record *record)
+	const struct apply *a, const struct lease_asker *asker, const struct lease_record *record)
 {
 	if (lease_is_client(record, asker->who->client))
 		return true;
@@ -82,7 +86,7 @@ static bool lease_is_mine(
 
 /* Another client's, or in quarantine, at the stamp of this command. */
 static bool lease_is_taken(
-        const struct apply *a, const struct lease_asker *asker, const struct lease_record *record)
+	const struct apply *a, const struct lease_asker *asker, const struct lease_record *record)
 {
 	return record != NULL && a->now_ms < record->free_at_ms && !lease_is_mine(a, asker, record);
 }
@@ -93,7 +97,7 @@ static bool lease_is_live(const struct apply *a, const struct lease_record *reco
 }
 
 static enum lease_right lease_right_to(
-        const struct apply *a, const struct lease_asker *asker, uint32_t ip)
+	const struct apply *a, const struct lease_asker *asker, uint32_t ip)
 {
 	if (ip < asker->first || ip > asker->last)
 		return LEASE_RIGHT_NONE;
@@ -102,18 +106,19 @@ static enum lease_right lease_right_to(
 		return reserved == asker->host ? LEASE_RIGHT_RESERVED : LEASE_RIGHT_OTHERS;
 	const struct pool_span *span = pool_map_span_of(&a->model->pools, ip);
 	if (span == NULL || strcmp(span->pool->subnet, asker->subnet->name) != 0 ||
-	        internal_never_leased(a->model, asker->subnet, ip))
+		internal_never_leased(a->model, asker->subnet, ip))
 		return LEASE_RIGHT_NONE;
 	return LEASE_RIGHT_POOL;
 }
 
-/* The identity that the asker's machine has by another of its hardware addresses; 0 bytes: by none of that index. */
+/* The identity that the asker's machine has by another of its hardware addresses; 0 bytes: by none
+ * of that index. */
 static size_t lease_sibling(
-        const struct lease_asker *asker, size_t index, uint8_t ret_client[MODEL_CLIENT_MAX])
+	const struct lease_asker *asker, size_t index, uint8_t ret_client[MODEL_CLIENT_MAX])
 {
 	const Pxe__ClientInfo *who = asker->who;
 	if (who->mac.len == 0 || who->client.len != who->mac.len + 1 ||
-	        memcmp(who->client.data + 1, who->mac.data, who->mac.len) != 0)
+		memcmp(who->client.data + 1, who->mac.data, who->mac.len) != 0)
 		return 0;
 	ProtobufCBinaryData mac = asker->host->mac[index];
 	if (mac.len == 0 || mac.len > 16 || internal_same_bytes(mac, who->mac))
@@ -129,7 +134,7 @@ static struct lease_record *lease_own(const struct apply *a, const struct lease_
 	const char *subnet = asker->subnet->name;
 	ProtobufCBinaryData client = asker->who->client;
 	struct lease_record *best =
-	        internal_lease_of_client(a->model, subnet, client.data, client.len);
+		internal_lease_of_client(a->model, subnet, client.data, client.len);
 	for (size_t i = 0; asker->host != NULL && i < asker->host->n_mac; i++) {
 		uint8_t sibling[MODEL_CLIENT_MAX];
 		size_t bytes = lease_sibling(asker, i, sibling);
@@ -150,10 +155,10 @@ static struct lease_record *lease_write(struct apply *a, Pxe__Lease *lease)
 	return keep_lease(a->model, a->sink, lease);
 }
 
-/* The lease of `ip` for the asker to build on: its machine's own as it is, else a fresh one. Of a lease that ended, and was not
- * yet swept, only what is known of the client is kept. */
+/* The lease of `ip` for the asker to build on: its machine's own as it is, else a fresh one. Of a
+ * lease that ended, and was not yet swept, only what is known of the client is kept. */
 static Pxe__Lease lease_draft(struct apply *a, const struct lease_asker *asker,
-        struct lease_record *record, uint32_t ip, uint8_t ip_bytes[4])
+	struct lease_record *record, uint32_t ip, uint8_t ip_bytes[4])
 {
 	const Pxe__ClientInfo *who = asker->who;
 	Pxe__Lease lease = PXE__LEASE__INIT;
@@ -190,38 +195,39 @@ static void lease_withdraw(struct apply *a, struct lease_record *record)
 }
 
 static struct lease_record *lease_other_offer(
-        const struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
+	const struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
 {
 	ProtobufCBinaryData client = asker->who->client;
 	struct lease_record *record, *lowest = NULL;
 	size_t cursor = 0;
 	while ((record = lease_table_next_of_client(&a->model->leases, asker->subnet->name,
-	                client.data, client.len, &cursor)) != NULL) {
+			client.data, client.len, &cursor)) != NULL) {
 		if (record->ip != but_ip && record->state == OFFERED &&
-		        (lowest == NULL || record->ip < lowest->ip))
+			(lowest == NULL || record->ip < lowest->ip))
 			lowest = record;
 	}
 	return lowest;
 }
 
 /* One client is offered one address of a subnet at a time [P6]. */
-static void lease_withdraw_others(
-        struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
+static void lease_withdraw_others(struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
 {
 	struct lease_record *other;
 	while ((other = lease_other_offer(a, asker, but_ip)) != NULL)
 		lease_withdraw(a, other);
 }
 
-/* Remove what is free for others anyway, first come first, until an address of the asker's pools is free. */
+/* Remove what is free for others anyway, first come first, until an address of the asker's pools is
+ * free. */
 static bool lease_reclaim(struct apply *a, const struct lease_asker *asker)
 {
 	struct lease_record *record;
 	while ((record = lease_table_first(&a->model->leases)) != NULL &&
-	        record->free_at_ms <= a->now_ms) {
+		record->free_at_ms <= a->now_ms) {
 		uint32_t ip = record->ip;
 		keep_remove_lease(a->model, a->sink, record);
-		if (ip >= asker->first && ip <= asker->last && pool_map_is_free(&a->model->pools, ip))
+		if (ip >= asker->first && ip <= asker->last &&
+			pool_map_is_free(&a->model->pools, ip))
 			return true;
 	}
 	return false;
@@ -234,8 +240,8 @@ static Pxe__Verdict lease_make_room(struct apply *a)
 		return OK;
 	if (first->free_at_ms > a->now_ms)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "the cluster keeps %d leases, its limit: shorten lease times",
-		        MODEL_LEASES_MAX);
+			"the cluster keeps %d leases, its limit: shorten lease times",
+			MODEL_LEASES_MAX);
 	keep_remove_lease(a->model, a->sink, first);
 	return OK;
 }
@@ -244,10 +250,10 @@ static Pxe__Verdict lease_make_room(struct apply *a)
 
 /* An address from the pools; 0: none. */
 static uint32_t lease_choose_dynamic(
-        struct apply *a, const struct lease_asker *asker, uint32_t wanted)
+	struct apply *a, const struct lease_asker *asker, uint32_t wanted)
 {
 	if (lease_right_to(a, asker, wanted) == LEASE_RIGHT_POOL &&
-	        !lease_is_taken(a, asker, lease_table_find(&a->model->leases, wanted)))
+		!lease_is_taken(a, asker, lease_table_find(&a->model->leases, wanted)))
 		return wanted;
 	uint64_t hash = table_hash(asker->who->client.data, asker->who->client.len, 0);
 	uint32_t ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash);
@@ -265,11 +271,11 @@ static uint32_t lease_choose_reserved(struct apply *a, const struct lease_asker 
 		return ip;
 	char text[TEXT_IP4_BYTES], left[TEXT_DURATION_BYTES];
 	snprintf(a->result->detail, sizeof(a->result->detail),
-	        "reserved address %s of host %s is %s for another %s: a pool address until then",
-	        text_ip4_format(ip, text), asker->host->name,
-	        record->state == PXE__LEASE_STATE__LEASE_DECLINED ? "in quarantine"
-	                                                          : "another client's",
-	        text_duration_short(record->free_at_ms - a->now_ms, left));
+		"reserved address %s of host %s is %s for another %s: a pool address until then",
+		text_ip4_format(ip, text), asker->host->name,
+		record->state == PXE__LEASE_STATE__LEASE_DECLINED ? "in quarantine"
+								  : "another client's",
+		text_duration_short(record->free_at_ms - a->now_ms, left));
 	return 0;
 }
 
@@ -282,7 +288,7 @@ static uint32_t lease_choose(struct apply *a, const struct lease_asker *asker, u
 	uint32_t still_mine = 0;
 	if (own != NULL) {
 		if (lease_is_live(a, own, OFFERED) ||
-		        lease_right_to(a, asker, own->ip) >= LEASE_RIGHT_POOL)
+			lease_right_to(a, asker, own->ip) >= LEASE_RIGHT_POOL)
 			return own->ip;
 		if (lease_is_live(a, own, BOUND))
 			still_mine = own->ip;
@@ -296,15 +302,18 @@ static Pxe__Verdict lease_pool_full(struct apply *a, const struct lease_asker *a
 	size_t begin, size = 0;
 	size_t end = pool_map_spans_in(&a->model->pools, asker->first, asker->last, &begin);
 	for (size_t i = begin; i < end; i++)
-		size += (size_t)(a->model->pools.spans[i].last - a->model->pools.spans[i].first) + 1;
+		size += (size_t)(a->model->pools.spans[i].last - a->model->pools.spans[i].first) +
+			1;
 	const char *name = asker->subnet->name;
 	if (size == 0)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
-		        "subnet %s has no pool, and the machine no reservation: pxectl pool add", name);
+			"subnet %s has no pool, and the machine no reservation: pxectl pool add",
+			name);
 	return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
-	        "none of the %zu pool addresses of subnet %s is free: add a pool or shorten its lease "
-	        "time",
-	        size, name);
+		"none of the %zu pool addresses of subnet %s is free: add a pool or shorten its "
+		"lease "
+		"time",
+		size, name);
 }
 
 static uint64_t lease_setting_ms(uint32_t set_s, uint32_t otherwise_s)
@@ -317,9 +326,10 @@ static uint64_t lease_max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* Hold the address for the asker. A lease that runs is left as it is: no promise is ever shortened. */
+/* Hold the address for the asker. A lease that runs is left as it is: no promise is ever shortened.
+ */
 static struct lease_record *lease_hold(
-        struct apply *a, const struct lease_asker *asker, uint32_t ip)
+	struct apply *a, const struct lease_asker *asker, uint32_t ip)
 {
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	bool is_mine = record != NULL && lease_is_mine(a, asker, record);
@@ -327,7 +337,7 @@ static struct lease_record *lease_hold(
 		return record;
 	const Pxe__Settings *settings = model_settings(a->model);
 	uint64_t hold_ms =
-	        lease_setting_ms(settings != NULL ? settings->offer_s : 0, INTERNAL_OFFER_S);
+		lease_setting_ms(settings != NULL ? settings->offer_s : 0, INTERNAL_OFFER_S);
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
 	uint64_t old_ms = is_mine && record->state == OFFERED ? record->expires_ms : 0;
@@ -346,7 +356,7 @@ Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer)
 		return verdict;
 	if (offer->wanted_ip.len != 0 && offer->wanted_ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
-		        "wanted address has %zu bytes: give 4 or none", offer->wanted_ip.len);
+			"wanted address has %zu bytes: give 4 or none", offer->wanted_ip.len);
 	uint32_t ip = lease_choose(a, &asker, internal_ip(offer->wanted_ip));
 	if (ip == 0)
 		return lease_pool_full(a, &asker);
@@ -360,9 +370,10 @@ Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer)
 
 /* ---- Bind ---- */
 
-/* Whether a client may bind an address; not whether another holds it. *ret_renew: for a whole lease time. */
+/* Whether a client may bind an address; not whether another holds it. *ret_renew: for a whole lease
+ * time. */
 static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker, uint32_t ip,
-        const struct lease_record *own, bool create, bool *ret_renew)
+	const struct lease_record *own, bool create, bool *ret_renew)
 {
 	char text[TEXT_IP4_BYTES], other[TEXT_IP4_BYTES];
 	text_ip4_format(ip, text);
@@ -373,13 +384,14 @@ static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker
 	if (right == LEASE_RIGHT_RESERVED)
 		return OK;
 	uint32_t reserved = model_reserved_ip(a->model, asker->subnet, asker->who);
-	if (reserved != 0 && lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved)))
+	if (reserved != 0 &&
+		lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved)))
 		reserved = 0;
 	if (right == LEASE_RIGHT_POOL && reserved == 0 && (own != NULL || create))
 		return OK;
 	if (right == LEASE_RIGHT_POOL && reserved == 0)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
-		        "no lease of %s is known for this client", text);
+			"no lease of %s is known for this client", text);
 	*ret_renew = false;
 	Pxe__Verdict verdict = PXE__VERDICT__VERDICT_NOT_AVAILABLE;
 	if (own != NULL && lease_is_live(a, own, BOUND))
@@ -387,43 +399,43 @@ static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker
 	const char *not_renewed = verdict == OK ? " (not renewed, it runs out)" : "";
 	if (right == LEASE_RIGHT_OTHERS)
 		return internal_refuse(a, verdict, "address %s is reserved for host %s%s", text,
-		        model_host_of_ip(a->model, ip)->name, not_renewed);
+			model_host_of_ip(a->model, ip)->name, not_renewed);
 	if (right == LEASE_RIGHT_NONE)
 		return internal_refuse(a, verdict, "address %s is in no pool of subnet %s%s", text,
-		        asker->subnet->name, not_renewed);
+			asker->subnet->name, not_renewed);
 	return internal_refuse(a, verdict, "host %s has the reserved address %s, not %s%s",
-	        asker->host->name, text_ip4_format(reserved, other), text, not_renewed);
+		asker->host->name, text_ip4_format(reserved, other), text, not_renewed);
 }
 
 static Pxe__Verdict lease_taken_by_other(
-        struct apply *a, const struct lease_record *record, uint32_t ip)
+	struct apply *a, const struct lease_record *record, uint32_t ip)
 {
 	char text[TEXT_IP4_BYTES], left[TEXT_DURATION_BYTES], mac[TEXT_HWADDR_BYTES];
 	text_ip4_format(ip, text);
 	text_duration_short(record->free_at_ms - a->now_ms, left);
 	if (record->state == PXE__LEASE_STATE__LEASE_DECLINED)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_AVAILABLE,
-		        "address %s is in quarantine for another %s: a stranger was seen to use it", text,
-		        left);
+			"address %s is in quarantine for another %s: a stranger was seen to use it",
+			text, left);
 	text_hwaddr_format(lease_record_mac(record), record->mac_bytes, mac);
 	return internal_refuse(a, PXE__VERDICT__VERDICT_IN_USE,
-	        "address %s is kept for client %s for another %s", text,
-	        record->mac_bytes > 0 ? mac : "without hardware address", left);
+		"address %s is kept for client %s for another %s", text,
+		record->mac_bytes > 0 ? mac : "without hardware address", left);
 }
 
 static struct lease_record *lease_grant(
-        struct apply *a, const struct lease_asker *asker, uint32_t ip, uint32_t asked_s)
+	struct apply *a, const struct lease_asker *asker, uint32_t ip, uint32_t asked_s)
 {
 	const Pxe__Settings *settings = model_settings(a->model);
-	uint64_t mclt_ms = lease_setting_ms(settings != NULL ? settings->mclt_s : 0, INTERNAL_MCLT_S);
+	uint64_t mclt_ms =
+		lease_setting_ms(settings != NULL ? settings->mclt_s : 0, INTERNAL_MCLT_S);
 	uint64_t time_ms = (uint64_t)model_lease_time_s(a->model, asker->subnet, asked_s) * 1000;
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
 	lease.state = BOUND;
 	lease.expires_ms = internal_after(a->now_ms, time_ms);
-	lease.promised_ms =
-	        lease_max(lease.promised_ms, internal_after(lease.expires_ms, mclt_ms));
+	lease.promised_ms = lease_max(lease.promised_ms, internal_after(lease.expires_ms, mclt_ms));
 	lease.started_ms = a->now_ms;
 	if (lease.since_ms == 0)
 		lease.since_ms = lease_max(a->now_ms, 1);
@@ -438,13 +450,13 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 		return verdict;
 	if (bind->ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
-		        "address has %zu bytes: give 4", bind->ip.len);
+			"address has %zu bytes: give 4", bind->ip.len);
 	uint32_t ip = internal_ip(bind->ip);
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	if (lease_is_taken(a, &asker, record))
 		return lease_taken_by_other(a, record, ip);
 	struct lease_record *own =
-	        record != NULL && lease_is_mine(a, &asker, record) ? record : NULL;
+		record != NULL && lease_is_mine(a, &asker, record) ? record : NULL;
 	bool is_renewed;
 	verdict = lease_judge(a, &asker, ip, own, bind->create, &is_renewed);
 	if (verdict != OK)
@@ -467,14 +479,15 @@ Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	if (release->ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
-		        "address has %zu bytes: give 4", release->ip.len);
+			"address has %zu bytes: give 4", release->ip.len);
 	if (record == NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
-		        "address %s has no lease: see pxectl lease list", text_ip4_format(ip, text));
+			"address %s has no lease: see pxectl lease list",
+			text_ip4_format(ip, text));
 	bool is_declined = record->state == PXE__LEASE_STATE__LEASE_DECLINED;
 	if (!release->by_operator && (is_declined || !lease_is_client(record, release->client)))
 		return internal_refuse(a, PXE__VERDICT__VERDICT_IN_USE,
-		        "address %s is not this client's", text_ip4_format(ip, text));
+			"address %s is not this client's", text_ip4_format(ip, text));
 	internal_lease_copy(record, &a->result->lease);
 	if (is_declined || (record->state == OFFERED && record->since_ms == 0)) {
 		keep_remove_lease(a->model, a->sink, record);
@@ -497,27 +510,26 @@ static Pxe__Verdict lease_may_decline(struct apply *a, const Pxe__Decline *decli
 	const Pxe__Subnet *subnet = model_subnet_of(a->model, ip);
 	if (subnet == NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NO_SUBNET,
-		        "address %s is in no subnet: see pxectl subnet list", text);
+			"address %s is in no subnet: see pxectl subnet list", text);
 	const char *whose = internal_ip_of_cluster(a->model, subnet, ip);
 	if (whose != NULL)
 		return internal_refuse(
-		        a, PXE__VERDICT__VERDICT_NOT_AVAILABLE, "address %s is %s", text, whose);
+			a, PXE__VERDICT__VERDICT_NOT_AVAILABLE, "address %s is %s", text, whose);
 	const struct lease_record *record = lease_table_find(&a->model->leases, ip);
-	bool is_declined =
-	        record != NULL && record->state == PXE__LEASE_STATE__LEASE_DECLINED;
+	bool is_declined = record != NULL && record->state == PXE__LEASE_STATE__LEASE_DECLINED;
 	if (decline->by_probe) {
 		/* Who answers is its holder. */
 		if (record != NULL && !is_declined && record->since_ms != 0 &&
-		        a->now_ms < record->free_at_ms)
+			a->now_ms < record->free_at_ms)
 			return lease_taken_by_other(a, record, ip);
 		return OK;
 	}
 	if (record == NULL || is_declined)
 		return internal_refuse(
-		        a, PXE__VERDICT__VERDICT_NOT_FOUND, "address %s has no lease", text);
+			a, PXE__VERDICT__VERDICT_NOT_FOUND, "address %s has no lease", text);
 	if (!lease_is_client(record, decline->client))
 		return internal_refuse(
-		        a, PXE__VERDICT__VERDICT_IN_USE, "address %s is not this client's", text);
+			a, PXE__VERDICT__VERDICT_IN_USE, "address %s is not this client's", text);
 	return OK;
 }
 
@@ -525,7 +537,7 @@ Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline)
 {
 	if (decline->ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
-		        "address has %zu bytes: give 4", decline->ip.len);
+			"address has %zu bytes: give 4", decline->ip.len);
 	uint32_t ip = internal_ip(decline->ip);
 	Pxe__Verdict verdict = lease_may_decline(a, decline, ip);
 	if (verdict != OK)
@@ -534,7 +546,7 @@ Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline)
 		return PXE__VERDICT__VERDICT_LIMIT;
 	const Pxe__Settings *settings = model_settings(a->model);
 	uint64_t time_ms =
-	        lease_setting_ms(settings != NULL ? settings->decline_s : 0, INTERNAL_DECLINE_S);
+		lease_setting_ms(settings != NULL ? settings->decline_s : 0, INTERNAL_DECLINE_S);
 	uint8_t ip_bytes[4];
 	internal_ip_put(ip, ip_bytes);
 	Pxe__Lease lease = PXE__LEASE__INIT;
@@ -574,7 +586,7 @@ Pxe__Verdict apply_lease_sweep(struct apply *a, const Pxe__Sweep *sweep)
 		left = LEASE_SWEEP_MAX;
 	struct lease_record *record;
 	while (left > 0 && (record = lease_table_first(&a->model->leases)) != NULL &&
-	        record->free_at_ms <= a->now_ms) {
+		record->free_at_ms <= a->now_ms) {
 		keep_remove_lease(a->model, a->sink, record);
 		left--;
 	}

@@ -34,26 +34,28 @@ static Pxe__Verdict member_check_token(struct apply *a, const Pxe__MemberJoin *j
 {
 	const Pxe__Token *token = NULL;
 	if (join->token_id.len == 8)
-		token = (const Pxe__Token *)keep_find(a->model, RECORD_TOKEN, join->token_id.data, 8);
+		token = (const Pxe__Token *)keep_find(
+			a->model, RECORD_TOKEN, join->token_id.data, 8);
 	if (token == NULL || !member_secret_matches(token, join->token_secret))
 		return internal_refuse(a, DENIED,
-		        "the token is not known or was used before: make another with pxectl cluster token "
-		        "create");
+			"the token is not known or was used before: make another with pxectl "
+			"cluster token "
+			"create");
 	if (a->now_ms >= token->expires_ms)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_EXPIRED,
-		        "the token has run out: make another with pxectl cluster token create");
+			"the token has run out: make another with pxectl cluster token create");
 	if (join->member == NULL)
 		return internal_refuse(a, INVALID, "the join names no node");
 	if (!check_name(a, "node name", join->member->name))
 		return INVALID;
 	if (token->for_name[0] != '\0' && strcmp(token->for_name, join->member->name) != 0)
-		return internal_refuse(a, DENIED, "the token is for node %s, not for %s", token->for_name,
-		        join->member->name);
+		return internal_refuse(a, DENIED, "the token is for node %s, not for %s",
+			token->for_name, join->member->name);
 	bool is_witness = join->member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS;
 	if (is_witness != (token->kind == PXE__TOKEN_KIND__TOKEN_WITNESS))
 		return internal_refuse(a, DENIED, "the token is for a %s, and this is a %s",
-		        is_witness ? "node that serves" : "witness",
-		        is_witness ? "witness" : "node that serves");
+			is_witness ? "node that serves" : "witness",
+			is_witness ? "witness" : "node that serves");
 	return OK;
 }
 
@@ -70,14 +72,14 @@ static Pxe__Verdict member_check_serve_ip(struct apply *a, const Pxe__Member *me
 	const Pxe__Host *host = model_host_of_ip(a->model, ip);
 	if (host != NULL)
 		return internal_refuse(a, CONFLICT,
-		        "address %s is reserved for host %s: pxectl host show %s", text, host->name,
-		        host->name);
+			"address %s is reserved for host %s: pxectl host show %s", text, host->name,
+			host->name);
 	const struct shelf *members = &a->model->shelf[RECORD_MEMBER];
 	for (size_t i = 0; i < members->count; i++) {
 		const Pxe__Member *other = (const Pxe__Member *)members->records[i]->message;
 		if (other->id != id && internal_ip(other->serve_ip) == ip)
 			return internal_refuse(
-			        a, CONFLICT, "address %s is that of node %s", text, other->name);
+				a, CONFLICT, "address %s is that of node %s", text, other->name);
 	}
 	return OK;
 }
@@ -85,14 +87,14 @@ static Pxe__Verdict member_check_serve_ip(struct apply *a, const Pxe__Member *me
 static Pxe__Verdict member_check_addresses(struct apply *a, const Pxe__Member *member, uint64_t id)
 {
 	if (!check_endpoint(a, "address for nodes", member->peer_address) ||
-	        !check_endpoint(a, "address for pxectl", member->api_address))
+		!check_endpoint(a, "address for pxectl", member->api_address))
 		return INVALID;
 	if (member->join_address[0] != '\0' &&
-	        !check_endpoint(a, "address for joining", member->join_address))
+		!check_endpoint(a, "address for joining", member->join_address))
 		return INVALID;
 	if (member->http_port > 65535)
 		return internal_refuse(
-		        a, INVALID, "HTTP port %u: use 1 to 65535", member->http_port);
+			a, INVALID, "HTTP port %u: use 1 to 65535", member->http_port);
 	return member_check_serve_ip(a, member, id);
 }
 
@@ -105,15 +107,18 @@ static Pxe__Verdict member_check_unique(struct apply *a, const Pxe__Member *memb
 		const Pxe__Member *other = (const Pxe__Member *)members->records[i]->message;
 		if (strcmp(other->name, member->name) == 0)
 			return internal_refuse(a, PXE__VERDICT__VERDICT_EXISTS,
-			        "node %s is a member already: choose another name, or run pxectl node remove %s",
-			        other->name, other->name);
+				"node %s is a member already: choose another name, or run pxectl "
+				"node remove %s",
+				other->name, other->name);
 		if (internal_same_bytes(other->public_key, member->public_key))
 			return internal_refuse(a, PXE__VERDICT__VERDICT_EXISTS,
-			        "the key of this node is that of node %s: make a new one", other->name);
+				"the key of this node is that of node %s: make a new one",
+				other->name);
 	}
 	if (members->count >= MODEL_MEMBERS_MAX)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "the cluster has %d members, its limit: remove one first", MODEL_MEMBERS_MAX);
+			"the cluster has %d members, its limit: remove one first",
+			MODEL_MEMBERS_MAX);
 	return OK;
 }
 
@@ -128,7 +133,8 @@ Pxe__Verdict apply_member_join(struct apply *a, const Pxe__MemberJoin *join)
 		return verdict;
 	const Pxe__Settings *old = model_settings(a->model);
 	if (old == NULL)
-		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no cluster yet");
+		return internal_refuse(
+			a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no cluster yet");
 	Pxe__Settings *settings = (Pxe__Settings *)keep_copy(&old->base);
 	Pxe__Member *member = (Pxe__Member *)keep_copy(&join->member->base);
 	member->id = settings->next_member_id++;
@@ -152,7 +158,7 @@ Pxe__Verdict apply_member_update(struct apply *a, const Pxe__MemberUpdate *updat
 	const Pxe__Member *old = given == NULL ? NULL : model_member(a->model, given->id);
 	if (old == NULL)
 		return internal_refuse(
-		        a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no such member (any more)");
+			a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no such member (any more)");
 	Pxe__Member *member = (Pxe__Member *)keep_copy(&old->base);
 	keep_set_string(&member->peer_address, given->peer_address);
 	keep_set_string(&member->api_address, given->api_address);
@@ -192,13 +198,13 @@ Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remov
 	const Pxe__Member *old = model_member_named(a->model, remove->name);
 	if (old == NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
-		        "there is no such node: see pxectl node list");
+			"there is no such node: see pxectl node list");
 	a->result->id = old->id;
 	if (old->removing)
 		return OK;
 	if (member_is_last_serving(a->model, old))
 		return internal_refuse(a, CONFLICT,
-		        "%s is the last node that serves: add another before it leaves", old->name);
+			"%s is the last node that serves: add another before it leaves", old->name);
 	Pxe__Member *member = (Pxe__Member *)keep_copy(&old->base);
 	member->removing = true;
 	keep_message(a->model, a->sink, RECORD_MEMBER, &member->base);
@@ -212,10 +218,11 @@ Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone)
 	const Pxe__Member *member = model_member(a->model, gone->id);
 	if (member == NULL)
 		return internal_refuse(
-		        a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no such member (any more)");
+			a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no such member (any more)");
 	if (member_is_last_serving(a->model, member))
 		return internal_refuse(a, CONFLICT,
-		        "%s is the last node that serves: add another before it leaves", member->name);
+			"%s is the last node that serves: add another before it leaves",
+			member->name);
 	uint8_t key[RECORD_KEY_MAX];
 	size_t bytes = record_key_u64(RECORD_MEMBER, gone->id, key);
 	keep_remove(a->model, a->sink, RECORD_MEMBER, key + 1, bytes - 1);

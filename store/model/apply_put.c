@@ -1,4 +1,5 @@
-/* store/model/apply_put.c: create or replace one configuration object: preconditions, then the kind's own rules. Pure. */
+/* store/model/apply_put.c: create or replace one configuration object: preconditions, then the
+ * kind's own rules. Pure. */
 #include "store/model/put.h"
 
 #include "proto/wire/text.h"
@@ -11,17 +12,17 @@
 #define PUT_TOKEN_MAX_MS (UINT64_C(366) * 86400000)
 
 Pxe__Verdict put_admit(struct apply *a, const Pxe__Put *put, bool exists, enum record_kind kind,
-        size_t max, const char *what, const char *name)
+	size_t max, const char *what, const char *name)
 {
 	if (put->precondition == PXE__PRECONDITION__PUT_CREATE && exists)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_EXISTS,
-		        "%s %s exists: change it with set, or choose another name", what, name);
+			"%s %s exists: change it with set, or choose another name", what, name);
 	if (put->precondition == PXE__PRECONDITION__PUT_UPDATE && !exists)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
-		        "%s %s does not exist: see pxectl %s list", what, name, what);
+			"%s %s does not exist: see pxectl %s list", what, name, what);
 	if (!exists && a->model->shelf[kind].count >= max)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "there are %zu %ss, the limit: remove one first", max, what);
+			"there are %zu %ss, the limit: remove one first", max, what);
 	return OK;
 }
 
@@ -44,7 +45,8 @@ static bool put_check_image_ref(struct apply *a, const char *image)
 	size_t digits = strspn(at + 1, "0123456789abcdef");
 	if (digits >= 12 && digits <= 64 && at[1 + digits] == '\0')
 		return true;
-	internal_refuse(a, INVALID, "image %s@...: give 12 to 64 hexadecimal digits after '@'", name);
+	internal_refuse(
+		a, INVALID, "image %s@...: give 12 to 64 hexadecimal digits after '@'", name);
 	return false;
 }
 
@@ -85,11 +87,11 @@ static Pxe__Verdict put_profile(struct apply *a, const Pxe__Put *put, const Pxe_
 	if (!check_name(a, "profile name", profile->name))
 		return INVALID;
 	if (check_is_builtin_profile(profile->name))
-		return internal_refuse(a, INVALID,
-		        "profile %s is built in: choose another name", profile->name);
+		return internal_refuse(
+			a, INVALID, "profile %s is built in: choose another name", profile->name);
 	bool exists = model_profile(a->model, profile->name) != NULL;
 	Pxe__Verdict verdict = put_admit(
-	        a, put, exists, RECORD_PROFILE, MODEL_PROFILES_MAX, "profile", profile->name);
+		a, put, exists, RECORD_PROFILE, MODEL_PROFILES_MAX, "profile", profile->name);
 	if (verdict != OK)
 		return verdict;
 	if (profile->image[0] != '\0' && !put_check_image_ref(a, profile->image))
@@ -111,9 +113,10 @@ static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 		return false;
 	if (settings->server_ip.len != 0 && !check_ip(a, "server address", settings->server_ip))
 		return false;
-	if (settings->dhcp != PXE__DHCP_MODE__DHCP_OFF && settings->dhcp != PXE__DHCP_MODE__DHCP_ON) {
+	if (settings->dhcp != PXE__DHCP_MODE__DHCP_OFF &&
+		settings->dhcp != PXE__DHCP_MODE__DHCP_ON) {
 		internal_refuse(a, INVALID, "dhcp mode %d is not known: use off or on",
-		        (int)settings->dhcp);
+			(int)settings->dhcp);
 		return false;
 	}
 	return check_seconds(a, "lease time", settings->lease_s, 1, CHECK_LEASE_MAX_S) &&
@@ -126,7 +129,7 @@ static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 
 /* The cluster's own address must be nobody else's. */
 static Pxe__Verdict put_check_server_ip(
-        struct apply *a, const Pxe__Settings *settings, const Pxe__Settings *old)
+	struct apply *a, const Pxe__Settings *settings, const Pxe__Settings *old)
 {
 	char text[TEXT_IP4_BYTES];
 	struct lease lease;
@@ -137,12 +140,13 @@ static Pxe__Verdict put_check_server_ip(
 	const Pxe__Host *host = model_host_of_ip(a->model, ip);
 	if (host != NULL)
 		return internal_refuse(a, CONFLICT,
-		        "server address %s is reserved for host %s: pxectl host show %s", text, host->name,
-		        host->name);
+			"server address %s is reserved for host %s: pxectl host show %s", text,
+			host->name, host->name);
 	if (model_lease_of_ip(a->model, ip, &lease) &&
-	        lease_state_at(&lease, a->now_ms) != PXE__LEASE_STATE__LEASE_FREE)
+		lease_state_at(&lease, a->now_ms) != PXE__LEASE_STATE__LEASE_FREE)
 		return internal_refuse(a, CONFLICT,
-		        "server address %s is leased to a client: pxectl lease show %s", text, text);
+			"server address %s is leased to a client: pxectl lease show %s", text,
+			text);
 	return OK;
 }
 
@@ -153,11 +157,12 @@ static bool put_is_fixed(ProtobufCBinaryData given, ProtobufCBinaryData fixed)
 
 /* What a cluster is given once is kept: its id, the API key, the member counter. */
 static Pxe__Verdict put_settings(
-        struct apply *a, const Pxe__Put *put, const Pxe__Settings *settings)
+	struct apply *a, const Pxe__Put *put, const Pxe__Settings *settings)
 {
 	const Pxe__Settings *old = model_settings(a->model);
 	if (old == NULL)
-		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no cluster yet");
+		return internal_refuse(
+			a, PXE__VERDICT__VERDICT_NOT_FOUND, "there is no cluster yet");
 	if (put->precondition == PXE__PRECONDITION__PUT_CREATE)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_EXISTS, "the cluster has settings");
 	if (!put_check_settings(a, settings))
@@ -180,22 +185,22 @@ static Pxe__Verdict put_settings(
 /* ---- operators and tokens ---- */
 
 static Pxe__Verdict put_operator(
-        struct apply *a, const Pxe__Put *put, const Pxe__Operator *operator_)
+	struct apply *a, const Pxe__Put *put, const Pxe__Operator *operator_)
 {
 	if (!check_name(a, "key name", operator_->name))
 		return INVALID;
 	bool exists = keep_find(a->model, RECORD_OPERATOR, operator_->name,
-	                      strlen(operator_->name)) != NULL;
+			      strlen(operator_->name)) != NULL;
 	Pxe__Verdict verdict = put_admit(
-	        a, put, exists, RECORD_OPERATOR, MODEL_OPERATORS_MAX, "key", operator_->name);
+		a, put, exists, RECORD_OPERATOR, MODEL_OPERATORS_MAX, "key", operator_->name);
 	if (verdict != OK)
 		return verdict;
 	if (!check_public_key(a, "operator's key", operator_->public_key))
 		return INVALID;
 	const Pxe__Operator *same = model_operator_of_key(a->model, operator_->public_key.data);
 	if (same != NULL && strcmp(same->name, operator_->name) != 0)
-		return internal_refuse(
-		        a, CONFLICT, "this key is known as %s already: pxectl key list", same->name);
+		return internal_refuse(a, CONFLICT,
+			"this key is known as %s already: pxectl key list", same->name);
 	keep_message(a->model, a->sink, RECORD_OPERATOR, keep_copy(&operator_->base));
 	return OK;
 }
@@ -204,26 +209,27 @@ static Pxe__Verdict put_token(struct apply *a, const Pxe__Put *put, const Pxe__T
 {
 	if (token->id.len != 8 || token->secret_hash.len != 32)
 		return internal_refuse(a, INVALID,
-		        "token id has %zu bytes and its hash %zu: give 8 and 32", token->id.len,
-		        token->secret_hash.len);
+			"token id has %zu bytes and its hash %zu: give 8 and 32", token->id.len,
+			token->secret_hash.len);
 	char hex[17];
 	text_hex_format(token->id.data, 8, hex, sizeof(hex));
 	bool exists = keep_find(a->model, RECORD_TOKEN, token->id.data, 8) != NULL;
 	Pxe__Verdict verdict =
-	        put_admit(a, put, exists, RECORD_TOKEN, MODEL_TOKENS_MAX, "token", hex);
+		put_admit(a, put, exists, RECORD_TOKEN, MODEL_TOKENS_MAX, "token", hex);
 	if (verdict != OK)
 		return verdict;
 	if (token->kind != PXE__TOKEN_KIND__TOKEN_NODE &&
-	        token->kind != PXE__TOKEN_KIND__TOKEN_WITNESS)
-		return internal_refuse(
-		        a, INVALID, "token kind %d is not known: use node or witness", (int)token->kind);
+		token->kind != PXE__TOKEN_KIND__TOKEN_WITNESS)
+		return internal_refuse(a, INVALID,
+			"token kind %d is not known: use node or witness", (int)token->kind);
 	if (token->for_name[0] != '\0') {
 		if (!check_name(a, "node name of the token", token->for_name))
 			return INVALID;
 		if (model_member_named(a->model, token->for_name) != NULL)
 			return internal_refuse(a, CONFLICT,
-			        "node %s is a member already: choose another name, or remove it first",
-			        token->for_name);
+				"node %s is a member already: choose another name, or remove it "
+				"first",
+				token->for_name);
 	}
 	if (token->expires_ms <= a->now_ms || token->expires_ms - a->now_ms > PUT_TOKEN_MAX_MS)
 		return internal_refuse(a, INVALID, "a token is valid for 1 s to 366 days");
@@ -275,13 +281,15 @@ Pxe__Verdict apply_put(struct apply *a, const Pxe__Put *put)
 {
 	if (put->if_revision != 0 && put->if_revision != a->model->revision)
 		return internal_refuse(a, CONFLICT,
-		        "the configuration is at revision %llu, not %llu: look at it again, then retry",
-		        (unsigned long long)a->model->revision, (unsigned long long)put->if_revision);
+			"the configuration is at revision %llu, not %llu: look at it again, then "
+			"retry",
+			(unsigned long long)a->model->revision,
+			(unsigned long long)put->if_revision);
 	if (put->precondition != PXE__PRECONDITION__PUT_ANY &&
-	        put->precondition != PXE__PRECONDITION__PUT_CREATE &&
-	        put->precondition != PXE__PRECONDITION__PUT_UPDATE)
+		put->precondition != PXE__PRECONDITION__PUT_CREATE &&
+		put->precondition != PXE__PRECONDITION__PUT_UPDATE)
 		return internal_refuse(
-		        a, INVALID, "precondition %d is not known", (int)put->precondition);
+			a, INVALID, "precondition %d is not known", (int)put->precondition);
 	Pxe__Verdict verdict = put_object(a, put);
 	if (verdict == OK)
 		keep_changed(a);

@@ -37,7 +37,7 @@ bool check_name(struct apply *a, const char *what, const char *name)
 	}
 	if (bytes > MODEL_NAME_MAX) {
 		internal_refuse(a, INVALID, "%s has %zu bytes: use at most %d", what, bytes,
-		        MODEL_NAME_MAX);
+			MODEL_NAME_MAX);
 		return false;
 	}
 	for (size_t i = 0; i < bytes; i++) {
@@ -45,23 +45,25 @@ bool check_name(struct apply *a, const char *what, const char *name)
 			continue;
 		if (name[i] > ' ' && name[i] < 0x7f)
 			internal_refuse(a, INVALID,
-			        "%s has the character '%c': use letters, digits, '-', '_' and '.'", what,
-			        name[i]);
+				"%s has the character '%c': use letters, digits, '-', '_' and '.'",
+				what, name[i]);
 		else
 			internal_refuse(a, INVALID,
-			        "%s has the byte 0x%02x at %zu: use letters, digits, '-', '_' and '.'", what,
-			        (unsigned)(unsigned char)name[i], i);
+				"%s has the byte 0x%02x at %zu: use letters, digits, '-', '_' and "
+				"'.'",
+				what, (unsigned)(unsigned char)name[i], i);
 		return false;
 	}
 	if (!check_is_alnum(name[0])) {
-		internal_refuse(a, INVALID, "%s begins with '%c': begin with a letter or a digit", what,
-		        name[0]);
+		internal_refuse(a, INVALID, "%s begins with '%c': begin with a letter or a digit",
+			what, name[0]);
 		return false;
 	}
 	return true;
 }
 
-/* Bytes of the UTF-8 character at text (RFC 3629 §4), 0: malformed, overlong, surrogate or above U+10FFFF. */
+/* Bytes of the UTF-8 character at text (RFC 3629 §4), 0: malformed, overlong, surrogate or above
+ * U+10FFFF. */
 static size_t check_utf8_char(const unsigned char *text)
 {
 	unsigned char lead = text[0];
@@ -75,7 +77,7 @@ static size_t check_utf8_char(const unsigned char *text)
 			return 0;
 	}
 	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f) ||
-	        (lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
+		(lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
 		return 0;
 	return bytes;
 }
@@ -94,8 +96,9 @@ bool check_text(struct apply *a, const char *what, const char *text, size_t max,
 		bool is_c1 = step == 2 && at[0] == 0xc2 && at[1] < 0xa0;
 		if (step == 0 || ((*at < 0x20 || *at == 0x7f) && !is_blank) || is_c1) {
 			internal_refuse(a, INVALID,
-			        "%s has the byte 0x%02x at %zu: use UTF-8 text without control characters",
-			        what, (unsigned)*at, (size_t)(at - (const unsigned char *)text));
+				"%s has the byte 0x%02x at %zu: use UTF-8 text without control "
+				"characters",
+				what, (unsigned)*at, (size_t)(at - (const unsigned char *)text));
 			return false;
 		}
 		at += step;
@@ -127,9 +130,10 @@ bool check_path(struct apply *a, const char *what, const char *path)
 		size_t bytes = strcspn(part, "/");
 		if (!check_path_part(part, bytes)) {
 			internal_refuse(a, INVALID,
-			        "%s '%.120s' is not relative to the image: no leading, double or trailing "
-			        "'/', no '.' or '..'",
-			        what, path);
+				"%s '%.120s' is not relative to the image: no leading, double or "
+				"trailing "
+				"'/', no '.' or '..'",
+				what, path);
 			return false;
 		}
 		if (part[bytes] == '\0')
@@ -141,7 +145,8 @@ bool check_path(struct apply *a, const char *what, const char *path)
 bool check_ip(struct apply *a, const char *what, ProtobufCBinaryData bytes)
 {
 	if (bytes.len != 4) {
-		internal_refuse(a, INVALID, "%s has %zu bytes: give an IPv4 address", what, bytes.len);
+		internal_refuse(
+			a, INVALID, "%s has %zu bytes: give an IPv4 address", what, bytes.len);
 		return false;
 	}
 	uint32_t ip = internal_ip(bytes);
@@ -149,17 +154,18 @@ bool check_ip(struct apply *a, const char *what, ProtobufCBinaryData bytes)
 	if (top == 0 || top == 127 || top >= 224) {
 		char text[TEXT_IP4_BYTES];
 		internal_refuse(a, INVALID, "%s %s is not an address that a machine can have", what,
-		        text_ip4_format(ip, text));
+			text_ip4_format(ip, text));
 		return false;
 	}
 	return true;
 }
 
-bool check_ips(struct apply *a, const char *what, const ProtobufCBinaryData *ips, size_t count,
-        size_t max)
+bool check_ips(
+	struct apply *a, const char *what, const ProtobufCBinaryData *ips, size_t count, size_t max)
 {
 	if (count > max) {
-		internal_refuse(a, INVALID, "%zu addresses as %s: use at most %zu", count, what, max);
+		internal_refuse(
+			a, INVALID, "%zu addresses as %s: use at most %zu", count, what, max);
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -182,7 +188,7 @@ bool check_endpoint(struct apply *a, const char *what, const char *endpoint)
 	const char *colon = strrchr(endpoint, ':');
 	uint64_t port = 0;
 	bool is_good = colon != NULL && colon != endpoint && strlen(endpoint) <= 255 &&
-	               text_u64_parse(colon + 1, 65535, &port) == 0 && port > 0;
+		       text_u64_parse(colon + 1, 65535, &port) == 0 && port > 0;
 	for (const char *at = endpoint; is_good && at < colon; at++)
 		is_good = check_is_name_char(*at) || *at == ':' || *at == '[' || *at == ']';
 	if (!is_good)
@@ -213,7 +219,8 @@ bool check_profile_ref(struct apply *a, const char *what, const char *profile)
 	if (check_is_builtin_profile(profile) || model_profile(a->model, profile) != NULL)
 		return true;
 	internal_refuse(a, INVALID,
-	        "%s %s does not exist: define it first, or see: pxectl profile list", what, profile);
+		"%s %s does not exist: define it first, or see: pxectl profile list", what,
+		profile);
 	return false;
 }
 
@@ -225,13 +232,13 @@ bool check_loaders(struct apply *a, const char *what, Pxe__Loader *const *loader
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (!check_name(a, "architecture of a loader", loaders[i]->arch) ||
-		        !check_path(a, what, loaders[i]->path))
+			!check_path(a, what, loaders[i]->path))
 			return false;
 		for (size_t j = 0; j < i; j++) {
 			if (strcmp(loaders[i]->arch, loaders[j]->arch) != 0)
 				continue;
 			internal_refuse(a, INVALID, "architecture %s has two %ss: keep one",
-			        loaders[i]->arch, what);
+				loaders[i]->arch, what);
 			return false;
 		}
 	}

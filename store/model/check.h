@@ -1,7 +1,8 @@
 /* store/model/check.h: is a value given by an operator or a node acceptable? Pure.
  *
- * Each function answers true, or false with a detail for a person in a->result: what is wrong, and what to do. `what` names the
- * field in that text ("host name"). Bytes are hostile: nothing is printed before it was found printable.
+ * Each function answers true, or false with a detail for a person in a->result: what is wrong, and
+ * what to do. `what` names the field in that text ("host name"). Bytes are hostile: nothing is
+ * printed before it was found printable.
  */
 #ifndef STORE_MODEL_CHECK_H
 #define STORE_MODEL_CHECK_H
@@ -10,10 +11,12 @@
 
 #define CHECK_LEASE_MAX_S 31536000u /* a year */
 
-/* Letters, digits, '-', '_' and '.', beginning with a letter or digit; 1 to MODEL_NAME_MAX bytes. */
+/* Letters, digits, '-', '_' and '.', beginning with a letter or digit; 1 to MODEL_NAME_MAX bytes.
+ */
 bool check_name(struct apply *a, const char *what, const char *name);
 bool check_is_name(const char *name);
-/* UTF-8 without control characters, but line ends and tabs if multiline; at most max bytes; may be empty. */
+/* UTF-8 without control characters, but line ends and tabs if multiline; at most max bytes; may be
+ * empty. */
 bool check_text(struct apply *a, const char *what, const char *text, size_t max, bool multiline);
 /* A relative path of a file: no empty part, no "." or "..", no backslash; 1 to 255 bytes. */
 bool check_path(struct apply *a, const char *what, const char *path);
@@ -21,7 +24,7 @@ bool check_path(struct apply *a, const char *what, const char *path);
 bool check_ip(struct apply *a, const char *what, ProtobufCBinaryData ip);
 /* At most `max` addresses, each as check_ip(). */
 bool check_ips(struct apply *a, const char *what, const ProtobufCBinaryData *ips, size_t count,
-        size_t max);
+	size_t max);
 /* 0 (not set), or min to max. */
 bool check_seconds(struct apply *a, const char *what, uint32_t value, uint32_t min, uint32_t max);
 /* "host:port". */

@@ -1,7 +1,7 @@
 /* store/model/dedup.c: a command that comes twice is applied once.
  *
- * Proposals of nodes: a window per member over its sequence numbers; what has left the window below is taken as seen.
- * Requests of operators: their outcome is remembered, the oldest forgotten first.
+ * Proposals of nodes: a window per member over its sequence numbers; what has left the window below
+ * is taken as seen. Requests of operators: their outcome is remembered, the oldest forgotten first.
  */
 #include "store/model/keep.h"
 #include <stdio.h>
@@ -47,7 +47,7 @@ bool dedup_is_repeat(struct apply *a)
 	uint8_t key[RECORD_KEY_MAX], bits[DEDUP_BYTES] = {0};
 	size_t key_bytes = record_key_u64(RECORD_WINDOW, a->command->origin, key);
 	const Pxe__ProposerWindow *window = (const Pxe__ProposerWindow *)keep_find(
-	        a->model, RECORD_WINDOW, key + 1, key_bytes - 1);
+		a->model, RECORD_WINDOW, key + 1, key_bytes - 1);
 	if (window != NULL && a->command->incarnation < window->incarnation)
 		return true;
 	if (window == NULL || a->command->incarnation > window->incarnation) {
@@ -90,7 +90,7 @@ void dedup_remember(struct apply *a)
 	if (a->command->request_id.len != 16)
 		return;
 	const Pxe__RequestOutcome *oldest =
-	        model->request_ring[model->request_next % MODEL_REQUESTS_MAX];
+		model->request_ring[model->request_next % MODEL_REQUESTS_MAX];
 	if (oldest != NULL) {
 		uint8_t id[16];
 		memcpy(id, oldest->request_id.data, sizeof(id));

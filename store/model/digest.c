@@ -7,13 +7,13 @@
 static const uint8_t digest_key[] = "pxecluster state digest, 1";
 
 static void digest_of_record(const uint8_t *key, size_t key_bytes, const uint8_t *value,
-        size_t value_bytes, uint64_t ret_lane[4])
+	size_t value_bytes, uint64_t ret_lane[4])
 {
 	assert(key_bytes <= UINT32_MAX);
 	crypto_generichash_state state;
 	uint8_t out[DIGEST_BYTES];
 	uint8_t length[4] = {(uint8_t)(key_bytes >> 24), (uint8_t)(key_bytes >> 16),
-	        (uint8_t)(key_bytes >> 8), (uint8_t)key_bytes};
+		(uint8_t)(key_bytes >> 8), (uint8_t)key_bytes};
 	crypto_generichash_init(&state, digest_key, sizeof(digest_key), sizeof(out));
 	crypto_generichash_update(&state, length, sizeof(length));
 	crypto_generichash_update(&state, key, key_bytes);
@@ -27,7 +27,7 @@ static void digest_of_record(const uint8_t *key, size_t key_bytes, const uint8_t
 }
 
 void digest_add(struct digest *digest, const uint8_t *key, size_t key_bytes, const uint8_t *value,
-        size_t value_bytes)
+	size_t value_bytes)
 {
 	uint64_t lane[4];
 	digest_of_record(key, key_bytes, value, value_bytes, lane);
@@ -42,7 +42,7 @@ void digest_add(struct digest *digest, const uint8_t *key, size_t key_bytes, con
 }
 
 void digest_remove(struct digest *digest, const uint8_t *key, size_t key_bytes,
-        const uint8_t *value, size_t value_bytes)
+	const uint8_t *value, size_t value_bytes)
 {
 	uint64_t lane[4];
 	digest_of_record(key, key_bytes, value, value_bytes, lane);

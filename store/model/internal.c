@@ -50,7 +50,7 @@ void internal_subnet_range(const Pxe__Subnet *subnet, uint32_t *ret_first, uint3
 }
 
 const char *internal_ip_of_cluster(
-        const struct model *model, const Pxe__Subnet *subnet, uint32_t ip)
+	const struct model *model, const Pxe__Subnet *subnet, uint32_t ip)
 {
 	uint32_t first, last;
 	internal_subnet_range(subnet, &first, &last);

@@ -1,4 +1,5 @@
-/* store/model/internal.h: what the files of the model share: the state itself, the command being applied, small facts. Pure. */
+/* store/model/internal.h: what the files of the model share: the state itself, the command being
+ * applied, small facts. Pure. */
 #ifndef STORE_MODEL_INTERNAL_H
 #define STORE_MODEL_INTERNAL_H
 
@@ -12,21 +13,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INTERNAL_KINDS       128 /* kinds are ASCII letters */
+#define INTERNAL_KINDS       128  /* kinds are ASCII letters */
 #define INTERNAL_LEASE_S     3600 /* what settings of 0 mean */
 #define INTERNAL_LEASE_MIN_S 60
 #define INTERNAL_MCLT_S      600
 #define INTERNAL_OFFER_S     60
 #define INTERNAL_DECLINE_S   600
 
-/* The digest covers every record; pools are derived. Records of leases are in `leases`, all others on the shelf of their kind. */
+/* The digest covers every record; pools are derived. Records of leases are in `leases`, all others
+ * on the shelf of their kind. */
 struct model {
 	struct shelf shelf[INTERNAL_KINDS];
 	struct lease_table leases;
 	struct pool_map pools;
 	struct digest digest;
 	uint64_t stamp_ms, revision;
-	/* Remembered requests: the one with `number` is at request_ring[number % MODEL_REQUESTS_MAX]. */
+	/* Remembered requests: the one with `number` is at request_ring[number %
+	 * MODEL_REQUESTS_MAX]. */
 	const Pxe__RequestOutcome *request_ring[MODEL_REQUESTS_MAX];
 	uint64_t request_next; /* number of the next one */
 	uint8_t *packed;       /* scratch for packing */
@@ -42,9 +45,10 @@ struct apply {
 	uint64_t now_ms;
 };
 
-/* Write result->detail and return the verdict. Text from outside may be printed only after it was checked. */
+/* Write result->detail and return the verdict. Text from outside may be printed only after it was
+ * checked. */
 Pxe__Verdict internal_refuse(struct apply *a, Pxe__Verdict verdict, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 /* Four bytes in network order to host order; 0 if it is not four bytes. */
 uint32_t internal_ip(ProtobufCBinaryData bytes);
@@ -53,19 +57,20 @@ void internal_ip_put(uint32_t ip, uint8_t ret_bytes[4]);
 uint64_t internal_after(uint64_t a, uint64_t b);
 bool internal_same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b);
 void internal_subnet_range(const Pxe__Subnet *subnet, uint32_t *ret_first, uint32_t *ret_last);
-/* Addresses that no client gets from a pool: network and broadcast address, gateway, the cluster's and its members' own, and
- * .0 and .255 inside a subnet larger than a /24 (FIELD 20, 45c). */
+/* Addresses that no client gets from a pool: network and broadcast address, gateway, the cluster's
+ * and its members' own, and .0 and .255 inside a subnet larger than a /24 (FIELD 20, 45c). */
 bool internal_never_leased(const struct model *model, const Pxe__Subnet *subnet, uint32_t ip);
-/* Of these, the ones that a reservation cannot have either; says whose it is in static text, NULL: nobody's. */
+/* Of these, the ones that a reservation cannot have either; says whose it is in static text, NULL:
+ * nobody's. */
 const char *internal_ip_of_cluster(
-        const struct model *model, const Pxe__Subnet *subnet, uint32_t ip);
+	const struct model *model, const Pxe__Subnet *subnet, uint32_t ip);
 /* The record of the reservation of this address, NULL: none. */
 const struct shelf_record *internal_reservation(const struct model *model, uint32_t ip);
 
 void internal_lease_copy(const struct lease_record *record, struct lease *ret_lease);
 /* The client's lease of a subnet that was granted last, declined ones left out; NULL: none. */
-struct lease_record *internal_lease_of_client(const struct model *model, const char *subnet,
-        const uint8_t *client, size_t client_bytes);
+struct lease_record *internal_lease_of_client(
+	const struct model *model, const char *subnet, const uint8_t *client, size_t client_bytes);
 
 /* The commands, by file. Each returns the verdict; on a refusal nothing has changed. */
 Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer);
@@ -78,14 +83,16 @@ Pxe__Verdict apply_delete(struct apply *a, const Pxe__Delete *remove);
 Pxe__Verdict apply_image_stage(struct apply *a, const Pxe__ImageStage *stage);
 Pxe__Verdict apply_image_held(struct apply *a, const Pxe__ImageHeld *held);
 Pxe__Verdict apply_image_publish(struct apply *a, const Pxe__ImagePublish *publish);
-/* A member came, left, or is leaving: drop it from the holders if it is gone, and publish what all others hold. */
+/* A member came, left, or is leaving: drop it from the holders if it is gone, and publish what all
+ * others hold. */
 void apply_image_on_members(struct apply *a, uint64_t gone);
 Pxe__Verdict apply_member_join(struct apply *a, const Pxe__MemberJoin *join);
 Pxe__Verdict apply_member_update(struct apply *a, const Pxe__MemberUpdate *update);
 Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remove);
 Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone);
 
-/* dedup.c. Whether this (origin, incarnation, seq) was applied before, or can no longer be told; if not, remember it. */
+/* dedup.c. Whether this (origin, incarnation, seq) was applied before, or can no longer be told; if
+ * not, remember it. */
 bool dedup_is_repeat(struct apply *a);
 /* If the command's request was answered before, give that answer in a->result. */
 bool dedup_answer(struct apply *a);

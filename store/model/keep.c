@@ -43,7 +43,7 @@ static size_t keep_key_named(enum record_kind kind, const char *name, uint8_t *r
 }
 
 static size_t keep_key_bytes(
-        enum record_kind kind, ProtobufCBinaryData name, size_t expected, uint8_t *ret_key)
+	enum record_kind kind, ProtobufCBinaryData name, size_t expected, uint8_t *ret_key)
 {
 	return name.len != expected ? 0 : record_key(kind, name.data, name.len, ret_key);
 }
@@ -57,28 +57,35 @@ static size_t keep_key_version(const Pxe__ImageVersion *version, uint8_t *ret_ke
 }
 
 size_t keep_key_of(
-        enum record_kind kind, const ProtobufCMessage *message, uint8_t ret_key[RECORD_KEY_MAX])
+	enum record_kind kind, const ProtobufCMessage *message, uint8_t ret_key[RECORD_KEY_MAX])
 {
 	switch (kind) {
 	case RECORD_CLOCK:
 	case RECORD_SETTINGS: return record_key(kind, NULL, 0, ret_key);
-	case RECORD_MEMBER: return record_key_u64(kind, ((const Pxe__Member *)message)->id, ret_key);
-	case RECORD_SUBNET: return keep_key_named(kind, ((const Pxe__Subnet *)message)->name, ret_key);
+	case RECORD_MEMBER:
+		return record_key_u64(kind, ((const Pxe__Member *)message)->id, ret_key);
+	case RECORD_SUBNET:
+		return keep_key_named(kind, ((const Pxe__Subnet *)message)->name, ret_key);
 	case RECORD_POOL: return keep_key_named(kind, ((const Pxe__Pool *)message)->name, ret_key);
 	case RECORD_HOST: return keep_key_named(kind, ((const Pxe__Host *)message)->name, ret_key);
-	case RECORD_PROFILE: return keep_key_named(kind, ((const Pxe__Profile *)message)->name, ret_key);
-	case RECORD_IMAGE: return keep_key_named(kind, ((const Pxe__Image *)message)->name, ret_key);
+	case RECORD_PROFILE:
+		return keep_key_named(kind, ((const Pxe__Profile *)message)->name, ret_key);
+	case RECORD_IMAGE:
+		return keep_key_named(kind, ((const Pxe__Image *)message)->name, ret_key);
 	case RECORD_OPERATOR:
 		return keep_key_named(kind, ((const Pxe__Operator *)message)->name, ret_key);
 	case RECORD_IMAGE_VERSION:
 		return keep_key_version((const Pxe__ImageVersion *)message, ret_key);
-	case RECORD_LEASE: return keep_key_bytes(kind, ((const Pxe__Lease *)message)->ip, 4, ret_key);
-	case RECORD_TOKEN: return keep_key_bytes(kind, ((const Pxe__Token *)message)->id, 8, ret_key);
+	case RECORD_LEASE:
+		return keep_key_bytes(kind, ((const Pxe__Lease *)message)->ip, 4, ret_key);
+	case RECORD_TOKEN:
+		return keep_key_bytes(kind, ((const Pxe__Token *)message)->id, 8, ret_key);
 	case RECORD_WINDOW:
-		return record_key_u64(kind, ((const Pxe__ProposerWindow *)message)->origin, ret_key);
+		return record_key_u64(
+			kind, ((const Pxe__ProposerWindow *)message)->origin, ret_key);
 	case RECORD_REQUEST:
 		return keep_key_bytes(
-		        kind, ((const Pxe__RequestOutcome *)message)->request_id, 16, ret_key);
+			kind, ((const Pxe__RequestOutcome *)message)->request_id, 16, ret_key);
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
 	case RECORD_HOST_IP: break;
@@ -107,7 +114,7 @@ ProtobufCBinaryData keep_data(const void *data, size_t data_bytes)
 	if (data_bytes == 0)
 		return (ProtobufCBinaryData){0};
 	return (ProtobufCBinaryData){
-	        .len = data_bytes, .data = memcpy(keep_alloc(data_bytes), data, data_bytes)};
+		.len = data_bytes, .data = memcpy(keep_alloc(data_bytes), data, data_bytes)};
 }
 
 void keep_set_string(char **field, const char *text)
@@ -143,7 +150,8 @@ ProtobufCMessage *keep_copy(const ProtobufCMessage *message)
 	size_t bytes = protobuf_c_message_get_packed_size(message);
 	uint8_t *packed = keep_alloc(bytes);
 	protobuf_c_message_pack(message, packed);
-	ProtobufCMessage *copy = protobuf_c_message_unpack(message->descriptor, NULL, bytes, packed);
+	ProtobufCMessage *copy =
+		protobuf_c_message_unpack(message->descriptor, NULL, bytes, packed);
 	if (copy == NULL)
 		abort(); /* only for want of memory: the bytes were just packed */
 	free(packed);
@@ -153,7 +161,7 @@ ProtobufCMessage *keep_copy(const ProtobufCMessage *message)
 /* ---- derived indexes ---- */
 
 static void keep_on_ip_field(
-        struct model *model, const ProtobufCBinaryData *old, const ProtobufCBinaryData *now)
+	struct model *model, const ProtobufCBinaryData *old, const ProtobufCBinaryData *now)
 {
 	if (old != NULL && old->len == 4)
 		pool_map_on_ip(model, internal_ip(*old));
@@ -162,7 +170,7 @@ static void keep_on_ip_field(
 }
 
 static void keep_on_request(
-        struct model *model, const Pxe__RequestOutcome *old, const Pxe__RequestOutcome *now)
+	struct model *model, const Pxe__RequestOutcome *old, const Pxe__RequestOutcome *now)
 {
 	if (old != NULL && model->request_ring[old->number % MODEL_REQUESTS_MAX] == old)
 		model->request_ring[old->number % MODEL_REQUESTS_MAX] = NULL;
@@ -175,7 +183,7 @@ static void keep_on_request(
 
 /* The record changed from one message to another; NULL: was not, or is no more. */
 static void keep_reindex(struct model *model, enum record_kind kind, const ProtobufCMessage *old,
-        const ProtobufCMessage *now)
+	const ProtobufCMessage *now)
 {
 	if (kind == RECORD_SUBNET) {
 		pool_map_on_subnet(model, (const Pxe__Subnet *)old, (const Pxe__Subnet *)now);
@@ -183,13 +191,14 @@ static void keep_reindex(struct model *model, enum record_kind kind, const Proto
 		pool_map_on_pool(model, (const Pxe__Pool *)old, (const Pxe__Pool *)now);
 	} else if (kind == RECORD_MEMBER) {
 		keep_on_ip_field(model, old != NULL ? &((const Pxe__Member *)old)->serve_ip : NULL,
-		        now != NULL ? &((const Pxe__Member *)now)->serve_ip : NULL);
+			now != NULL ? &((const Pxe__Member *)now)->serve_ip : NULL);
 	} else if (kind == RECORD_SETTINGS) {
-		keep_on_ip_field(model, old != NULL ? &((const Pxe__Settings *)old)->server_ip : NULL,
-		        now != NULL ? &((const Pxe__Settings *)now)->server_ip : NULL);
+		keep_on_ip_field(model,
+			old != NULL ? &((const Pxe__Settings *)old)->server_ip : NULL,
+			now != NULL ? &((const Pxe__Settings *)now)->server_ip : NULL);
 	} else if (kind == RECORD_REQUEST) {
-		keep_on_request(model, (const Pxe__RequestOutcome *)old,
-		        (const Pxe__RequestOutcome *)now);
+		keep_on_request(
+			model, (const Pxe__RequestOutcome *)old, (const Pxe__RequestOutcome *)now);
 	}
 }
 
@@ -205,7 +214,7 @@ static void keep_reindex_key(struct model *model, const uint8_t *key, size_t key
 /* ---- changes ---- */
 
 static void keep_tell(const struct model_sink *sink, const uint8_t *key, size_t key_bytes,
-        const uint8_t *value, size_t value_bytes)
+	const uint8_t *value, size_t value_bytes)
 {
 	if (sink != NULL && sink->put != NULL)
 		sink->put(sink->ctx, key, key_bytes, value, value_bytes);
@@ -219,7 +228,7 @@ static void keep_tell_removed(const struct model_sink *sink, const uint8_t *key,
 
 /* Set key -> value; takes the message over. */
 static void keep_record(struct model *model, const uint8_t *key, size_t key_bytes,
-        ProtobufCBinaryData value, ProtobufCMessage *message)
+	ProtobufCBinaryData value, ProtobufCMessage *message)
 {
 	struct shelf_record *record = shelf_make(&model->shelf[key[0]], key, key_bytes);
 	if (record->value != NULL)
@@ -242,7 +251,7 @@ static void keep_record(struct model *model, const uint8_t *key, size_t key_byte
 }
 
 void keep_message(struct model *model, const struct model_sink *sink, enum record_kind kind,
-        ProtobufCMessage *message)
+	ProtobufCMessage *message)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t key_bytes = keep_key_of(kind, message, key);
@@ -253,7 +262,7 @@ void keep_message(struct model *model, const struct model_sink *sink, enum recor
 }
 
 void keep_text(struct model *model, const struct model_sink *sink, enum record_kind kind,
-        ProtobufCBinaryData name, const char *text)
+	ProtobufCBinaryData name, const char *text)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t key_bytes = record_key(kind, name.data, name.len, key);
@@ -263,7 +272,7 @@ void keep_text(struct model *model, const struct model_sink *sink, enum record_k
 }
 
 void keep_remove(struct model *model, const struct model_sink *sink, enum record_kind kind,
-        const void *name, size_t name_bytes)
+	const void *name, size_t name_bytes)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t key_bytes = record_key(kind, name, name_bytes, key);
@@ -280,7 +289,7 @@ void keep_remove(struct model *model, const struct model_sink *sink, enum record
 }
 
 static void keep_digest_lease(
-        struct model *model, const Pxe__Lease *lease, bool is_added, const struct model_sink *sink)
+	struct model *model, const Pxe__Lease *lease, bool is_added, const struct model_sink *sink)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t key_bytes = record_key(RECORD_LEASE, lease->ip.data, lease->ip.len, key);
@@ -294,7 +303,7 @@ static void keep_digest_lease(
 }
 
 struct lease_record *keep_lease(
-        struct model *model, const struct model_sink *sink, const Pxe__Lease *lease)
+	struct model *model, const struct model_sink *sink, const Pxe__Lease *lease)
 {
 	uint8_t ip_bytes[4];
 	struct lease_record *old = lease_table_find(&model->leases, internal_ip(lease->ip));
@@ -310,7 +319,7 @@ struct lease_record *keep_lease(
 }
 
 void keep_remove_lease(
-        struct model *model, const struct model_sink *sink, struct lease_record *record)
+	struct model *model, const struct model_sink *sink, struct lease_record *record)
 {
 	uint8_t ip_bytes[4], key[RECORD_KEY_MAX];
 	uint32_t ip = record->ip;
@@ -338,7 +347,7 @@ void keep_changed(struct apply *a)
 }
 
 const ProtobufCMessage *keep_find(
-        const struct model *model, enum record_kind kind, const void *name, size_t name_bytes)
+	const struct model *model, enum record_kind kind, const void *name, size_t name_bytes)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	if (name_bytes + 1 > RECORD_KEY_MAX)
@@ -354,10 +363,11 @@ static bool keep_lease_is_sound(const Pxe__Lease *lease)
 {
 	return lease->client.len <= MODEL_CLIENT_MAX && lease->mac.len <= 16 &&
 	       lease->client_id.len <= UINT8_MAX && lease->uuid.len <= 16 &&
-	       strlen(lease->hostname) <= MODEL_NAME_MAX && strlen(lease->subnet) <= MODEL_NAME_MAX &&
+	       strlen(lease->hostname) <= MODEL_NAME_MAX &&
+	       strlen(lease->subnet) <= MODEL_NAME_MAX &&
 	       (lease->state == PXE__LEASE_STATE__LEASE_OFFERED ||
-	               lease->state == PXE__LEASE_STATE__LEASE_BOUND ||
-	               lease->state == PXE__LEASE_STATE__LEASE_DECLINED);
+		       lease->state == PXE__LEASE_STATE__LEASE_BOUND ||
+		       lease->state == PXE__LEASE_STATE__LEASE_DECLINED);
 }
 
 static bool keep_is_sound(enum record_kind kind, const ProtobufCMessage *message)
@@ -377,7 +387,8 @@ static bool keep_is_sound(enum record_kind kind, const ProtobufCMessage *message
 	return true;
 }
 
-/* A lease is kept by its fields: bytes that would not come out again the same (of a newer version) are refused. */
+/* A lease is kept by its fields: bytes that would not come out again the same (of a newer version)
+ * are refused. */
 static int keep_load_lease(struct model *model, const Pxe__Lease *lease, ProtobufCBinaryData value)
 {
 	ProtobufCBinaryData again = keep_pack(model, &lease->base);
@@ -395,7 +406,7 @@ static void keep_load_clock(struct model *model, const ProtobufCMessage *message
 }
 
 int keep_load(struct model *model, const uint8_t *key, size_t key_bytes, const uint8_t *value,
-        size_t value_bytes)
+	size_t value_bytes)
 {
 	if (key_bytes == 0 || key_bytes > RECORD_KEY_MAX || !keep_is_kind(key[0]))
 		return -EBADMSG;
@@ -415,7 +426,7 @@ int keep_load(struct model *model, const uint8_t *key, size_t key_bytes, const u
 	size_t own_bytes = keep_key_of(kind, message, own_key);
 	int error = 0;
 	if (own_bytes != key_bytes || memcmp(own_key, key, key_bytes) != 0 ||
-	        !keep_is_sound(kind, message))
+		!keep_is_sound(kind, message))
 		error = -EBADMSG;
 	else if (kind == RECORD_LEASE)
 		error = keep_load_lease(model, (const Pxe__Lease *)message, data);

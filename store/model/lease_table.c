@@ -86,7 +86,7 @@ static struct lease_record *lease_record_new(const Pxe__Lease *lease)
 {
 	size_t hostname_bytes = strlen(lease->hostname), subnet_bytes = strlen(lease->subnet);
 	size_t bytes = lease->client.len + lease->mac.len + lease->client_id.len + lease->uuid.len +
-	               hostname_bytes + subnet_bytes + 2;
+		       hostname_bytes + subnet_bytes + 2;
 	struct lease_record *record = calloc(1, sizeof(*record) + bytes);
 	if (record == NULL)
 		abort();
@@ -111,9 +111,9 @@ static struct lease_record *lease_record_new(const Pxe__Lease *lease)
 	record->node = lease->node;
 	/* What was only offered, or is in quarantine, is bound by no promise. */
 	bool bound = lease->state != PXE__LEASE_STATE__LEASE_DECLINED &&
-	             !(lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0);
-	record->free_at_ms = bound ? internal_after(lease->promised_ms, MODEL_REST_MS)
-	                           : lease->expires_ms;
+		     !(lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0);
+	record->free_at_ms =
+		bound ? internal_after(lease->promised_ms, MODEL_REST_MS) : lease->expires_ms;
 	return record;
 }
 
@@ -125,7 +125,7 @@ static bool lease_is_before(const struct lease_record *a, const struct lease_rec
 }
 
 static void lease_heap_place(
-        struct lease_table *leases, struct lease_record *record, size_t at, size_t count)
+	struct lease_table *leases, struct lease_record *record, size_t at, size_t count)
 {
 	while (at > 0 && lease_is_before(record, leases->heap[(at - 1) / 2])) {
 		leases->heap[at] = leases->heap[(at - 1) / 2];
@@ -136,7 +136,8 @@ static void lease_heap_place(
 		size_t child = 2 * at + 1;
 		if (child >= count)
 			break;
-		if (child + 1 < count && lease_is_before(leases->heap[child + 1], leases->heap[child]))
+		if (child + 1 < count &&
+			lease_is_before(leases->heap[child + 1], leases->heap[child]))
 			child++;
 		if (!lease_is_before(leases->heap[child], record))
 			break;
@@ -163,7 +164,7 @@ static void lease_heap_grow(struct lease_table *leases)
 static uint32_t lease_record_hash(const struct lease_record *record)
 {
 	return lease_client_hash(
-	        lease_record_subnet(record), lease_record_client(record), record->client_bytes);
+		lease_record_subnet(record), lease_record_client(record), record->client_bytes);
 }
 
 struct lease_record *lease_table_find(const struct lease_table *leases, uint32_t ip)
@@ -204,14 +205,14 @@ void lease_table_remove(struct lease_table *leases, struct lease_record *record)
 }
 
 struct lease_record *lease_table_next_of_client(const struct lease_table *leases,
-        const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor)
+	const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor)
 {
 	uint32_t hash = lease_client_hash(subnet, client, client_bytes);
 	struct lease_record *record;
 	while ((record = table_next(&leases->by_client, hash, cursor)) != NULL) {
 		if (record->client_bytes == client_bytes &&
-		        memcmp(lease_record_client(record), client, client_bytes) == 0 &&
-		        strcmp(lease_record_subnet(record), subnet) == 0)
+			memcmp(lease_record_client(record), client, client_bytes) == 0 &&
+			strcmp(lease_record_subnet(record), subnet) == 0)
 			return record;
 	}
 	return NULL;

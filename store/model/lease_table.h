@@ -1,7 +1,8 @@
-/* store/model/lease_table.h: all leases, compact, found by address, by (subnet, client), and by when they become free.
+/* store/model/lease_table.h: all leases, compact, found by address, by (subnet, client), and by
+ * when they become free.
  *
- * Pure, but for the heap memory it owns. A lease is replaced as a whole: take a view (a Pxe__Lease that borrows from the record),
- * change it, and set it.
+ * Pure, but for the heap memory it owns. A lease is replaced as a whole: take a view (a Pxe__Lease
+ * that borrows from the record), change it, and set it.
  */
 #ifndef STORE_MODEL_LEASE_TABLE_H
 #define STORE_MODEL_LEASE_TABLE_H
@@ -11,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One lease as kept. `bytes` holds client, mac, client_id, uuid, hostname and NUL, subnet and NUL, one after the other. */
+/* One lease as kept. `bytes` holds client, mac, client_id, uuid, hostname and NUL, subnet and NUL,
+ * one after the other. */
 struct lease_record {
 	uint64_t expires_ms, promised_ms, started_ms, since_ms;
 	uint64_t free_at_ms; /* from then on another client may get the address [R4] [R9] */
@@ -33,16 +35,19 @@ struct lease_table {
 
 void lease_table_fini(struct lease_table *leases);
 struct lease_record *lease_table_find(const struct lease_table *leases, uint32_t ip);
-/* Set the lease of an address. lease->ip has 4 bytes; client, mac, client_id, uuid, hostname and subnet at most 255 bytes each
- * (asserted). The lease may borrow from the record that it replaces. */
+/* Set the lease of an address. lease->ip has 4 bytes; client, mac, client_id, uuid, hostname and
+ * subnet at most 255 bytes each (asserted). The lease may borrow from the record that it replaces.
+ */
 struct lease_record *lease_table_set(struct lease_table *leases, const Pxe__Lease *lease);
 void lease_table_remove(struct lease_table *leases, struct lease_record *record);
-/* The next lease of a client in a subnet, in no defined order; NULL at the end. *cursor is 0 at first. */
+/* The next lease of a client in a subnet, in no defined order; NULL at the end. *cursor is 0 at
+ * first. */
 struct lease_record *lease_table_next_of_client(const struct lease_table *leases,
-        const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor);
+	const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor);
 /* The record that becomes free first; NULL: none. */
 struct lease_record *lease_table_first(const struct lease_table *leases);
-/* All records by ascending address, heap memory of leases->count pointers; NULL if there are none. */
+/* All records by ascending address, heap memory of leases->count pointers; NULL if there are none.
+ */
 struct lease_record **lease_table_sorted(const struct lease_table *leases);
 
 /* The lease as a message that borrows from the record; ip_bytes is the caller's. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const ProtobufCMessage *lookup_named(
-        const struct model *model, enum record_kind kind, const char *name)
+	const struct model *model, enum record_kind kind, const char *name)
 {
 	size_t bytes = strlen(name);
 	return bytes == 0 || bytes > MODEL_NAME_MAX ? NULL : keep_find(model, kind, name, bytes);
@@ -66,7 +66,7 @@ const Pxe__Host *model_host(const struct model *model, const char *name)
 
 /* The host that an index record names. */
 static const Pxe__Host *lookup_host_by(
-        const struct model *model, enum record_kind kind, const void *key_name, size_t name_bytes)
+	const struct model *model, enum record_kind kind, const void *key_name, size_t name_bytes)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	if (name_bytes == 0 || name_bytes >= RECORD_KEY_MAX)
@@ -75,12 +75,10 @@ static const Pxe__Host *lookup_host_by(
 	const struct shelf_record *record = shelf_find(&model->shelf[kind], key, key_bytes);
 	if (record == NULL)
 		return NULL;
-	return (const Pxe__Host *)keep_find(
-	        model, RECORD_HOST, record->value, record->value_bytes);
+	return (const Pxe__Host *)keep_find(model, RECORD_HOST, record->value, record->value_bytes);
 }
 
-const Pxe__Host *model_host_of_mac(
-        const struct model *model, const uint8_t *mac, size_t mac_bytes)
+const Pxe__Host *model_host_of_mac(const struct model *model, const uint8_t *mac, size_t mac_bytes)
 {
 	return lookup_host_by(model, RECORD_HOST_MAC, mac, mac_bytes);
 }
@@ -108,22 +106,24 @@ const Pxe__Image *model_image(const struct model *model, const char *name)
 }
 
 const Pxe__ImageVersion *model_image_version(
-        const struct model *model, const char *image, const uint8_t digest[32])
+	const struct model *model, const char *image, const uint8_t digest[32])
 {
 	uint8_t key[RECORD_KEY_MAX];
 	if (strlen(image) > MODEL_NAME_MAX)
 		return NULL;
 	size_t bytes = record_key_version(image, digest, key);
 	return (const Pxe__ImageVersion *)keep_find(
-	        model, RECORD_IMAGE_VERSION, key + 1, bytes - 1);
+		model, RECORD_IMAGE_VERSION, key + 1, bytes - 1);
 }
 
 const Pxe__Operator *model_operator_of_key(const struct model *model, const uint8_t key[32])
 {
 	const struct shelf *operators = &model->shelf[RECORD_OPERATOR];
 	for (size_t i = 0; i < operators->count; i++) {
-		const Pxe__Operator *operator_ = (const Pxe__Operator *)operators->records[i]->message;
-		if (operator_->public_key.len == 32 && memcmp(operator_->public_key.data, key, 32) == 0)
+		const Pxe__Operator *operator_ =
+			(const Pxe__Operator *)operators->records[i]->message;
+		if (operator_->public_key.len == 32 &&
+			memcmp(operator_->public_key.data, key, 32) == 0)
 			return operator_;
 	}
 	return NULL;
@@ -138,15 +138,16 @@ const Pxe__RequestOutcome *model_request(const struct model *model, const uint8_
 
 void internal_lease_copy(const struct lease_record *record, struct lease *ret_lease)
 {
-	assert(record->client_bytes <= MODEL_CLIENT_MAX && record->hostname_bytes <= MODEL_NAME_MAX);
+	assert(record->client_bytes <= MODEL_CLIENT_MAX &&
+		record->hostname_bytes <= MODEL_NAME_MAX);
 	*ret_lease = (struct lease){
-	        .ip = record->ip,
-	        .state = (Pxe__LeaseState)record->state,
-	        .expires_ms = record->expires_ms,
-	        .promised_ms = record->promised_ms,
-	        .started_ms = record->started_ms,
-	        .since_ms = record->since_ms,
-	        .client_len = record->client_bytes,
+		.ip = record->ip,
+		.state = (Pxe__LeaseState)record->state,
+		.expires_ms = record->expires_ms,
+		.promised_ms = record->promised_ms,
+		.started_ms = record->started_ms,
+		.since_ms = record->since_ms,
+		.client_len = record->client_bytes,
 	};
 	memcpy(ret_lease->client, lease_record_client(record), record->client_bytes);
 	memcpy(ret_lease->hostname, lease_record_hostname(record), record->hostname_bytes);
@@ -158,13 +159,13 @@ Pxe__LeaseState lease_state_at(const struct lease *lease, uint64_t now_ms)
 	if (now_ms < lease->expires_ms && lease->state != PXE__LEASE_STATE__LEASE_FREE)
 		return lease->state;
 	if (lease->state == PXE__LEASE_STATE__LEASE_FREE ||
-	        lease->state == PXE__LEASE_STATE__LEASE_DECLINED)
+		lease->state == PXE__LEASE_STATE__LEASE_DECLINED)
 		return PXE__LEASE_STATE__LEASE_FREE;
 	if (lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0)
 		return PXE__LEASE_STATE__LEASE_FREE;
 	return now_ms < internal_after(lease->promised_ms, MODEL_MAX_SKEW_MS)
-	               ? PXE__LEASE_STATE__LEASE_GRACE
-	               : PXE__LEASE_STATE__LEASE_FREE;
+		       ? PXE__LEASE_STATE__LEASE_GRACE
+		       : PXE__LEASE_STATE__LEASE_FREE;
 }
 
 bool model_lease_of_ip(const struct model *model, uint32_t ip, struct lease *ret_lease)
@@ -176,27 +177,27 @@ bool model_lease_of_ip(const struct model *model, uint32_t ip, struct lease *ret
 	return true;
 }
 
-struct lease_record *internal_lease_of_client(const struct model *model, const char *subnet,
-        const uint8_t *client, size_t client_bytes)
+struct lease_record *internal_lease_of_client(
+	const struct model *model, const char *subnet, const uint8_t *client, size_t client_bytes)
 {
 	struct lease_record *best = NULL, *next;
 	size_t cursor = 0;
 	while ((next = lease_table_next_of_client(
-	                &model->leases, subnet, client, client_bytes, &cursor)) != NULL) {
+			&model->leases, subnet, client, client_bytes, &cursor)) != NULL) {
 		if (next->state == PXE__LEASE_STATE__LEASE_DECLINED)
 			continue;
 		if (best == NULL || next->started_ms > best->started_ms ||
-		        (next->started_ms == best->started_ms && next->ip < best->ip))
+			(next->started_ms == best->started_ms && next->ip < best->ip))
 			best = next;
 	}
 	return best;
 }
 
 bool model_lease_of_client(const struct model *model, const char *subnet, const uint8_t *client,
-        size_t client_bytes, struct lease *ret_lease)
+	size_t client_bytes, struct lease *ret_lease)
 {
 	const struct lease_record *record =
-	        internal_lease_of_client(model, subnet, client, client_bytes);
+		internal_lease_of_client(model, subnet, client, client_bytes);
 	if (record == NULL)
 		return false;
 	internal_lease_copy(record, ret_lease);
@@ -204,7 +205,7 @@ bool model_lease_of_client(const struct model *model, const char *subnet, const 
 }
 
 uint32_t model_reserved_ip(
-        const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who)
+	const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who)
 {
 	const Pxe__Host *host = model_host_of_mac(model, who->mac.data, who->mac.len);
 	if (host == NULL || host->ip.len != 4)
@@ -224,7 +225,7 @@ static bool lookup_is_used(const struct model *model, uint32_t ip, uint64_t now_
 }
 
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
-        uint64_t *ret_size, uint64_t *ret_used)
+	uint64_t *ret_size, uint64_t *ret_used)
 {
 	const struct pool_span *span = pool_map_span_of(&model->pools, internal_ip(pool->first_ip));
 	const Pxe__Subnet *subnet = model_subnet(model, pool->subnet);
@@ -241,7 +242,7 @@ void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t
 		}
 		uint32_t ip = span->first + (uint32_t)bit;
 		if ((span->free_bits[bit / 64] >> (bit % 64) & 1) != 0 ||
-		        internal_never_leased(model, subnet, ip))
+			internal_never_leased(model, subnet, ip))
 			continue;
 		*ret_size += 1;
 		*ret_used += lookup_is_used(model, ip, now_ms) ? 1 : 0;
@@ -253,12 +254,11 @@ static uint32_t lookup_first_set(uint32_t a, uint32_t b, uint32_t otherwise)
 	return a != 0 ? a : b != 0 ? b : otherwise;
 }
 
-uint32_t model_lease_time_s(
-        const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s)
+uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s)
 {
 	const Pxe__Settings *settings = model_settings(model);
 	uint32_t usual = lookup_first_set(
-	        subnet->lease_s, settings != NULL ? settings->lease_s : 0, INTERNAL_LEASE_S);
+		subnet->lease_s, settings != NULL ? settings->lease_s : 0, INTERNAL_LEASE_S);
 	uint32_t max = subnet->lease_max_s > usual ? subnet->lease_max_s : usual;
 	uint32_t min = lookup_first_set(subnet->lease_min_s, 0, INTERNAL_LEASE_MIN_S);
 	if (min > usual)
@@ -291,7 +291,7 @@ static enum record_kind lookup_record_kind(Pxe__ObjectKind kind)
 }
 
 static void lookup_each_lease(
-        const struct model *model, bool (*visit)(void *ctx, const void *object), void *ctx)
+	const struct model *model, bool (*visit)(void *ctx, const void *object), void *ctx)
 {
 	struct lease_record **sorted = lease_table_sorted(&model->leases);
 	bool is_going = true;
@@ -304,7 +304,7 @@ static void lookup_each_lease(
 }
 
 void model_each(const struct model *model, Pxe__ObjectKind kind,
-        bool (*visit)(void *ctx, const void *object), void *ctx)
+	bool (*visit)(void *ctx, const void *object), void *ctx)
 {
 	enum record_kind record_kind = lookup_record_kind(kind);
 	if (record_kind == RECORD_CLOCK)
@@ -321,7 +321,7 @@ void model_each(const struct model *model, Pxe__ObjectKind kind,
 }
 
 static void lookup_visit_lease(
-        struct lease_record *record, const struct model_sink *visitor, uint8_t *packed)
+	struct lease_record *record, const struct model_sink *visitor, uint8_t *packed)
 {
 	uint8_t ip_bytes[4], key[RECORD_KEY_MAX];
 	Pxe__Lease lease = lease_record_view(record, ip_bytes);
@@ -348,7 +348,7 @@ void model_each_record(const struct model *model, const struct model_sink *visit
 		for (size_t i = 0; i < shelf->count; i++) {
 			const struct shelf_record *record = shelf->records[i];
 			visitor->put(visitor->ctx, record->key, record->key_bytes, record->value,
-			        record->value_bytes);
+				record->value_bytes);
 		}
 	}
 }

@@ -1,4 +1,5 @@
-/* store/model/model.c: life of the model, batches, and the way of each command to its file. Pure. */
+/* store/model/model.c: life of the model, batches, and the way of each command to its file. Pure.
+ */
 #include "store/model/keep.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -32,14 +33,14 @@ void model_free(struct model *model)
 }
 
 int model_load(struct model *model, const uint8_t *key, size_t key_bytes, const uint8_t *value,
-        size_t value_bytes)
+	size_t value_bytes)
 {
 	assert(model != NULL && key != NULL && (value != NULL || value_bytes == 0));
 	return keep_load(model, key, key_bytes, value, value_bytes);
 }
 
 void model_bootstrap(struct model *model, const Pxe__Settings *settings, const Pxe__Member *first,
-        uint64_t stamp_ms, const struct model_sink *sink)
+	uint64_t stamp_ms, const struct model_sink *sink)
 {
 	assert(model != NULL && settings != NULL && first != NULL);
 	assert(model_settings(model) == NULL);
@@ -84,7 +85,7 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	const Pxe__Command *command = a->command;
 	if (command->op_case != PXE__COMMAND__OP__NOT_SET && command->offer == NULL)
 		return internal_refuse(
-		        a, PXE__VERDICT__VERDICT_INVALID, "the command has no content");
+			a, PXE__VERDICT__VERDICT_INVALID, "the command has no content");
 	switch (command->op_case) {
 	case PXE__COMMAND__OP_OFFER:
 	case PXE__COMMAND__OP_BIND:
@@ -105,18 +106,18 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	default: break;
 	}
 	return internal_refuse(a, PXE__VERDICT__VERDICT_UNSUPPORTED,
-	        "this version of pxed does not know the command: upgrade all nodes first");
+		"this version of pxed does not know the command: upgrade all nodes first");
 }
 
 void model_apply(struct model *model, const Pxe__Command *command, const struct model_sink *sink,
-        struct model_result *ret_result)
+	struct model_result *ret_result)
 {
 	assert(model != NULL && command != NULL && ret_result != NULL);
 	struct apply a = {.model = model,
-	        .sink = sink,
-	        .command = command,
-	        .result = ret_result,
-	        .now_ms = model->stamp_ms};
+		.sink = sink,
+		.command = command,
+		.result = ret_result,
+		.now_ms = model->stamp_ms};
 	*ret_result = (struct model_result){.revision = model->revision};
 	bool is_repeat = dedup_is_repeat(&a);
 	if (dedup_answer(&a))
@@ -127,7 +128,7 @@ void model_apply(struct model *model, const Pxe__Command *command, const struct 
 	}
 	if (command->request_id.len != 0 && command->request_id.len != 16)
 		ret_result->verdict = internal_refuse(&a, PXE__VERDICT__VERDICT_INVALID,
-		        "request id has %zu bytes: give 16 or none", command->request_id.len);
+			"request id has %zu bytes: give 16 or none", command->request_id.len);
 	else
 		ret_result->verdict = model_apply_op(&a);
 	ret_result->revision = model->revision;

@@ -52,7 +52,7 @@ static void pool_subnet_drop(struct pool_map *map, const Pxe__Subnet *subnet)
 		return;
 	map->subnet_count--;
 	memmove(&map->subnets[at], &map->subnets[at + 1],
-	        (map->subnet_count - at) * sizeof(*map->subnets));
+		(map->subnet_count - at) * sizeof(*map->subnets));
 }
 
 static void pool_subnet_insert(struct pool_map *map, const Pxe__Subnet *subnet)
@@ -67,7 +67,7 @@ static void pool_subnet_insert(struct pool_map *map, const Pxe__Subnet *subnet)
 	}
 	size_t at = pool_subnet_lower(map, entry.first);
 	memmove(&map->subnets[at + 1], &map->subnets[at],
-	        (map->subnet_count - at) * sizeof(*map->subnets));
+		(map->subnet_count - at) * sizeof(*map->subnets));
 	map->subnets[at] = entry;
 	map->subnet_count++;
 }
@@ -96,7 +96,7 @@ const struct pool_span *pool_map_span_of(const struct pool_map *map, uint32_t ip
 }
 
 size_t pool_map_spans_in(
-        const struct pool_map *map, uint32_t first, uint32_t last, size_t *ret_begin)
+	const struct pool_map *map, uint32_t first, uint32_t last, size_t *ret_begin)
 {
 	size_t begin = pool_span_lower(map, first);
 	size_t end = begin;
@@ -178,14 +178,14 @@ static void pool_span_drop(struct pool_map *map, const Pxe__Pool *pool)
 	map->address_count -= pool_span_size(&map->spans[at]);
 	free(map->spans[at].free_bits);
 	map->span_count--;
-	memmove(&map->spans[at], &map->spans[at + 1],
-	        (map->span_count - at) * sizeof(*map->spans));
+	memmove(&map->spans[at], &map->spans[at + 1], (map->span_count - at) * sizeof(*map->spans));
 }
 
 static struct pool_span *pool_span_insert(struct pool_map *map, const Pxe__Pool *pool)
 {
-	struct pool_span span = {
-	        .first = internal_ip(pool->first_ip), .last = internal_ip(pool->last_ip), .pool = pool};
+	struct pool_span span = {.first = internal_ip(pool->first_ip),
+		.last = internal_ip(pool->last_ip),
+		.pool = pool};
 	assert(span.first <= span.last);
 	if (map->span_count == map->span_capacity) {
 		map->span_capacity = map->span_capacity == 0 ? 16 : 2 * map->span_capacity;
@@ -246,7 +246,8 @@ uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last
 		offset -= pool_span_size(&map->spans[at++]);
 	uint32_t ip = pool_span_pick(&map->spans[at], offset, pool_span_size(&map->spans[at]));
 	for (size_t step = 1; ip == 0 && step < end - begin; step++) {
-		const struct pool_span *span = &map->spans[begin + (at - begin + step) % (end - begin)];
+		const struct pool_span *span =
+			&map->spans[begin + (at - begin + step) % (end - begin)];
 		ip = pool_span_pick(span, 0, pool_span_size(span));
 	}
 	return ip != 0 ? ip : pool_span_pick(&map->spans[at], 0, offset);

@@ -1,7 +1,9 @@
-/* store/model/pool_map.h: which addresses may be given out now: subnets and pools by address, and a bit per pool address.
+/* store/model/pool_map.h: which addresses may be given out now: subnets and pools by address, and a
+ * bit per pool address.
  *
- * Pure, but for the heap memory it owns. Derived from the records: a bit is set when the address has no lease record, is
- * reserved for no host, and is none of those that never go to a client (model_reserves_for_itself()).
+ * Pure, but for the heap memory it owns. Derived from the records: a bit is set when the address
+ * has no lease record, is reserved for no host, and is none of those that never go to a client
+ * (model_reserves_for_itself()).
  */
 #ifndef STORE_MODEL_POOL_MAP_H
 #define STORE_MODEL_POOL_MAP_H
@@ -48,10 +50,11 @@ const struct pool_subnet *pool_map_subnet_of(const struct pool_map *map, uint32_
 const struct pool_span *pool_map_span_of(const struct pool_map *map, uint32_t ip);
 /* The spans inside a range of addresses: from *ret_begin up to but without the returned index. */
 size_t pool_map_spans_in(
-        const struct pool_map *map, uint32_t first, uint32_t last, size_t *ret_begin);
+	const struct pool_map *map, uint32_t first, uint32_t last, size_t *ret_begin);
 bool pool_map_is_free(const struct pool_map *map, uint32_t ip);
-/* A free address of the pools between first and last, the first one at or after the place that `hash` points to; 0: all taken.
- * Costs a scan of the bits, word by word; pools that are full are skipped. */
+/* A free address of the pools between first and last, the first one at or after the place that
+ * `hash` points to; 0: all taken. Costs a scan of the bits, word by word; pools that are full are
+ * skipped. */
 uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last, uint64_t hash);
 
 #endif

@@ -1,4 +1,5 @@
-/* store/model/put_host.c: hosts, and the records that find them by hardware address, UUID and reserved address. Pure. */
+/* store/model/put_host.c: hosts, and the records that find them by hardware address, UUID and
+ * reserved address. Pure. */
 #include "proto/wire/text.h"
 #include "store/model/put.h"
 #include <string.h>
@@ -25,20 +26,22 @@ static Pxe__Verdict put_check_mac(struct apply *a, const Pxe__Host *host, size_t
 	ProtobufCBinaryData mac = host->mac[index];
 	if (mac.len == 0 || mac.len > 16)
 		return internal_refuse(a, INVALID, "a mac of host %s has %zu bytes: give 1 to 16",
-		        host->name, mac.len);
+			host->name, mac.len);
 	text_hwaddr_format(mac.data, mac.len, text);
 	if (put_is_filled(mac, 0) || (mac.len == 6 && (mac.data[0] & 1) != 0))
-		return internal_refuse(a, INVALID, "mac %s of host %s is not one machine's: %s", text,
-		        host->name, (mac.data[0] & 1) != 0 ? "it is a group address" : "it is zero");
+		return internal_refuse(a, INVALID, "mac %s of host %s is not one machine's: %s",
+			text, host->name,
+			(mac.data[0] & 1) != 0 ? "it is a group address" : "it is zero");
 	for (size_t i = 0; i < index; i++) {
 		if (internal_same_bytes(host->mac[i], mac))
-			return internal_refuse(
-			        a, INVALID, "mac %s is given twice for host %s: keep one", text, host->name);
+			return internal_refuse(a, INVALID,
+				"mac %s is given twice for host %s: keep one", text, host->name);
 	}
 	const Pxe__Host *other = model_host_of_mac(a->model, mac.data, mac.len);
 	if (other != NULL && strcmp(other->name, host->name) != 0)
-		return internal_refuse(a, CONFLICT, "mac %s belongs to host %s: pxectl host show %s",
-		        text, other->name, other->name);
+		return internal_refuse(a, CONFLICT,
+			"mac %s belongs to host %s: pxectl host show %s", text, other->name,
+			other->name);
 	return OK;
 }
 
@@ -47,11 +50,11 @@ static Pxe__Verdict put_check_identity(struct apply *a, const Pxe__Host *host)
 	char text[TEXT_UUID_BYTES];
 	if (host->n_mac == 0 && host->uuid.len == 0)
 		return internal_refuse(a, INVALID,
-		        "host %s has neither mac nor uuid: give one, so that it can be recognised",
-		        host->name);
+			"host %s has neither mac nor uuid: give one, so that it can be recognised",
+			host->name);
 	if (host->n_mac > PUT_MACS_MAX)
-		return internal_refuse(a, INVALID, "host %s has %zu macs: use at most %d", host->name,
-		        host->n_mac, PUT_MACS_MAX);
+		return internal_refuse(a, INVALID, "host %s has %zu macs: use at most %d",
+			host->name, host->n_mac, PUT_MACS_MAX);
 	for (size_t i = 0; i < host->n_mac; i++) {
 		Pxe__Verdict verdict = put_check_mac(a, host, i);
 		if (verdict != OK)
@@ -60,12 +63,13 @@ static Pxe__Verdict put_check_identity(struct apply *a, const Pxe__Host *host)
 	if (host->uuid.len == 0)
 		return OK;
 	if (host->uuid.len != 16 || put_is_filled(host->uuid, 0) || put_is_filled(host->uuid, 0xff))
-		return internal_refuse(
-		        a, INVALID, "the uuid of host %s is not one machine's 16 bytes", host->name);
+		return internal_refuse(a, INVALID,
+			"the uuid of host %s is not one machine's 16 bytes", host->name);
 	const Pxe__Host *other = model_host_of_uuid(a->model, host->uuid.data);
 	if (other != NULL && strcmp(other->name, host->name) != 0)
-		return internal_refuse(a, CONFLICT, "uuid %s belongs to host %s: pxectl host show %s",
-		        text_uuid_format(host->uuid.data, text), other->name, other->name);
+		return internal_refuse(a, CONFLICT,
+			"uuid %s belongs to host %s: pxectl host show %s",
+			text_uuid_format(host->uuid.data, text), other->name, other->name);
 	return OK;
 }
 
@@ -80,23 +84,24 @@ static Pxe__Verdict put_check_reservation(struct apply *a, const Pxe__Host *host
 	text_ip4_format(ip, text);
 	if (host->n_mac == 0)
 		return internal_refuse(a, INVALID,
-		        "host %s reserves %s but has no mac: reservations go by mac, give one", host->name,
-		        text);
+			"host %s reserves %s but has no mac: reservations go by mac, give one",
+			host->name, text);
 	const Pxe__Host *other = model_host_of_ip(a->model, ip);
 	if (other != NULL && strcmp(other->name, host->name) != 0)
 		return internal_refuse(a, CONFLICT,
-		        "address %s is reserved for host %s: pxectl host show %s", text, other->name,
-		        other->name);
+			"address %s is reserved for host %s: pxectl host show %s", text,
+			other->name, other->name);
 	const Pxe__Subnet *subnet = model_subnet_of(a->model, ip);
 	if (subnet == NULL)
 		return internal_refuse(a, INVALID,
-		        "reserved address %s of host %s is in no subnet: add the subnet first, or see: "
-		        "pxectl subnet list",
-		        text, host->name);
+			"reserved address %s of host %s is in no subnet: add the subnet first, or "
+			"see: "
+			"pxectl subnet list",
+			text, host->name);
 	const char *whose = internal_ip_of_cluster(a->model, subnet, ip);
 	if (whose != NULL)
-		return internal_refuse(a, INVALID, "address %s of host %s is %s: choose another", text,
-		        host->name, whose);
+		return internal_refuse(a, INVALID, "address %s of host %s is %s: choose another",
+			text, host->name, whose);
 	return OK;
 }
 
@@ -104,27 +109,27 @@ static bool put_is_variable_name(const char *name)
 {
 	return name[0] != '\0' && strlen(name) <= MODEL_NAME_MAX &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-	               strlen(name);
+		       strlen(name);
 }
 
 static Pxe__Verdict put_check_variables(struct apply *a, const Pxe__Host *host)
 {
 	if (host->n_vars > PUT_VARS_MAX)
 		return internal_refuse(a, INVALID, "host %s has %zu variables: use at most %d",
-		        host->name, host->n_vars, PUT_VARS_MAX);
+			host->name, host->n_vars, PUT_VARS_MAX);
 	for (size_t i = 0; i < host->n_vars; i++) {
 		const Pxe__Variable *variable = host->vars[i];
 		if (!put_is_variable_name(variable->name))
 			return internal_refuse(a, INVALID,
-			        "variable %zu of host %s: name it with letters, digits and '_'", i + 1,
-			        host->name);
+				"variable %zu of host %s: name it with letters, digits and '_'",
+				i + 1, host->name);
 		if (!check_text(a, "value of a variable", variable->value, 1024, false))
 			return INVALID;
 		for (size_t j = 0; j < i; j++) {
 			if (strcmp(host->vars[j]->name, variable->name) == 0)
 				return internal_refuse(a, INVALID,
-				        "variable %s of host %s is given twice: keep one", variable->name,
-				        host->name);
+					"variable %s of host %s is given twice: keep one",
+					variable->name, host->name);
 		}
 	}
 	return OK;
@@ -155,7 +160,8 @@ static void put_unindex(struct apply *a, const Pxe__Host *old, const Pxe__Host *
 {
 	for (size_t i = 0; i < old->n_mac; i++) {
 		if (!put_has_mac(now, old->mac[i]))
-			keep_remove(a->model, a->sink, RECORD_HOST_MAC, old->mac[i].data, old->mac[i].len);
+			keep_remove(a->model, a->sink, RECORD_HOST_MAC, old->mac[i].data,
+				old->mac[i].len);
 	}
 	if (old->uuid.len != 0 && (now == NULL || !internal_same_bytes(old->uuid, now->uuid)))
 		keep_remove(a->model, a->sink, RECORD_HOST_UUID, old->uuid.data, old->uuid.len);
@@ -177,7 +183,7 @@ Pxe__Verdict put_host(struct apply *a, const Pxe__Put *put, const Pxe__Host *hos
 		return INVALID;
 	const Pxe__Host *old = model_host(a->model, host->name);
 	Pxe__Verdict verdict =
-	        put_admit(a, put, old != NULL, RECORD_HOST, MODEL_HOSTS_MAX, "host", host->name);
+		put_admit(a, put, old != NULL, RECORD_HOST, MODEL_HOSTS_MAX, "host", host->name);
 	if (verdict == OK)
 		verdict = put_check_identity(a, host);
 	if (verdict == OK)

@@ -7,29 +7,31 @@
 #define INVALID  PXE__VERDICT__VERDICT_INVALID
 #define CONFLICT PXE__VERDICT__VERDICT_CONFLICT
 
-/* Options that the server writes itself: RFC 2132 codes of the protocol, and those that have a field of their own. */
-static const uint8_t put_own_options[] = {
-        0, 1, 3, 6, 12, 15, 26, 28, 42, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 61, 66, 67, 82, 255};
+/* Options that the server writes itself: RFC 2132 codes of the protocol, and those that have a
+ * field of their own. */
+static const uint8_t put_own_options[] = {0, 1, 3, 6, 12, 15, 26, 28, 42, 50, 51, 52, 53, 54, 55,
+	56, 57, 58, 59, 61, 66, 67, 82, 255};
 
 static bool put_check_option(struct apply *a, const Pxe__Subnet *subnet, size_t index)
 {
 	const Pxe__Option *option = subnet->options[index];
-	if (option->code > 255 || memchr(put_own_options, (int)option->code, sizeof(put_own_options))) {
-		internal_refuse(a, INVALID,
-		        "option %u of subnet %s is %s: leave it out", option->code, subnet->name,
-		        option->code > 255 ? "above 254" : "set by the server itself");
+	if (option->code > 255 ||
+		memchr(put_own_options, (int)option->code, sizeof(put_own_options))) {
+		internal_refuse(a, INVALID, "option %u of subnet %s is %s: leave it out",
+			option->code, subnet->name,
+			option->code > 255 ? "above 254" : "set by the server itself");
 		return false;
 	}
 	if (option->data.len == 0 || option->data.len > 255) {
 		internal_refuse(a, INVALID, "option %u of subnet %s has %zu bytes: give 1 to 255",
-		        option->code, subnet->name, option->data.len);
+			option->code, subnet->name, option->data.len);
 		return false;
 	}
 	for (size_t i = 0; i < index; i++) {
 		if (subnet->options[i]->code != option->code)
 			continue;
 		internal_refuse(a, INVALID, "option %u of subnet %s is given twice: keep one",
-		        option->code, subnet->name);
+			option->code, subnet->name);
 		return false;
 	}
 	return true;
@@ -38,8 +40,8 @@ static bool put_check_option(struct apply *a, const Pxe__Subnet *subnet, size_t 
 static bool put_check_options(struct apply *a, const Pxe__Subnet *subnet)
 {
 	if (subnet->n_options > 64) {
-		internal_refuse(a, INVALID, "subnet %s has %zu options: use at most 64", subnet->name,
-		        subnet->n_options);
+		internal_refuse(a, INVALID, "subnet %s has %zu options: use at most 64",
+			subnet->name, subnet->n_options);
 		return false;
 	}
 	for (size_t i = 0; i < subnet->n_options; i++) {
@@ -57,15 +59,15 @@ static bool put_check_network(struct apply *a, const Pxe__Subnet *subnet)
 	uint32_t network = internal_ip(subnet->network_ip);
 	if (subnet->prefix_len < 8 || subnet->prefix_len > 30) {
 		internal_refuse(a, INVALID, "subnet %s has the prefix length %u: use 8 to 30",
-		        subnet->name, subnet->prefix_len);
+			subnet->name, subnet->prefix_len);
 		return false;
 	}
 	uint32_t mask = text_ip4_mask(subnet->prefix_len);
 	if ((network & ~mask) == 0)
 		return true;
 	internal_refuse(a, INVALID, "network %s of subnet %s has host bits set: %s is meant",
-	        text_cidr4_format(network, subnet->prefix_len, text), subnet->name,
-	        text_cidr4_format(network & mask, subnet->prefix_len, better));
+		text_cidr4_format(network, subnet->prefix_len, text), subnet->name,
+		text_cidr4_format(network & mask, subnet->prefix_len, better));
 	return false;
 }
 
@@ -81,22 +83,24 @@ static bool put_check_gateway(struct apply *a, const Pxe__Subnet *subnet)
 	if (ip > first && ip < last)
 		return true;
 	internal_refuse(a, INVALID, "gateway %s is not a host address of %s: correct one of them",
-	        text_ip4_format(ip, ip_text), text_cidr4_format(first, subnet->prefix_len, text));
+		text_ip4_format(ip, ip_text), text_cidr4_format(first, subnet->prefix_len, text));
 	return false;
 }
 
 static bool put_check_lease_times(struct apply *a, const Pxe__Subnet *subnet)
 {
 	if (!check_seconds(a, "lease time", subnet->lease_s, 1, CHECK_LEASE_MAX_S) ||
-	        !check_seconds(a, "shortest lease time", subnet->lease_min_s, 1, CHECK_LEASE_MAX_S) ||
-	        !check_seconds(a, "longest lease time", subnet->lease_max_s, 1, CHECK_LEASE_MAX_S))
+		!check_seconds(
+			a, "shortest lease time", subnet->lease_min_s, 1, CHECK_LEASE_MAX_S) ||
+		!check_seconds(a, "longest lease time", subnet->lease_max_s, 1, CHECK_LEASE_MAX_S))
 		return false;
 	uint32_t usual = subnet->lease_s, min = subnet->lease_min_s, max = subnet->lease_max_s;
 	if ((max != 0 && (min > max || usual > max)) || (usual != 0 && min > usual)) {
 		internal_refuse(a, INVALID,
-		        "lease times of subnet %s: shortest %u s, usual %u s, longest %u s are not in "
-		        "this order",
-		        subnet->name, min, usual, max);
+			"lease times of subnet %s: shortest %u s, usual %u s, longest %u s are not "
+			"in "
+			"this order",
+			subnet->name, min, usual, max);
 		return false;
 	}
 	return true;
@@ -105,28 +109,30 @@ static bool put_check_lease_times(struct apply *a, const Pxe__Subnet *subnet)
 static bool put_check_subnet(struct apply *a, const Pxe__Subnet *subnet)
 {
 	if (!put_check_network(a, subnet) || !put_check_gateway(a, subnet) ||
-	        !check_ips(a, "DNS server", subnet->dns_ip, subnet->n_dns_ip, 8) ||
-	        !check_ips(a, "NTP server", subnet->ntp_ip, subnet->n_ntp_ip, 8) ||
-	        !put_check_lease_times(a, subnet) ||
-	        !check_profile_ref(a, "profile of the subnet", subnet->profile) ||
-	        !put_check_options(a, subnet))
+		!check_ips(a, "DNS server", subnet->dns_ip, subnet->n_dns_ip, 8) ||
+		!check_ips(a, "NTP server", subnet->ntp_ip, subnet->n_ntp_ip, 8) ||
+		!put_check_lease_times(a, subnet) ||
+		!check_profile_ref(a, "profile of the subnet", subnet->profile) ||
+		!put_check_options(a, subnet))
 		return false;
-	if (strspn(subnet->domain, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
-	                strlen(subnet->domain) ||
-	        strlen(subnet->domain) > 253) {
-		internal_refuse(a, INVALID, "the domain of subnet %s is not a domain name", subnet->name);
+	if (strspn(subnet->domain,
+		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
+			strlen(subnet->domain) ||
+		strlen(subnet->domain) > 253) {
+		internal_refuse(
+			a, INVALID, "the domain of subnet %s is not a domain name", subnet->name);
 		return false;
 	}
 	if (subnet->mtu != 0 && (subnet->mtu < 576 || subnet->mtu > 65535)) {
 		internal_refuse(a, INVALID, "mtu %u of subnet %s: use 576 to 65535", subnet->mtu,
-		        subnet->name);
+			subnet->name);
 		return false;
 	}
 	return true;
 }
 
 static Pxe__Verdict put_check_overlap(
-        struct apply *a, const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
+	struct apply *a, const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
 {
 	char text[TEXT_CIDR4_BYTES], other_text[TEXT_CIDR4_BYTES];
 	const struct shelf *subnets = &a->model->shelf[RECORD_SUBNET];
@@ -134,33 +140,35 @@ static Pxe__Verdict put_check_overlap(
 		const Pxe__Subnet *other = (const Pxe__Subnet *)subnets->records[i]->message;
 		uint32_t other_first, other_last;
 		internal_subnet_range(other, &other_first, &other_last);
-		if (strcmp(other->name, subnet->name) == 0 || other_last < first || other_first > last)
+		if (strcmp(other->name, subnet->name) == 0 || other_last < first ||
+			other_first > last)
 			continue;
 		return internal_refuse(a, CONFLICT, "subnet %s (%s) overlaps subnet %s (%s)",
-		        subnet->name, text_cidr4_format(first, subnet->prefix_len, text), other->name,
-		        text_cidr4_format(other_first, other->prefix_len, other_text));
+			subnet->name, text_cidr4_format(first, subnet->prefix_len, text),
+			other->name, text_cidr4_format(other_first, other->prefix_len, other_text));
 	}
 	return OK;
 }
 
 static Pxe__Verdict put_check_pools_stay(
-        struct apply *a, const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
+	struct apply *a, const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
 {
 	const struct shelf *pools = &a->model->shelf[RECORD_POOL];
 	for (size_t i = 0; i < pools->count; i++) {
 		const Pxe__Pool *pool = (const Pxe__Pool *)pools->records[i]->message;
 		if (strcmp(pool->subnet, subnet->name) != 0 ||
-		        (internal_ip(pool->first_ip) >= first && internal_ip(pool->last_ip) <= last))
+			(internal_ip(pool->first_ip) >= first &&
+				internal_ip(pool->last_ip) <= last))
 			continue;
 		return internal_refuse(a, CONFLICT,
-		        "pool %s would lie outside of subnet %s: change the pool first", pool->name,
-		        subnet->name);
+			"pool %s would lie outside of subnet %s: change the pool first", pool->name,
+			subnet->name);
 	}
 	return OK;
 }
 
 static Pxe__Verdict put_check_hosts_stay(struct apply *a, const Pxe__Subnet *old,
-        const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
+	const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
 {
 	char text[TEXT_IP4_BYTES];
 	uint32_t old_first, old_last;
@@ -172,15 +180,16 @@ static Pxe__Verdict put_check_hosts_stay(struct apply *a, const Pxe__Subnet *old
 		if (ip == 0 || ip < old_first || ip > old_last || (ip >= first && ip <= last))
 			continue;
 		return internal_refuse(a, CONFLICT,
-		        "the reserved address %s of host %s would lie outside of subnet %s: change it "
-		        "first",
-		        text_ip4_format(ip, text), host->name, subnet->name);
+			"the reserved address %s of host %s would lie outside of subnet %s: change "
+			"it "
+			"first",
+			text_ip4_format(ip, text), host->name, subnet->name);
 	}
 	return OK;
 }
 
 static Pxe__Verdict put_check_leases_stay(
-        struct apply *a, const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
+	struct apply *a, const Pxe__Subnet *subnet, uint32_t first, uint32_t last)
 {
 	char text[TEXT_IP4_BYTES];
 	size_t count = 0;
@@ -188,7 +197,8 @@ static Pxe__Verdict put_check_leases_stay(
 	for (size_t i = 0; i < a->model->leases.count; i++) {
 		const struct lease_record *record = a->model->leases.heap[i];
 		if (strcmp(lease_record_subnet(record), subnet->name) != 0 ||
-		        (record->ip >= first && record->ip <= last) || record->free_at_ms <= a->now_ms)
+			(record->ip >= first && record->ip <= last) ||
+			record->free_at_ms <= a->now_ms)
 			continue;
 		count++;
 		lowest = record->ip < lowest ? record->ip : lowest;
@@ -196,13 +206,14 @@ static Pxe__Verdict put_check_leases_stay(
 	if (count == 0)
 		return OK;
 	return internal_refuse(a, CONFLICT,
-	        "%zu leases of subnet %s would lie outside of it (%s is one): take the addresses out "
-	        "of its pools and wait until they ran out, or release them",
-	        count, subnet->name, text_ip4_format(lowest, text));
+		"%zu leases of subnet %s would lie outside of it (%s is one): take the addresses "
+		"out "
+		"of its pools and wait until they ran out, or release them",
+		count, subnet->name, text_ip4_format(lowest, text));
 }
 
 static Pxe__Verdict put_check_cidr_change(
-        struct apply *a, const Pxe__Subnet *old, const Pxe__Subnet *subnet)
+	struct apply *a, const Pxe__Subnet *old, const Pxe__Subnet *subnet)
 {
 	uint32_t first, last, old_first, old_last;
 	internal_subnet_range(subnet, &first, &last);
@@ -221,7 +232,7 @@ Pxe__Verdict put_subnet(struct apply *a, const Pxe__Put *put, const Pxe__Subnet 
 		return INVALID;
 	const Pxe__Subnet *old = model_subnet(a->model, subnet->name);
 	Pxe__Verdict verdict = put_admit(
-	        a, put, old != NULL, RECORD_SUBNET, MODEL_SUBNETS_MAX, "subnet", subnet->name);
+		a, put, old != NULL, RECORD_SUBNET, MODEL_SUBNETS_MAX, "subnet", subnet->name);
 	if (verdict != OK)
 		return verdict;
 	if (!put_check_subnet(a, subnet))
@@ -236,8 +247,8 @@ Pxe__Verdict put_subnet(struct apply *a, const Pxe__Put *put, const Pxe__Subnet 
 	const Pxe__Host *host = model_host_of_ip(a->model, internal_ip(subnet->gateway_ip));
 	if (subnet->gateway_ip.len != 0 && host != NULL)
 		return internal_refuse(a, CONFLICT,
-		        "the gateway of subnet %s is reserved for host %s: pxectl host show %s",
-		        subnet->name, host->name, host->name);
+			"the gateway of subnet %s is reserved for host %s: pxectl host show %s",
+			subnet->name, host->name, host->name);
 	keep_message(a->model, a->sink, RECORD_SUBNET, keep_copy(&subnet->base));
 	return OK;
 }
@@ -248,30 +259,31 @@ static Pxe__Verdict put_check_pool_range(struct apply *a, const Pxe__Pool *pool)
 {
 	char first_text[TEXT_IP4_BYTES], last_text[TEXT_IP4_BYTES], text[TEXT_CIDR4_BYTES];
 	if (!check_ip(a, "first address", pool->first_ip) ||
-	        !check_ip(a, "last address", pool->last_ip))
+		!check_ip(a, "last address", pool->last_ip))
 		return INVALID;
 	uint32_t first = internal_ip(pool->first_ip), last = internal_ip(pool->last_ip);
 	text_ip4_format(first, first_text);
 	text_ip4_format(last, last_text);
 	if (first > last)
-		return internal_refuse(a, INVALID, "pool %s begins with %s, after its end %s: swap them",
-		        pool->name, first_text, last_text);
+		return internal_refuse(a, INVALID,
+			"pool %s begins with %s, after its end %s: swap them", pool->name,
+			first_text, last_text);
 	const Pxe__Subnet *subnet = model_subnet(a->model, pool->subnet);
 	uint32_t subnet_first, subnet_last;
 	internal_subnet_range(subnet, &subnet_first, &subnet_last);
 	if (first < subnet_first || last > subnet_last)
 		return internal_refuse(a, INVALID, "pool %s (%s-%s) is not inside subnet %s (%s)",
-		        pool->name, first_text, last_text, subnet->name,
-		        text_cidr4_format(subnet_first, subnet->prefix_len, text));
+			pool->name, first_text, last_text, subnet->name,
+			text_cidr4_format(subnet_first, subnet->prefix_len, text));
 	if (last - first >= MODEL_POOL_ADDRESSES_MAX)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "pool %s has %llu addresses: use at most %u", pool->name,
-		        (unsigned long long)last - first + 1, MODEL_POOL_ADDRESSES_MAX);
+			"pool %s has %llu addresses: use at most %u", pool->name,
+			(unsigned long long)last - first + 1, MODEL_POOL_ADDRESSES_MAX);
 	return OK;
 }
 
 static Pxe__Verdict put_check_pool_fits(
-        struct apply *a, const Pxe__Pool *pool, const Pxe__Pool *old)
+	struct apply *a, const Pxe__Pool *pool, const Pxe__Pool *old)
 {
 	char text[TEXT_IP4_BYTES], last_text[TEXT_IP4_BYTES];
 	const struct pool_map *map = &a->model->pools;
@@ -286,30 +298,31 @@ static Pxe__Verdict put_check_pool_fits(
 		if (span->last < first || span->first > last)
 			continue;
 		return internal_refuse(a, CONFLICT, "pool %s overlaps pool %s (%s-%s) of subnet %s",
-		        pool->name, span->pool->name, text_ip4_format(span->first, text),
-		        text_ip4_format(span->last, last_text), span->pool->subnet);
+			pool->name, span->pool->name, text_ip4_format(span->first, text),
+			text_ip4_format(span->last, last_text), span->pool->subnet);
 	}
 	if (total > MODEL_POOLS_ADDRESSES_MAX)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-		        "all pools together would have %llu addresses: use at most %u",
-		        (unsigned long long)total, MODEL_POOLS_ADDRESSES_MAX);
+			"all pools together would have %llu addresses: use at most %u",
+			(unsigned long long)total, MODEL_POOLS_ADDRESSES_MAX);
 	return OK;
 }
 
 Pxe__Verdict put_pool(struct apply *a, const Pxe__Put *put, const Pxe__Pool *pool)
 {
 	if (!check_name(a, "pool name", pool->name) ||
-	        !check_name(a, "subnet of the pool", pool->subnet))
+		!check_name(a, "subnet of the pool", pool->subnet))
 		return INVALID;
 	const Pxe__Pool *old = model_pool(a->model, pool->name);
-	Pxe__Verdict verdict = put_admit(
-	        a, put, old != NULL, RECORD_POOL, MODEL_POOLS_MAX, "pool", pool->name);
+	Pxe__Verdict verdict =
+		put_admit(a, put, old != NULL, RECORD_POOL, MODEL_POOLS_MAX, "pool", pool->name);
 	if (verdict != OK)
 		return verdict;
 	if (model_subnet(a->model, pool->subnet) == NULL)
 		return internal_refuse(a, INVALID,
-		        "pool %s: subnet %s does not exist: add it first, or see: pxectl subnet list",
-		        pool->name, pool->subnet);
+			"pool %s: subnet %s does not exist: add it first, or see: pxectl subnet "
+			"list",
+			pool->name, pool->subnet);
 	verdict = put_check_pool_range(a, pool);
 	if (verdict == OK)
 		verdict = put_check_pool_fits(a, pool, old);

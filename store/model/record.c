@@ -4,7 +4,7 @@
 #include <string.h>
 
 size_t record_key(
-        enum record_kind kind, const void *name, size_t name_bytes, uint8_t ret_key[RECORD_KEY_MAX])
+	enum record_kind kind, const void *name, size_t name_bytes, uint8_t ret_key[RECORD_KEY_MAX])
 {
 	assert(ret_key != NULL);
 	assert(name_bytes < RECORD_KEY_MAX);
@@ -23,7 +23,7 @@ size_t record_key_u64(enum record_kind kind, uint64_t id, uint8_t ret_key[RECORD
 }
 
 size_t record_key_version(
-        const char *image, const uint8_t digest[32], uint8_t ret_key[RECORD_KEY_MAX])
+	const char *image, const uint8_t digest[32], uint8_t ret_key[RECORD_KEY_MAX])
 {
 	assert(image != NULL && digest != NULL);
 	size_t name_bytes = strlen(image);

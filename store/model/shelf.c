@@ -79,7 +79,7 @@ struct shelf_record *shelf_make(struct shelf *shelf, const uint8_t *key, size_t 
 	memcpy(record->key, key, key_bytes);
 	record->key_bytes = key_bytes;
 	memmove(&shelf->records[at + 1], &shelf->records[at],
-	        (shelf->count - at) * sizeof(*shelf->records));
+		(shelf->count - at) * sizeof(*shelf->records));
 	shelf->records[at] = record;
 	shelf->count++;
 	return record;
@@ -93,6 +93,6 @@ struct shelf_record *shelf_take(struct shelf *shelf, const uint8_t *key, size_t 
 	struct shelf_record *record = shelf->records[at];
 	shelf->count--;
 	memmove(&shelf->records[at], &shelf->records[at + 1],
-	        (shelf->count - at) * sizeof(*shelf->records));
+		(shelf->count - at) * sizeof(*shelf->records));
 	return record;
 }

@@ -1,4 +1,5 @@
-/* store/model/shelf.h: the records of one kind, sorted by key: packed bytes, and the unpacked message if there is one.
+/* store/model/shelf.h: the records of one kind, sorted by key: packed bytes, and the unpacked
+ * message if there is one.
  *
  * Pure, but for the heap memory it owns. Leases are not kept so: see lease_table.h.
  */

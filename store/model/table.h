@@ -1,7 +1,8 @@
-/* store/model/table.h: an open hash table of pointers that grows; it owns its slots, never the items. Pure.
+/* store/model/table.h: an open hash table of pointers that grows; it owns its slots, never the
+ * items. Pure.
  *
- * Several items may have one hash, and one item may be put only once. Callers compare; order of visits is not defined,
- * so no result that is replicated may depend on it.
+ * Several items may have one hash, and one item may be put only once. Callers compare; order of
+ * visits is not defined, so no result that is replicated may depend on it.
  */
 #ifndef STORE_MODEL_TABLE_H
 #define STORE_MODEL_TABLE_H
@@ -25,7 +26,8 @@ void table_fini(struct table *table);
 void table_put(struct table *table, uint32_t hash, void *item);
 /* The item must be in the table. */
 void table_remove(struct table *table, uint32_t hash, const void *item);
-/* The next item with this hash, NULL at the end. *cursor is 0 at first; the table must not change between. */
+/* The next item with this hash, NULL at the end. *cursor is 0 at first; the table must not change
+ * between. */
 void *table_next(const struct table *table, uint32_t hash, size_t *cursor);
 
 /* The same on every machine: FNV-1a and a finalizer. */

@@ -21,27 +21,27 @@ static void test_window_edges(void **state)
 		uint64_t incarnation, seq;
 		Pxe__Verdict expected;
 	} rows[] = {
-	        {5, 10, V(OK)},
-	        {5, 10, V(DUPLICATE)},
-	        {5, 9, V(OK)},  /* overtaken, but new */
-	        {5, 9, V(DUPLICATE)},
-	        {4, 11, V(DUPLICATE)},  /* an earlier life of the node */
-	        {5, 0, V(OK)},
-	        {5, MODEL_WINDOW + 8, V(OK)},
-	        {5, 9, V(DUPLICATE)},   /* the oldest of the window, seen */
-	        {5, 11, V(OK)},         /* not seen */
-	        {5, 8, V(DUPLICATE)},   /* below the window: cannot be told */
-	        {5, 1000000, V(OK)},
-	        {5, 1000000 - MODEL_WINDOW, V(DUPLICATE)},
-	        {5, 1000000 - MODEL_WINDOW + 1, V(OK)},
-	        {5, 1000000 - MODEL_WINDOW + 1, V(DUPLICATE)},
-	        {5, UINT64_MAX, V(OK)},
-	        {5, UINT64_MAX, V(DUPLICATE)},
-	        {5, UINT64_MAX - 1, V(OK)},
-	        {6, 1, V(OK)},          /* restarted: numbers begin again */
-	        {5, UINT64_MAX - 2, V(DUPLICATE)},
-	        {6, 1, V(DUPLICATE)},
-	        {6, 2, V(OK)},
+		{5, 10, V(OK)},
+		{5, 10, V(DUPLICATE)},
+		{5, 9, V(OK)}, /* overtaken, but new */
+		{5, 9, V(DUPLICATE)},
+		{4, 11, V(DUPLICATE)}, /* an earlier life of the node */
+		{5, 0, V(OK)},
+		{5, MODEL_WINDOW + 8, V(OK)},
+		{5, 9, V(DUPLICATE)}, /* the oldest of the window, seen */
+		{5, 11, V(OK)},       /* not seen */
+		{5, 8, V(DUPLICATE)}, /* below the window: cannot be told */
+		{5, 1000000, V(OK)},
+		{5, 1000000 - MODEL_WINDOW, V(DUPLICATE)},
+		{5, 1000000 - MODEL_WINDOW + 1, V(OK)},
+		{5, 1000000 - MODEL_WINDOW + 1, V(DUPLICATE)},
+		{5, UINT64_MAX, V(OK)},
+		{5, UINT64_MAX, V(DUPLICATE)},
+		{5, UINT64_MAX - 1, V(OK)},
+		{6, 1, V(OK)}, /* restarted: numbers begin again */
+		{5, UINT64_MAX - 2, V(DUPLICATE)},
+		{6, 1, V(DUPLICATE)},
+		{6, 2, V(OK)},
 	};
 	struct kit kit;
 	kit_init(&kit);
@@ -183,11 +183,11 @@ static void test_the_oldest_requests_are_forgotten_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_window_edges),
-	        cmocka_unit_test(test_shuffled_and_repeated_proposals_apply_once),
-	        cmocka_unit_test(test_no_member_no_window),
-	        cmocka_unit_test(test_a_repeated_request_has_the_first_answer),
-	        cmocka_unit_test(test_the_oldest_requests_are_forgotten_first),
+		cmocka_unit_test(test_window_edges),
+		cmocka_unit_test(test_shuffled_and_repeated_proposals_apply_once),
+		cmocka_unit_test(test_no_member_no_window),
+		cmocka_unit_test(test_a_repeated_request_has_the_first_answer),
+		cmocka_unit_test(test_the_oldest_requests_are_forgotten_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The life of a lease, to the millisecond. Kit: lease 100 s, MCLT 20 s, offer 10 s, quarantine 60 s. */
+/* The life of a lease, to the millisecond. Kit: lease 100 s, MCLT 20 s, offer 10 s, quarantine 60
+ * s. */
 #include "tests/unit/model/model_kit.h"
 
 #define IP(last) (0x0a000000u + (last))
@@ -11,27 +12,27 @@ static void test_lease_states_follow_from_time(void **state)
 		uint64_t expires, promised, since, now;
 		Pxe__LeaseState expected;
 	} rows[] = {
-	        {S(FREE), 100, 200, 1, 50, S(FREE)},
-	        {S(OFFERED), 100, 100, 0, 99, S(OFFERED)},
-	        {S(OFFERED), 100, 100, 0, 100, S(FREE)},
-	        {S(OFFERED), 100, 500, 1, 99, S(OFFERED)},
-	        {S(OFFERED), 100, 500, 1, 100, S(GRACE)},
-	        {S(OFFERED), 100, 500, 1, 2499, S(GRACE)},
-	        {S(OFFERED), 100, 500, 1, 2500, S(FREE)},
-	        {S(BOUND), 100, 300, 1, 99, S(BOUND)},
-	        {S(BOUND), 100, 300, 1, 100, S(GRACE)},
-	        {S(BOUND), 100, 300, 1, 2299, S(GRACE)},
-	        {S(BOUND), 100, 300, 1, 2300, S(FREE)},
-	        {S(DECLINED), 100, 100, 0, 99, S(DECLINED)},
-	        {S(DECLINED), 100, 100, 0, 100, S(FREE)},
-	        {S(BOUND), UINT64_MAX, UINT64_MAX, 1, UINT64_MAX - 1, S(BOUND)},
-	        {S(BOUND), 5, UINT64_MAX, 1, UINT64_MAX - 1, S(GRACE)},
+		{S(FREE), 100, 200, 1, 50, S(FREE)},
+		{S(OFFERED), 100, 100, 0, 99, S(OFFERED)},
+		{S(OFFERED), 100, 100, 0, 100, S(FREE)},
+		{S(OFFERED), 100, 500, 1, 99, S(OFFERED)},
+		{S(OFFERED), 100, 500, 1, 100, S(GRACE)},
+		{S(OFFERED), 100, 500, 1, 2499, S(GRACE)},
+		{S(OFFERED), 100, 500, 1, 2500, S(FREE)},
+		{S(BOUND), 100, 300, 1, 99, S(BOUND)},
+		{S(BOUND), 100, 300, 1, 100, S(GRACE)},
+		{S(BOUND), 100, 300, 1, 2299, S(GRACE)},
+		{S(BOUND), 100, 300, 1, 2300, S(FREE)},
+		{S(DECLINED), 100, 100, 0, 99, S(DECLINED)},
+		{S(DECLINED), 100, 100, 0, 100, S(FREE)},
+		{S(BOUND), UINT64_MAX, UINT64_MAX, 1, UINT64_MAX - 1, S(BOUND)},
+		{S(BOUND), 5, UINT64_MAX, 1, UINT64_MAX - 1, S(GRACE)},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct lease lease = {.state = rows[i].stored,
-		        .expires_ms = rows[i].expires,
-		        .promised_ms = rows[i].promised,
-		        .since_ms = rows[i].since};
+			.expires_ms = rows[i].expires,
+			.promised_ms = rows[i].promised,
+			.since_ms = rows[i].since};
 		assert_int_equal(lease_state_at(&lease, rows[i].now), rows[i].expected);
 	}
 }
@@ -86,15 +87,10 @@ static void test_another_client_gets_the_address_only_after_its_rest(void **stat
 		uint64_t at_ms;
 		Pxe__Verdict expected;
 	} rows[] = {
-	        {0, V(IN_USE)},
-	        {99999, V(IN_USE)},
-	        {100000, V(IN_USE)},  /* expired: grace */
-	        {119999, V(IN_USE)},
-	        {120000, V(IN_USE)},  /* promised until here */
-	        {121999, V(IN_USE)},
-	        {122000, V(IN_USE)},  /* and the skew */
-	        {122999, V(IN_USE)},
-	        {123000, V(OK)},      /* and the rest */
+		{0, V(IN_USE)}, {99999, V(IN_USE)}, {100000, V(IN_USE)}, /* expired: grace */
+		{119999, V(IN_USE)}, {120000, V(IN_USE)},                /* promised until here */
+		{121999, V(IN_USE)}, {122000, V(IN_USE)},                /* and the skew */
+		{122999, V(IN_USE)}, {123000, V(OK)},                    /* and the rest */
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct kit kit;
@@ -241,7 +237,8 @@ static void test_decline_quarantines(void **state)
 	kit_init(&kit);
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
 	assert_int_equal(kit_decline(&kit, 2, IP(12), false), V(IN_USE));
-	assert_int_equal(kit_decline(&kit, 2, IP(12), true), V(IN_USE)); /* who answers is its holder */
+	assert_int_equal(
+		kit_decline(&kit, 2, IP(12), true), V(IN_USE)); /* who answers is its holder */
 	assert_int_equal(kit_decline(&kit, 1, IP(12), false), V(OK));
 	assert_int_equal(kit_state(&kit, IP(12)), S(DECLINED));
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(NOT_AVAILABLE));
@@ -283,19 +280,19 @@ static void test_bind_is_refused_for_a_reason(void **state)
 		Pxe__Verdict expected;
 		const char *detail;
 	} rows[] = {
-	        {1, IP(12), false, V(NOT_FOUND), "no lease of 10.0.0.12"},
-	        {1, IP(9), true, V(NOT_AVAILABLE), "in no pool of subnet lab"},
-	        {1, IP(1), true, V(NOT_AVAILABLE), "in no pool"},
-	        {1, IP(14), true, V(NOT_AVAILABLE), "reserved for host n07"},
-	        {1, 0xc0a80001, true, V(NOT_AVAILABLE), "192.168.0.1 is in no pool"},
-	        {7, IP(12), true, V(NOT_AVAILABLE), "host n07 has the reserved address 10.0.0.14"},
-	        {7, IP(14), false, V(OK), ""},
-	        {1, IP(12), true, V(OK), ""},
-	        {2, IP(12), true, V(IN_USE), "kept for client 02:00:00:00:00:01"},
+		{1, IP(12), false, V(NOT_FOUND), "no lease of 10.0.0.12"},
+		{1, IP(9), true, V(NOT_AVAILABLE), "in no pool of subnet lab"},
+		{1, IP(1), true, V(NOT_AVAILABLE), "in no pool"},
+		{1, IP(14), true, V(NOT_AVAILABLE), "reserved for host n07"},
+		{1, 0xc0a80001, true, V(NOT_AVAILABLE), "192.168.0.1 is in no pool"},
+		{7, IP(12), true, V(NOT_AVAILABLE), "host n07 has the reserved address 10.0.0.14"},
+		{7, IP(14), false, V(OK), ""},
+		{1, IP(12), true, V(OK), ""},
+		{2, IP(12), true, V(IN_USE), "kept for client 02:00:00:00:00:01"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(
-		        kit_bind(&kit, rows[i].client, rows[i].ip, 0, rows[i].create), rows[i].expected);
+		assert_int_equal(kit_bind(&kit, rows[i].client, rows[i].ip, 0, rows[i].create),
+			rows[i].expected);
 		assert_non_null(strstr(kit.result.detail, rows[i].detail));
 	}
 	kit_fini(&kit);
@@ -311,7 +308,8 @@ static void test_reservation_comes_first(void **state)
 	assert_int_equal(kit_offer(&kit, 7, IP(12)), V(OK));
 	assert_int_equal(kit.result.lease.ip, IP(77));
 	assert_int_equal(kit_bind(&kit, 7, IP(77), 0, false), V(OK));
-	/* A client that was here before its reservation moves at its next DISCOVER; its old lease runs out. */
+	/* A client that was here before its reservation moves at its next DISCOVER; its old lease
+	 * runs out. */
 	assert_int_equal(kit_bind(&kit, 8, IP(12), 0, true), V(OK));
 	assert_int_equal(kit_host(&kit, "n08", 8, 0, "10.0.0.78"), V(OK));
 	kit_at(&kit, 1000);
@@ -415,7 +413,7 @@ static void test_ignored_and_unknown(void **state)
 	kit_mac(7, mac);
 	ProtobufCBinaryData macs[1] = {kit_bytes(mac, 6)};
 	Pxe__Host host = PXE__HOST__INIT;
-	host.name = (char *)(uintptr_t)"n07";
+	host.name = (char *)(uintptr_t) "n07";
 	host.mac = macs;
 	host.n_mac = 1;
 	host.ignore = true;
@@ -435,17 +433,23 @@ static void test_lease_time_is_bounded(void **state)
 	static const struct {
 		uint32_t usual, min, max, asked, expected;
 	} rows[] = {
-	        {0, 0, 0, 0, 100},    {0, 0, 0, 70, 70},      {0, 0, 0, 10, 60},
-	        {0, 0, 0, 5000, 100}, {600, 0, 0, 0, 600},    {600, 300, 7200, 10, 300},
-	        {600, 300, 7200, 99999, 7200}, {600, 300, 7200, UINT32_MAX, 7200},
-	        {30, 0, 0, 10, 30},
+		{0, 0, 0, 0, 100},
+		{0, 0, 0, 70, 70},
+		{0, 0, 0, 10, 60},
+		{0, 0, 0, 5000, 100},
+		{600, 0, 0, 0, 600},
+		{600, 300, 7200, 10, 300},
+		{600, 300, 7200, 99999, 7200},
+		{600, 300, 7200, UINT32_MAX, 7200},
+		{30, 0, 0, 10, 30},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		Pxe__Subnet subnet = PXE__SUBNET__INIT;
 		subnet.lease_s = rows[i].usual;
 		subnet.lease_min_s = rows[i].min;
 		subnet.lease_max_s = rows[i].max;
-		assert_int_equal(model_lease_time_s(kit.model, &subnet, rows[i].asked), rows[i].expected);
+		assert_int_equal(
+			model_lease_time_s(kit.model, &subnet, rows[i].asked), rows[i].expected);
 	}
 	kit_fini(&kit);
 }
@@ -481,14 +485,15 @@ static void test_hostnames_from_the_wire_are_kept_only_if_plain(void **state)
 	kit_init(&kit);
 	static const struct {
 		const char *given, *kept;
-	} rows[] = {{"web1", "web1"}, {"", "web1"}, {"a\nb", "web1"}, {"<script>", "web1"}, {"w_2", "w_2"}};
+	} rows[] = {{"web1", "web1"}, {"", "web1"}, {"a\nb", "web1"}, {"<script>", "web1"},
+		{"w_2", "w_2"}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct kit_who who;
 		Pxe__Offer offer = PXE__OFFER__INIT;
 		Pxe__Command command = PXE__COMMAND__INIT;
 		offer.who = kit_who(1, &who);
 		offer.who->hostname = (char *)(uintptr_t)rows[i].given;
-		offer.subnet = (char *)(uintptr_t)"lab";
+		offer.subnet = (char *)(uintptr_t) "lab";
 		command.op_case = PXE__COMMAND__OP_OFFER;
 		command.offer = &offer;
 		assert_int_equal(kit_apply(&kit, &command), V(OK));
@@ -500,30 +505,30 @@ static void test_hostnames_from_the_wire_are_kept_only_if_plain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_lease_states_follow_from_time),
-	        cmocka_unit_test(test_offer_then_bind),
-	        cmocka_unit_test(test_offer_of_a_bound_client_changes_nothing),
-	        cmocka_unit_test(test_another_client_gets_the_address_only_after_its_rest),
-	        cmocka_unit_test(test_the_same_client_returns_in_grace),
-	        cmocka_unit_test(test_an_offer_does_not_shorten_the_rest),
-	        cmocka_unit_test(test_an_offer_that_ran_out_frees_the_address),
-	        cmocka_unit_test(test_a_repeated_offer_is_the_same_address_for_longer),
-	        cmocka_unit_test(test_renewal_never_lowers_the_promise),
-	        cmocka_unit_test(test_release_rests_then_is_free),
-	        cmocka_unit_test(test_release_of_an_offer_frees_at_once),
-	        cmocka_unit_test(test_decline_quarantines),
-	        cmocka_unit_test(test_decline_by_probe),
-	        cmocka_unit_test(test_bind_is_refused_for_a_reason),
-	        cmocka_unit_test(test_reservation_comes_first),
-	        cmocka_unit_test(test_reserved_address_of_another_clients_lease_waits),
-	        cmocka_unit_test(test_an_offer_made_before_a_reservation_is_kept),
-	        cmocka_unit_test(test_a_lease_outside_a_shrunk_pool_runs_out),
-	        cmocka_unit_test(test_two_ports_of_one_machine_share_its_address),
-	        cmocka_unit_test(test_ignored_and_unknown),
-	        cmocka_unit_test(test_lease_time_is_bounded),
-	        cmocka_unit_test(test_time_never_goes_back),
-	        cmocka_unit_test(test_times_at_the_end_of_the_world),
-	        cmocka_unit_test(test_hostnames_from_the_wire_are_kept_only_if_plain),
+		cmocka_unit_test(test_lease_states_follow_from_time),
+		cmocka_unit_test(test_offer_then_bind),
+		cmocka_unit_test(test_offer_of_a_bound_client_changes_nothing),
+		cmocka_unit_test(test_another_client_gets_the_address_only_after_its_rest),
+		cmocka_unit_test(test_the_same_client_returns_in_grace),
+		cmocka_unit_test(test_an_offer_does_not_shorten_the_rest),
+		cmocka_unit_test(test_an_offer_that_ran_out_frees_the_address),
+		cmocka_unit_test(test_a_repeated_offer_is_the_same_address_for_longer),
+		cmocka_unit_test(test_renewal_never_lowers_the_promise),
+		cmocka_unit_test(test_release_rests_then_is_free),
+		cmocka_unit_test(test_release_of_an_offer_frees_at_once),
+		cmocka_unit_test(test_decline_quarantines),
+		cmocka_unit_test(test_decline_by_probe),
+		cmocka_unit_test(test_bind_is_refused_for_a_reason),
+		cmocka_unit_test(test_reservation_comes_first),
+		cmocka_unit_test(test_reserved_address_of_another_clients_lease_waits),
+		cmocka_unit_test(test_an_offer_made_before_a_reservation_is_kept),
+		cmocka_unit_test(test_a_lease_outside_a_shrunk_pool_runs_out),
+		cmocka_unit_test(test_two_ports_of_one_machine_share_its_address),
+		cmocka_unit_test(test_ignored_and_unknown),
+		cmocka_unit_test(test_lease_time_is_bounded),
+		cmocka_unit_test(test_time_never_goes_back),
+		cmocka_unit_test(test_times_at_the_end_of_the_world),
+		cmocka_unit_test(test_hostnames_from_the_wire_are_kept_only_if_plain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Records in and out: what is not ours is refused, and a hundred thousand leases are small and quick. */
+/* Records in and out: what is not ours is refused, and a hundred thousand leases are small and
+ * quick. */
 #include "tests/unit/model/model_kit.h"
 
 #include <malloc.h>
@@ -14,24 +15,25 @@ static void test_foreign_records_are_refused(void **state)
 		const char *value;
 		size_t value_bytes;
 	} rows[] = {
-	        {"", 0, "", 0},
-	        {"X", 1, "", 0},
-	        {"\0", 1, "", 0},
-	        {"\xff", 1, "", 0},
-	        {"Nlab", 4, "\xff\xff", 2},            /* not protobuf */
-	        {"Nlab", 4, "\x0a\x03lax", 5},         /* another name than its key */
-	        {"Nlab", 4, "\x0a\x03lab", 5},         /* no network */
-	        {"Plab", 4, "\x0a\x03lab", 5},         /* no range */
-	        {"L\x0a\0\0\x01", 5, "\x0a\x04\x0a\0\0\x02\x10\x02", 8},
-	        {"L\x0a\0\0\x01", 5, "\x0a\x04\x0a\0\0\x01\x10\x09", 8},      /* no such state */
-	        {"L\x0a\0\0\x01", 5, "\x0a\x04\x0a\0\0\x01\x10\x02\xa8\x06\x01", 11}, /* of a newer version */
-	        {"T\x01", 2, "\x0a\x01\x01", 3},
-	        {"M", 1, "n07", 3},
-	        {"M\x02", 2, "", 0},
+		{"", 0, "", 0},
+		{"X", 1, "", 0},
+		{"\0", 1, "", 0},
+		{"\xff", 1, "", 0},
+		{"Nlab", 4, "\xff\xff", 2},    /* not protobuf */
+		{"Nlab", 4, "\x0a\x03lax", 5}, /* another name than its key */
+		{"Nlab", 4, "\x0a\x03lab", 5}, /* no network */
+		{"Plab", 4, "\x0a\x03lab", 5}, /* no range */
+		{"L\x0a\0\0\x01", 5, "\x0a\x04\x0a\0\0\x02\x10\x02", 8},
+		{"L\x0a\0\0\x01", 5, "\x0a\x04\x0a\0\0\x01\x10\x09", 8}, /* no such state */
+		{"L\x0a\0\0\x01", 5, "\x0a\x04\x0a\0\0\x01\x10\x02\xa8\x06\x01",
+			11}, /* of a newer version */
+		{"T\x01", 2, "\x0a\x01\x01", 3},
+		{"M", 1, "n07", 3},
+		{"M\x02", 2, "", 0},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (model_load(model, (const uint8_t *)rows[i].key, rows[i].key_bytes,
-		            (const uint8_t *)rows[i].value, rows[i].value_bytes) != -EBADMSG)
+			    (const uint8_t *)rows[i].value, rows[i].value_bytes) != -EBADMSG)
 			fail_msg("row %zu was taken", i);
 	}
 	/* Nothing of it stayed. */
@@ -91,9 +93,10 @@ static void test_clear_forgets_everything(void **state)
 	assert_null(model_settings(kit.model));
 	assert_int_equal(model_revision(kit.model), 0);
 	for (size_t i = 0; i < kit.disk.count; i++)
-		assert_int_equal(model_load(kit.model, kit.disk.rows[i].key, kit.disk.rows[i].key_bytes,
-		                         kit.disk.rows[i].value, kit.disk.rows[i].value_bytes),
-		        0);
+		assert_int_equal(
+			model_load(kit.model, kit.disk.rows[i].key, kit.disk.rows[i].key_bytes,
+				kit.disk.rows[i].value, kit.disk.rows[i].value_bytes),
+			0);
 	kit_fini(&kit);
 }
 
@@ -129,8 +132,8 @@ static void test_a_hundred_thousand_leases(void **state)
 	assert_int_equal(model_lease_count(loaded), LEASES);
 	kit_assert_same_digest(loaded, kit.model);
 	print_message("100000 leases: offer and bind %.0f ns each, load %.2f s, %.1f MB\n",
-	        (applied - begin) * 1e9 / LEASES / 2, load_end - load_begin,
-	        (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / 1e6);
+		(applied - begin) * 1e9 / LEASES / 2, load_end - load_begin,
+		(double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / 1e6);
 	model_free(loaded);
 	kit_disk_fini(&disk);
 	model_free(kit.model);
@@ -140,10 +143,10 @@ static void test_a_hundred_thousand_leases(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_foreign_records_are_refused),
-	        cmocka_unit_test(test_order_of_loading_does_not_matter),
-	        cmocka_unit_test(test_clear_forgets_everything),
-	        cmocka_unit_test(test_a_hundred_thousand_leases),
+		cmocka_unit_test(test_foreign_records_are_refused),
+		cmocka_unit_test(test_order_of_loading_does_not_matter),
+		cmocka_unit_test(test_clear_forgets_everything),
+		cmocka_unit_test(test_a_hundred_thousand_leases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* tests/unit/model/model_kit.h: a model with one cluster, one subnet and one pool, and short ways to command it. */
+/* tests/unit/model/model_kit.h: a model with one cluster, one subnet and one pool, and short ways
+ * to command it. */
 #ifndef TESTS_UNIT_MODEL_KIT_H
 #define TESTS_UNIT_MODEL_KIT_H
 
@@ -43,7 +44,7 @@ KIT size_t kit_disk_find(const struct kit_disk *disk, const uint8_t *key, size_t
 {
 	size_t at = 0;
 	while (at < disk->count && (disk->rows[at].key_bytes != key_bytes ||
-	                                   memcmp(disk->rows[at].key, key, key_bytes) != 0))
+					   memcmp(disk->rows[at].key, key, key_bytes) != 0))
 		at++;
 	return at;
 }
@@ -58,7 +59,7 @@ KIT void *kit_dup(const void *data, size_t bytes)
 }
 
 KIT void kit_disk_put(
-        void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct kit_disk *disk = ctx;
 	size_t at = kit_disk_find(disk, key, key_bytes);
@@ -69,7 +70,7 @@ KIT void kit_disk_put(
 			assert_non_null(disk->rows);
 		}
 		disk->rows[disk->count++] =
-		        (struct kit_row){.key = kit_dup(key, key_bytes), .key_bytes = key_bytes};
+			(struct kit_row){.key = kit_dup(key, key_bytes), .key_bytes = key_bytes};
 	} else {
 		free(disk->rows[at].value);
 	}
@@ -104,7 +105,7 @@ KIT void kit_disk_fini(struct kit_disk *disk)
 
 /* Appends, for visits of records that are all different. */
 KIT void kit_disk_append(
-        void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct kit_disk *disk = ctx;
 	if (disk->count == disk->capacity) {
@@ -113,9 +114,9 @@ KIT void kit_disk_append(
 		assert_non_null(disk->rows);
 	}
 	disk->rows[disk->count++] = (struct kit_row){.key = kit_dup(key, key_bytes),
-	        .key_bytes = key_bytes,
-	        .value = kit_dup(value, value_bytes),
-	        .value_bytes = value_bytes};
+		.key_bytes = key_bytes,
+		.value = kit_dup(value, value_bytes),
+		.value_bytes = value_bytes};
 }
 
 KIT void kit_dump(const struct model *model, struct kit_disk *ret_disk)
@@ -130,7 +131,8 @@ KIT struct model *kit_load(const struct kit_disk *disk)
 	for (size_t i = 0; i < disk->count; i++) {
 		const struct kit_row *row = &disk->rows[i];
 		assert_int_equal(
-		        model_load(model, row->key, row->key_bytes, row->value, row->value_bytes), 0);
+			model_load(model, row->key, row->key_bytes, row->value, row->value_bytes),
+			0);
 	}
 	return model;
 }
@@ -158,9 +160,10 @@ KIT void kit_assert_disk_is(const struct kit_disk *disk, const struct model *mod
 		if (i > 0) {
 			const struct kit_row *before = &dump.rows[i - 1];
 			size_t common = before->key_bytes < row->key_bytes ? before->key_bytes
-			                                                   : row->key_bytes;
+									   : row->key_bytes;
 			int order = memcmp(before->key, row->key, common);
-			assert_true(order < 0 || (order == 0 && before->key_bytes < row->key_bytes));
+			assert_true(
+				order < 0 || (order == 0 && before->key_bytes < row->key_bytes));
 		}
 	}
 	struct model *loaded = kit_load(disk);
@@ -228,8 +231,8 @@ KIT Pxe__Verdict kit_put_subnet(struct kit *kit, Pxe__Subnet *subnet)
 	return kit_put(kit, &put);
 }
 
-KIT Pxe__Verdict kit_subnet(
-        struct kit *kit, const char *name, const char *network, uint32_t prefix, const char *gateway)
+KIT Pxe__Verdict kit_subnet(struct kit *kit, const char *name, const char *network, uint32_t prefix,
+	const char *gateway)
 {
 	uint8_t network_bytes[4], gateway_bytes[4];
 	Pxe__Subnet subnet = PXE__SUBNET__INIT;
@@ -245,7 +248,7 @@ KIT Pxe__Verdict kit_subnet(
 }
 
 KIT Pxe__Verdict kit_pool(
-        struct kit *kit, const char *name, const char *subnet, const char *first, const char *last)
+	struct kit *kit, const char *name, const char *subnet, const char *first, const char *last)
 {
 	uint8_t first_bytes[4], last_bytes[4];
 	Pxe__Pool pool = PXE__POOL__INIT;
@@ -272,13 +275,14 @@ KIT Pxe__Verdict kit_put_host(struct kit *kit, Pxe__Host *host)
 /* The hardware address of client n: 02:00:00:00:hi:lo. */
 KIT void kit_mac(unsigned n, uint8_t mac[6])
 {
-	uint8_t bytes[6] = {2, 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+	uint8_t bytes[6] = {
+		2, 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
 	memcpy(mac, bytes, sizeof(bytes));
 }
 
 /* A host whose macs are those of clients n and n2 (0: only one). ip may be NULL. */
 KIT Pxe__Verdict kit_host(
-        struct kit *kit, const char *name, unsigned n, unsigned n2, const char *ip)
+	struct kit *kit, const char *name, unsigned n, unsigned n2, const char *ip)
 {
 	uint8_t mac[2][6], ip_bytes[4];
 	Pxe__Host host = PXE__HOST__INIT;
@@ -298,7 +302,7 @@ KIT Pxe__Verdict kit_host(
 }
 
 KIT Pxe__Verdict kit_delete(
-        struct kit *kit, Pxe__ObjectKind kind, const char *name, bool even_if_used)
+	struct kit *kit, Pxe__ObjectKind kind, const char *name, bool even_if_used)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Delete remove = PXE__DELETE__INIT;
@@ -325,8 +329,7 @@ KIT Pxe__ClientInfo *kit_who(unsigned n, struct kit_who *who)
 	return &who->info;
 }
 
-KIT Pxe__Verdict kit_offer_in(
-        struct kit *kit, const char *subnet, unsigned n, uint32_t wanted)
+KIT Pxe__Verdict kit_offer_in(struct kit *kit, const char *subnet, unsigned n, uint32_t wanted)
 {
 	struct kit_who who;
 	uint8_t wanted_bytes[4];
@@ -354,7 +357,7 @@ KIT Pxe__Verdict kit_bind(struct kit *kit, unsigned n, uint32_t ip, uint32_t lea
 	Pxe__Bind bind = PXE__BIND__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
 	bind.who = kit_who(n, &who);
-	bind.subnet = (char *)(uintptr_t)"lab";
+	bind.subnet = (char *)(uintptr_t) "lab";
 	kit_ip_to(ip, bytes);
 	bind.ip = kit_bytes(bytes, 4);
 	bind.lease_s = lease_s;
@@ -404,7 +407,8 @@ KIT Pxe__Verdict kit_sweep(struct kit *kit, uint32_t max)
 	return kit_apply(kit, &command);
 }
 
-/* A cluster of one node (10.0.0.2, server address 10.0.0.3), nothing else: lease 100 s, MCLT 20 s, offers 10 s, quarantine 60 s. */
+/* A cluster of one node (10.0.0.2, server address 10.0.0.3), nothing else: lease 100 s, MCLT 20 s,
+ * offers 10 s, quarantine 60 s. */
 KIT void kit_init_bare(struct kit *kit)
 {
 	static const uint8_t serve_ip[4] = {10, 0, 0, 2}, server_ip[4] = {10, 0, 0, 3};
@@ -413,7 +417,7 @@ KIT void kit_init_bare(struct kit *kit)
 	Pxe__Member member = PXE__MEMBER__INIT;
 	*kit = (struct kit){.model = model_new(), .now_ms = KIT_START_MS};
 	kit->sink = kit_sink(&kit->disk);
-	settings.cluster = (char *)(uintptr_t)"test";
+	settings.cluster = (char *)(uintptr_t) "test";
 	settings.cluster_id = kit_bytes(cluster_id, 16);
 	settings.api_public_key = kit_bytes(api_key, 32);
 	settings.server_ip = kit_bytes(server_ip, 4);
@@ -421,9 +425,9 @@ KIT void kit_init_bare(struct kit *kit)
 	settings.mclt_s = 20;
 	settings.offer_s = 10;
 	settings.decline_s = 60;
-	member.name = (char *)(uintptr_t)"pxe1";
-	member.peer_address = (char *)(uintptr_t)"10.0.0.2:7440";
-	member.api_address = (char *)(uintptr_t)"10.0.0.2:7441";
+	member.name = (char *)(uintptr_t) "pxe1";
+	member.peer_address = (char *)(uintptr_t) "10.0.0.2:7440";
+	member.api_address = (char *)(uintptr_t) "10.0.0.2:7441";
 	member.serve_ip = kit_bytes(serve_ip, 4);
 	member.public_key = kit_bytes(key, 32);
 	model_bootstrap(kit->model, &settings, &member, KIT_START_MS, &kit->sink);

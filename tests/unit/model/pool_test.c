@@ -69,7 +69,8 @@ static void test_some_addresses_are_never_given_from_a_pool(void **state)
 	(void)state;
 	struct kit kit;
 	kit_init_bare(&kit);
-	/* The whole of a /23: network, broadcast, .255 and .0 in its middle, gateway, node, server address. */
+	/* The whole of a /23: network, broadcast, .255 and .0 in its middle, gateway, node, server
+	 * address. */
 	assert_int_equal(kit_subnet(&kit, "lab", "10.0.0.0", 23, "10.0.0.1"), V(OK));
 	assert_int_equal(kit_pool(&kit, "all", "lab", "10.0.0.0", "10.0.1.255"), V(OK));
 	assert_int_equal(kit_host(&kit, "n07", 70000, 0, "10.0.0.7"), V(OK));
@@ -179,7 +180,8 @@ static void test_bits_follow_every_change(void **state)
 	kit_init_bare(&kit);
 	assert_int_equal(kit_subnet(&kit, "lab", "10.0.0.0", 24, NULL), V(OK));
 	assert_int_equal(kit_pool(&kit, "one", "lab", "10.0.0.50", "10.0.0.50"), V(OK));
-	/* reservation, gateway, server address, each makes the only address unavailable and gives it back */
+	/* reservation, gateway, server address, each makes the only address unavailable and gives
+	 * it back */
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.50"), V(OK));
 	assert_int_equal(kit_offer(&kit, 1, 0), V(POOL_FULL));
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.51"), V(OK));
@@ -226,17 +228,17 @@ static void test_a_large_pool_nearly_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_every_address_of_a_pool_is_given_once),
-	        cmocka_unit_test(test_a_full_pool_is_used_again_without_a_sweep),
-	        cmocka_unit_test(test_sweep_takes_what_ran_out_and_no_more),
-	        cmocka_unit_test(test_some_addresses_are_never_given_from_a_pool),
-	        cmocka_unit_test(test_a_slash_24_of_its_own_has_no_further_holes),
-	        cmocka_unit_test(test_pools_of_a_subnet_are_used_one_after_the_other),
-	        cmocka_unit_test(test_a_wanted_address_is_given_if_it_is_free),
-	        cmocka_unit_test(test_the_same_client_finds_the_same_address),
-	        cmocka_unit_test(test_a_subnet_without_a_pool_serves_reservations_only),
-	        cmocka_unit_test(test_bits_follow_every_change),
-	        cmocka_unit_test(test_a_large_pool_nearly_full),
+		cmocka_unit_test(test_every_address_of_a_pool_is_given_once),
+		cmocka_unit_test(test_a_full_pool_is_used_again_without_a_sweep),
+		cmocka_unit_test(test_sweep_takes_what_ran_out_and_no_more),
+		cmocka_unit_test(test_some_addresses_are_never_given_from_a_pool),
+		cmocka_unit_test(test_a_slash_24_of_its_own_has_no_further_holes),
+		cmocka_unit_test(test_pools_of_a_subnet_are_used_one_after_the_other),
+		cmocka_unit_test(test_a_wanted_address_is_given_if_it_is_free),
+		cmocka_unit_test(test_the_same_client_finds_the_same_address),
+		cmocka_unit_test(test_a_subnet_without_a_pool_serves_reservations_only),
+		cmocka_unit_test(test_bits_follow_every_change),
+		cmocka_unit_test(test_a_large_pool_nearly_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

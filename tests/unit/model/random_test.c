@@ -147,7 +147,8 @@ static void make_put_host(struct maker *m)
 	m->id[0] = (uint8_t)(1 + kit_below(&m->seed, 9));
 	m->host.uuid = kit_bytes(m->id, kit_below(&m->seed, 2) * 16);
 	m->host.ignore = kit_below(&m->seed, 10) == 0;
-	m->host.profile = kit_below(&m->seed, 3) == 0 ? pick_name(m, m->name2, "prof", 3) : m->name + 15;
+	m->host.profile =
+		kit_below(&m->seed, 3) == 0 ? pick_name(m, m->name2, "prof", 3) : m->name + 15;
 	m->put.object_case = PXE__PUT__OBJECT_HOST;
 	m->put.host = &m->host;
 }
@@ -322,7 +323,8 @@ static void assert_same_result(const struct model_result *a, const struct model_
 	assert_int_equal(a->lease.expires_ms, b->lease.expires_ms);
 }
 
-/* One model lives from the start, the other is loaded anew from the first one's disk time and again. */
+/* One model lives from the start, the other is loaded anew from the first one's disk time and
+ * again. */
 static void run_twins(uint64_t seed, unsigned commands, unsigned *verdicts)
 {
 	struct kit kit;
@@ -360,8 +362,9 @@ static void test_equal_logs_make_equal_models(void **state)
 	for (uint64_t seed = 1; seed <= 40; seed++)
 		run_twins(seed, 1000, verdicts);
 	/* The commands are worth something: of each kind of outcome there are some. */
-	static const Pxe__Verdict seen[] = {V(OK), V(DUPLICATE), V(NO_SUBNET), V(POOL_FULL), V(IN_USE),
-	        V(NOT_AVAILABLE), V(NOT_FOUND), V(EXISTS), V(INVALID), V(CONFLICT), V(IGNORED), V(DENIED)};
+	static const Pxe__Verdict seen[] = {V(OK), V(DUPLICATE), V(NO_SUBNET), V(POOL_FULL),
+		V(IN_USE), V(NOT_AVAILABLE), V(NOT_FOUND), V(EXISTS), V(INVALID), V(CONFLICT),
+		V(IGNORED), V(DENIED)};
 	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
 		if (verdicts[seen[i]] == 0)
 			fail_msg("verdict %d never came", (int)seen[i]);
@@ -400,7 +403,8 @@ static void test_hostile_commands_do_no_harm(void **state)
 			pxe__command__pack(command, bytes);
 			pxe__command__free_unpacked(command, NULL);
 			for (uint64_t flips = 1 + kit_below(&maker.seed, 4); flips > 0; flips--)
-				bytes[kit_below(&maker.seed, count)] = (uint8_t)kit_random(&maker.seed);
+				bytes[kit_below(&maker.seed, count)] =
+					(uint8_t)kit_random(&maker.seed);
 			if (kit_below(&maker.seed, 4) == 0)
 				count = kit_below(&maker.seed, count + 1);
 			apply_bytes(&kit, bytes, count, &applied);
@@ -508,7 +512,8 @@ static void check_model(struct history *history, const struct kit *kit)
 		const struct claim *claim = &history->claim[i];
 		if (!model_lease_of_ip(kit->model, 0x0a000000u + i, &lease)) {
 			/* Nothing is forgotten that is still promised. */
-			assert_false(claim->client != 0 && claim->bound && kit->now_ms < claim->promised_ms + 3000);
+			assert_false(claim->client != 0 && claim->bound &&
+				     kit->now_ms < claim->promised_ms + 3000);
 			continue;
 		}
 		if (lease.state == S(DECLINED))
@@ -562,7 +567,9 @@ static void step_config(struct history *history, struct kit *kit)
 	case 0: kit_host(kit, name, client, 0, ip); break;
 	case 1: kit_delete(kit, PXE__OBJECT_KIND__OBJECT_HOST, name, false); break;
 	default:
-		text_ip4_format(first + (uint32_t)kit_below(&history->seed, 0x0a000000u + IPS - first), last);
+		text_ip4_format(
+			first + (uint32_t)kit_below(&history->seed, 0x0a000000u + IPS - first),
+			last);
 		kit_pool(kit, "lab-1", "lab", ip, last);
 		break;
 	}
@@ -587,7 +594,7 @@ static void step_lease(struct history *history, struct kit *kit)
 	case 5:
 	case 6:
 		if (kit_bind(kit, client, ip, (uint32_t)kit_below(&history->seed, 120),
-		            kit_below(&history->seed, 2) == 0) == V(OK))
+			    kit_below(&history->seed, 2) == 0) == V(OK))
 			told(history, kit, client);
 		break;
 	case 7:
@@ -600,7 +607,8 @@ static void step_lease(struct history *history, struct kit *kit)
 		bool by_probe = kit_below(&history->seed, 2) == 0;
 		if (kit_decline(kit, client, ip, by_probe) == V(OK)) {
 			if (by_probe) /* no promise is broken by a probe */
-				assert_true(!claim->bound || kit->now_ms >= claim->promised_ms + 3000);
+				assert_true(
+					!claim->bound || kit->now_ms >= claim->promised_ms + 3000);
 			else
 				assert_int_equal(claim->client, client);
 			*claim = (struct claim){.not_before_ms = kit->now_ms + 60000};
@@ -647,10 +655,10 @@ static void test_no_promise_is_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_equal_logs_make_equal_models),
-	        cmocka_unit_test(test_hostile_commands_do_no_harm),
-	        cmocka_unit_test(test_commands_without_content),
-	        cmocka_unit_test(test_no_promise_is_broken),
+		cmocka_unit_test(test_equal_logs_make_equal_models),
+		cmocka_unit_test(test_hostile_commands_do_no_harm),
+		cmocka_unit_test(test_commands_without_content),
+		cmocka_unit_test(test_no_promise_is_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
