@@ -24,7 +24,7 @@ enum dhcp4_count {
 	DHCP4_COUNT_MALFORMED_FIRST, /* + enum dhcp4_reason; see dhcp4_count_of_reason() */
 	DHCP4_COUNT_MALFORMED_LAST = DHCP4_COUNT_MALFORMED_FIRST + DHCP4_REASON_COUNT - 1,
 	DHCP4_COUNT_MALFORMED_IDENTITY, /* no hardware address and no usable client identifier */
-	DHCP4_COUNT_MALFORMED_ADDRESS,  /* a REQUEST, RELEASE or DECLINE of no address */
+	DHCP4_COUNT_MALFORMED_ADDRESS,  /* RELEASE, DECLINE of no address; giaddr of no host */
 	DHCP4_COUNT_MALFORMED_SIZE,     /* longer than DHCP4_INPUT_MAX */
 
 	DHCP4_COUNT_DROP_REPLY,        /* a BOOTREPLY on the server's port */

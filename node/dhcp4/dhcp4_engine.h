@@ -31,6 +31,7 @@
 #define DHCP4_GIVE_UP_MS    30000 /* a proposal whose outcome never came frees its place */
 #define DHCP4_REFUSED_MS    30000 /* a client's refusals are told once in this time */
 #define DHCP4_REFUSED_SLOTS 1024
+#define DHCP4_REFUSED_BURST 20 /* refusals told in one second, of all clients together */
 #define DHCP4_OFFER_LEFT_MS                                                                        \
 	10000 /* an OFFER is repeated without the log if it holds for so much longer */
 #define DHCP4_EVENTS_MAX 3

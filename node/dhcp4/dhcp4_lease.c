@@ -78,7 +78,7 @@ static void reply_offer(struct dhcp4_step *step, uint32_t ip)
  * arrival to the lease's end, and is never more than was granted. */
 static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
 {
-	if (lease->expires_ms <= step->view->now_ms || lease->expires_ms <= step->arrival_ms) {
+	if (lease->expires_ms <= step->arrival_ms) {
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
 		return;
 	}

@@ -29,6 +29,17 @@ void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip,
 	snprintf(event->text, sizeof event->text, "%s", text);
 }
 
+/* A flood of made-up clients is not to flood the log. */
+static bool may_tell(struct dhcp4_engine *engine, uint64_t boot_ms)
+{
+	uint64_t second = boot_ms / 1000;
+	if (engine->told_second != second) {
+		engine->told_second = second;
+		engine->told_count = 0;
+	}
+	return engine->told_count++ < DHCP4_REFUSED_BURST;
+}
+
 void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *text)
 {
 	const struct dhcp4_request *request = step->request;
@@ -37,6 +48,8 @@ void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *t
 		1;
 	struct dhcp4_told *told = &step->engine->told[hash >> 1 & (DHCP4_REFUSED_SLOTS - 1)];
 	if (told->hash == hash && step->view->boot_ms - told->at_ms < DHCP4_REFUSED_MS)
+		return;
+	if (!may_tell(step->engine, step->view->boot_ms))
 		return;
 	*told = (struct dhcp4_told){hash, step->view->boot_ms};
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REFUSED, request->wanted_ip, text);

@@ -142,6 +142,14 @@ static void parse_request_stage(bool unicast, struct dhcp4_request *request)
 		request->stage = DHCP4_STAGE_REBINDING;
 }
 
+/* An address that one machine can have: not "this network", loopback, multicast, reserved or
+ * broadcast. */
+static bool is_host_address(uint32_t ip)
+{
+	uint32_t top = ip >> 24;
+	return top != 0 && top != 127 && top < 224;
+}
+
 static enum dhcp4_count parse_stage(bool unicast, struct dhcp4_request *request)
 {
 	const struct dhcp4_message *message = &request->message;
@@ -193,6 +201,9 @@ enum dhcp4_count dhcp4_request_parse(
 	request->unicast = input->unicast;
 	dhcp4_ip4(&request->message, DHCP4_SERVER_ID, &request->server_id);
 	dhcp4_u32(&request->message, DHCP4_LEASE_SECONDS, &request->asked_s);
+	/* What is sent there must reach a relay, and not everybody. */
+	if (request->message.header.giaddr != 0 && !is_host_address(request->message.header.giaddr))
+		return DHCP4_COUNT_MALFORMED_ADDRESS;
 	enum dhcp4_count count = parse_stage(input->unicast, request);
 	if (count != DHCP4_COUNT_NONE)
 		return count;

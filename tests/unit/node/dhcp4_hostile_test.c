@@ -90,6 +90,40 @@ static void release_and_decline_of_no_address_are_malformed(void **state)
 	assert_int_equal(rig_count(rig, DHCP4_COUNT_MALFORMED_ADDRESS), 2);
 }
 
+static void relay_address_that_no_host_has_is_malformed(void **state)
+{
+	struct rig *rig = *state;
+	const uint32_t addresses[] = {
+		UINT32_MAX, IP(127, 0, 0, 1), IP(224, 0, 0, 1), IP(0, 0, 0, 9)};
+	for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+		const uint8_t info[] = {5, 4, 10, 0, 0, 0}; /* would select a subnet */
+		struct ask ask = {.type = DHCP4_DISCOVER, .client = 1, .giaddr = addresses[i]};
+		ask_option(&ask, DHCP4_RELAY_AGENT_INFO, info, sizeof info);
+		rig_send(rig, &ask);
+		rig_expect_silence(rig);
+		assert_int_equal(rig_count(rig, DHCP4_COUNT_MALFORMED_ADDRESS), i + 1);
+	}
+}
+
+static void a_flood_of_unknown_clients_is_told_in_few_events(void **state)
+{
+	struct rig *rig = *state;
+	unsigned told = 0;
+	rig->view.boot_ms = 5000;
+	for (unsigned client = 1; client <= 500; client++) {
+		struct ask ask = {
+			.type = DHCP4_DISCOVER, .client = client, .giaddr = IP(10, 9, 0, 1)};
+		rig_send(rig, &ask);
+		told += rig_event(rig, PXE__EVENT_KIND__EVENT_DHCP_REFUSED, NULL);
+	}
+	assert_int_equal(told, DHCP4_REFUSED_BURST);
+	assert_int_equal(rig_count(rig, DHCP4_COUNT_DROP_NO_SUBNET), 500);
+	rig_pass(rig, 1000);
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 501, .giaddr = IP(10, 9, 0, 1)};
+	rig_send(rig, &ask);
+	assert_true(rig_event(rig, PXE__EVENT_KIND__EVENT_DHCP_REFUSED, NULL));
+}
+
 static uint64_t next_random(uint64_t *seed)
 {
 	*seed ^= *seed << 13;
@@ -274,6 +308,8 @@ int main(void)
 		TEST(malformed_packets_are_counted_by_reason),
 		TEST(types_that_servers_do_not_take_are_dropped),
 		TEST(release_and_decline_of_no_address_are_malformed),
+		TEST(relay_address_that_no_host_has_is_malformed),
+		TEST(a_flood_of_unknown_clients_is_told_in_few_events),
 		TEST(changed_and_cut_packets_never_harm),
 		TEST(hostname_from_the_wire_is_printable_or_nothing),
 		TEST(pending_table_full_drops_and_recovers),

@@ -121,6 +121,19 @@ static void a_known_binding_that_left_the_pools_is_not_offered_from_state(void *
 	assert_int_not_equal(rig->reply.header.yiaddr, ip);
 }
 
+static void a_known_binding_gives_way_to_a_new_reservation(void **state)
+{
+	struct rig *rig = *state;
+	rig_lease(rig, 7);
+	rig_host(rig, "n07", 7, IP(10, 0, 0, 17), false);
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 7, .xid = 5};
+	rig_send(rig, &ask);
+	assert_true(rig->effects.has_proposal);
+	rig_commit(rig);
+	rig_expect_reply(rig, DHCP4_OFFER);
+	assert_int_equal(rig->reply.header.yiaddr, IP(10, 0, 0, 17));
+}
+
 static void retransmission_during_a_proposal_does_not_propose_twice(void **state)
 {
 	struct rig *rig = *state;
@@ -300,12 +313,14 @@ static void init_reboot_on_the_wrong_network_is_naked_only_on_fresh_state(void *
 {
 	struct rig *rig = *state;
 	struct ask ask = {.type = DHCP4_REQUEST, .client = 1, .requested = IP(192, 168, 7, 9)};
-	rig->view.fresh = false;
 	rig->view.has_quorum = false;
 	rig_send(rig, &ask);
 	rig_expect_silence(rig);
-	rig->view.fresh = true;
 	rig->view.has_quorum = true;
+	rig->view.fresh = false;
+	rig_send(rig, &ask);
+	assert_false(rig->effects.has_reply);
+	rig->view.fresh = true;
 	rig_send(rig, &ask);
 	rig_expect_reply(rig, DHCP4_NAK);
 	/* FIELD 15: to everybody, for the client cannot have a right address. */
@@ -785,6 +800,7 @@ int main(void)
 		TEST(known_binding_is_offered_without_the_log_while_fresh),
 		TEST(an_offer_about_to_run_out_goes_through_the_log_again),
 		TEST(a_known_binding_that_left_the_pools_is_not_offered_from_state),
+		TEST(a_known_binding_gives_way_to_a_new_reservation),
 		TEST(retransmission_during_a_proposal_does_not_propose_twice),
 		TEST(selecting_binds_through_the_log),
 		TEST(selecting_another_server_gets_silence),

@@ -245,6 +245,49 @@ static void another_holder_is_named_if_this_node_lacks_the_image(void **state)
 	rig_fini(&peer);
 }
 
+static void a_node_that_holds_the_image_names_itself(void **state)
+{
+	struct rig *rig = *state;
+	struct rig peer;
+	struct ask ask;
+	rig_join(rig, 2);
+	rig_init_peer(&peer, rig, 2);
+	struct rig *nodes[] = {rig, &peer};
+	for (unsigned client = 1; client <= 20; client++) {
+		for (size_t i = 0; i < 2; i++) {
+			nodes[i]->view.live_count = 2;
+			nodes[i]->view.live[0] = 1;
+			nodes[i]->view.live[1] = 2;
+			ask_as_rom(&ask, "PXEClient:Arch:00000:UNDI:002001", 0);
+			ask.client = client;
+			ask.unicast = true;
+			assert_true(rig_ask(nodes[i], &ask));
+			/* Of the first program's image, node 1 is the only holder; if both were,
+			 * each would name itself. */
+			assert_int_equal(nodes[i]->reply.header.siaddr, IP(10, 0, 0, 11));
+		}
+	}
+	struct model_result result;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__ImageHeld held = PXE__IMAGE_HELD__INIT;
+	char image[] = "ipxe";
+	uint8_t digest[32] = "ipxe";
+	held.image = image;
+	held.digest = (ProtobufCBinaryData){32, digest};
+	held.member = 2;
+	command.op_case = PXE__COMMAND__OP_IMAGE_HELD;
+	command.image_held = &held;
+	assert_int_equal(rig_apply(rig, &command, &result), PXE__VERDICT__VERDICT_OK);
+	for (unsigned client = 1; client <= 20; client++) {
+		for (size_t i = 0; i < 2; i++) {
+			ask.client = client;
+			assert_true(rig_ask(nodes[i], &ask));
+			assert_int_equal(nodes[i]->reply.header.siaddr, nodes[i]->view.serve_ip);
+		}
+	}
+	rig_fini(&peer);
+}
+
 static void uuid_in_chaddr_is_an_identity_of_its_own(void **state) /* FIELD 22 */
 {
 	struct rig *rig = *state;
@@ -331,6 +374,7 @@ int main(void)
 		TEST(operating_systems_get_no_boot_information),
 		TEST(rom_without_profile_gets_an_address_and_the_event_says_why),
 		TEST(another_holder_is_named_if_this_node_lacks_the_image),
+		TEST(a_node_that_holds_the_image_names_itself),
 		TEST(uuid_in_chaddr_is_an_identity_of_its_own),
 		TEST(malformed_uuid_and_missing_uuid_are_no_obstacle),
 		TEST(small_clients_get_what_matters_and_relays_their_option),

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #define IP(a, b, c, d)                                                                             \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
@@ -310,6 +311,34 @@ static inline void rig_view_of(struct rig *rig, uint64_t self)
 		.live_count = 1,
 		.live = {self},
 	};
+}
+
+/* Member `id`, the next one, joins. */
+static inline void rig_join(struct rig *rig, uint64_t id)
+{
+	struct rig_member joining;
+	struct model_result result;
+	uint8_t token_id[8] = {(uint8_t)id}, secret[16] = {7}, hash[32];
+	Pxe__Put put = PXE__PUT__INIT;
+	Pxe__Token token = PXE__TOKEN__INIT;
+	Pxe__MemberJoin join = PXE__MEMBER_JOIN__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	crypto_generichash(hash, sizeof hash, secret, sizeof secret, NULL, 0);
+	token.id = (ProtobufCBinaryData){sizeof token_id, token_id};
+	token.secret_hash = (ProtobufCBinaryData){sizeof hash, hash};
+	token.expires_ms = rig->view.now_ms + 3600000;
+	put.object_case = PXE__PUT__OBJECT_TOKEN;
+	put.token = &token;
+	rig_put(rig, &put);
+	rig_member_fill(&joining, id);
+	join.token_id = token.id;
+	join.token_secret = (ProtobufCBinaryData){sizeof secret, secret};
+	join.member = &joining.member;
+	command.op_case = PXE__COMMAND__OP_MEMBER_JOIN;
+	command.member_join = &join;
+	if (rig_apply(rig, &command, &result) != PXE__VERDICT__VERDICT_OK)
+		fail_msg("join: %s", result.detail);
+	assert_int_equal(result.id, id);
 }
 
 /* A cluster of one node with subnet "lab" 10.0.0.0/24 and pool .100 - .199. */

@@ -190,6 +190,22 @@ static void next_node_takes_over_when_the_winner_dies(void **state)
 	assert_int_equal(rig_count(&cluster->node[third], DHCP4_COUNT_DROP_NOT_OURS), 1);
 }
 
+static void each_node_waits_for_all_before_it(void **state)
+{
+	struct cluster *cluster = *state;
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 5, .xid = 7};
+	size_t first = node_of_rank(cluster, 5, 0), second = node_of_rank(cluster, 5, 1),
+	       third = node_of_rank(cluster, 5, 2);
+	rig_send(&cluster->node[third], &ask);
+	kill_node(cluster, first);
+	kill_node(cluster, second);
+	pass(cluster, 2 * DHCP4_TURN_MS - 1);
+	assert_false(tick(&cluster->node[third]));
+	pass(cluster, 1);
+	assert_true(tick(&cluster->node[third]));
+	rig_expect_reply(&cluster->node[third], DHCP4_OFFER);
+}
+
 static void a_death_that_shows_late_is_still_taken_over(void **state) /* [P3] */
 {
 	struct cluster *cluster = *state;
@@ -341,6 +357,7 @@ int main(void)
 		TEST(all_answer_a_retransmission_and_say_the_same),
 		TEST(any_node_acks_any_nodes_offer),
 		TEST(next_node_takes_over_when_the_winner_dies),
+		TEST(each_node_waits_for_all_before_it),
 		TEST(a_death_that_shows_late_is_still_taken_over),
 		TEST(winner_that_lives_leaves_nothing_to_do),
 		TEST(a_whole_crowd_is_taken_over_in_one_sweep),
