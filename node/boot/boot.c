@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "http://10.0.0.1:8080"; the port is left out when it is HTTP's own: the BOOTP file field has 128 bytes. */
+/* "http://10.0.0.1:8080"; the port is left out when it is HTTP's own: the BOOTP file field has 128
+ * bytes. */
 static void base_url(uint32_t ip, uint16_t port, char *url, size_t url_bytes)
 {
 	char address[TEXT_IP4_BYTES];
@@ -20,19 +21,23 @@ static void base_url(uint32_t ip, uint16_t port, char *url, size_t url_bytes)
 	}
 }
 
-/* The script's URL names the machine by hardware address, and by UUID if only that tells who it is. */
-static void script_url(const struct boot_choice *choice, const struct boot_client *client, const char *base,
-        char *url, size_t url_bytes)
+/* The script's URL names the machine by hardware address, and by UUID if only that tells who it is.
+ */
+static void script_url(const struct boot_choice *choice, const struct boot_client *client,
+	const char *base, char *url, size_t url_bytes)
 {
 	char mac[TEXT_HWADDR_BYTES], uuid[TEXT_UUID_BYTES], query[96] = "";
 	size_t used = 0;
 
-	if (client->has_uuid && (client->mac_bytes == 0 ||
-	        (choice->host != NULL && strcmp(choice->host_from, "UUID") == 0))) {
-		used = (size_t)snprintf(query, sizeof query, "?uuid=%s", text_uuid_format(client->uuid, uuid));
+	if (client->has_uuid &&
+		(client->mac_bytes == 0 ||
+			(choice->host != NULL && strcmp(choice->host_from, "UUID") == 0))) {
+		used = (size_t)snprintf(
+			query, sizeof query, "?uuid=%s", text_uuid_format(client->uuid, uuid));
 	}
 	if (client->arch != UINT16_MAX) {
-		snprintf(query + used, sizeof query - used, "%carch=%u", used == 0 ? '?' : '&', client->arch);
+		snprintf(query + used, sizeof query - used, "%carch=%u", used == 0 ? '?' : '&',
+			client->arch);
 	}
 	if (client->mac_bytes == 0) {
 		snprintf(url, url_bytes, "%s/boot.ipxe%s", base, query);
@@ -54,7 +59,7 @@ static void decide_none(struct boot_decision *decision, const char *why)
 
 /* iPXE gets its script, unless all that the profile has is another program for it to start. */
 static void decide_ipxe(const struct boot_source *source, const struct boot_choice *choice,
-        const struct boot_client *client, const char *base, struct boot_decision *decision)
+	const struct boot_client *client, const char *base, struct boot_decision *decision)
 {
 	struct boot_loader loader;
 	char problem[256];
@@ -73,7 +78,7 @@ static void decide_ipxe(const struct boot_source *source, const struct boot_choi
 }
 
 static void decide_rom(const struct boot_source *source, const struct boot_choice *choice,
-        const struct boot_client *client, const char *base, struct boot_decision *decision)
+	const struct boot_client *client, const char *base, struct boot_decision *decision)
 {
 	struct boot_loader loader;
 	char problem[256];
@@ -99,8 +104,8 @@ static void decide_rom(const struct boot_source *source, const struct boot_choic
 	}
 }
 
-void boot_decide(const struct boot_source *source, const struct boot_client *client, uint32_t server_ip,
-        uint16_t http_port, struct boot_decision *ret_decision)
+void boot_decide(const struct boot_source *source, const struct boot_client *client,
+	uint32_t server_ip, uint16_t http_port, struct boot_decision *ret_decision)
 {
 	struct boot_choice choice;
 	char base[64];
@@ -114,10 +119,12 @@ void boot_decide(const struct boot_source *source, const struct boot_client *cli
 		ret_decision->ignore = choice.host->ignore;
 	}
 	if (choice.profile_name != NULL) {
-		snprintf(ret_decision->profile, sizeof ret_decision->profile, "%s", choice.profile_name);
+		snprintf(ret_decision->profile, sizeof ret_decision->profile, "%s",
+			choice.profile_name);
 	}
 	if (!client->is_pxe && !client->is_http && !client->is_ipxe) {
-		decide_none(ret_decision, ret_decision->ignore ? choice.problem : "not a network boot client");
+		decide_none(ret_decision,
+			ret_decision->ignore ? choice.problem : "not a network boot client");
 		return;
 	}
 	if (choice.problem[0] != '\0') {

@@ -1,10 +1,12 @@
-/* node/boot/boot.h: what a machine boots, and why. Pure: a function of the configuration and of what the client says.
+/* node/boot/boot.h: what a machine boots, and why. Pure: a function of the configuration and of
+ * what the client says.
  *
- * Order of choice: host's profile, subnet's, cluster's; a machine without a profile gets none. One-shot boots come later in front.
- * First program by architecture: profile's own loader, else the cluster's setting, else the built-in table (iPXE of the image "ipxe":
- * bios undionly.kpxe, uefi-x64 snponly.efi ...). A client that is iPXE already gets the script's URL (loop break).
- * The configuration is reached through struct boot_source, so that the DHCP engine decides from the loop's model and
- * the HTTP threads from the durable state, with the same code.
+ * Order of choice: host's profile, subnet's, cluster's; a machine without a profile gets none.
+ * One-shot boots come later in front. First program by architecture: profile's own loader, else the
+ * cluster's setting, else the built-in table (iPXE of the image "ipxe": bios undionly.kpxe,
+ * uefi-x64 snponly.efi ...). A client that is iPXE already gets the script's URL (loop break). The
+ * configuration is reached through struct boot_source, so that the DHCP engine decides from the
+ * loop's model and the HTTP threads from the durable state, with the same code.
  */
 #ifndef NODE_BOOT_BOOT_H
 #define NODE_BOOT_BOOT_H
@@ -15,7 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Lookups return objects that the source owns, valid for as long as its owner says (the model: until it changes), or NULL. */
+/* Lookups return objects that the source owns, valid for as long as its owner says (the model:
+ * until it changes), or NULL. */
 struct boot_source {
 	void *ctx;
 	const Pxe__Settings *(*settings)(void *ctx);
@@ -25,7 +28,8 @@ struct boot_source {
 	const Pxe__Profile *(*profile)(void *ctx, const char *name);
 	const Pxe__Image *(*image)(void *ctx, const char *name);
 	const Pxe__Member *(*member)(void *ctx, uint64_t id);
-	/* Optional (NULL: files are taken to be there): lets a decision say that the image lacks the program it names. */
+	/* Optional (NULL: files are taken to be there): lets a decision say that the image lacks
+	 * the program it names. */
 	const Pxe__ImageVersion *(*version)(void *ctx, const char *image, const uint8_t digest[32]);
 };
 
@@ -43,35 +47,42 @@ struct boot_client {
 	bool is_http;       /* option 60 begins with "HTTPClient": UEFI HTTP Boot */
 	bool is_ipxe;       /* user class "iPXE" */
 	uint32_t ip;        /* its address (chosen or known), host order; 0 unknown */
-	uint32_t subnet_ip; /* any address in its subnet (giaddr or our interface address), for the subnet's profile */
+	uint32_t subnet_ip; /* any address in its subnet (giaddr or our interface address), for the
+			       subnet's profile */
 };
 
 enum boot_kind {
-	BOOT_NONE,     /* no boot information: not a boot client, no profile, or nothing for this architecture */
-	BOOT_LOADER,   /* file: TFTP path of the first program */
-	BOOT_SCRIPT,   /* file: URL of the iPXE script */
-	BOOT_HTTP,     /* file: URL of the EFI program (UEFI HTTP Boot) */
-	BOOT_LOCAL,    /* continue with the local disk: iPXE gets a script that exits; ROMs get nothing */
+	BOOT_NONE,   /* no boot information: not a boot client, no profile, or nothing for this
+			architecture */
+	BOOT_LOADER, /* file: TFTP path of the first program */
+	BOOT_SCRIPT, /* file: URL of the iPXE script */
+	BOOT_HTTP,   /* file: URL of the EFI program (UEFI HTTP Boot) */
+	BOOT_LOCAL, /* continue with the local disk: iPXE gets a script that exits; ROMs get nothing
+		     */
 };
 
 struct boot_decision {
 	enum boot_kind kind;
 	char file[512];
-	uint32_t server_ip;           /* TFTP/HTTP server to name (siaddr), host order */
+	uint32_t server_ip; /* TFTP/HTTP server to name (siaddr), host order */
 	char profile[64];
-	char host[64];                /* name of the known machine, "" unknown */
-	char why[256];                /* for BOOT_NONE: what is missing and what to do */
-	bool ignore;                  /* the host is set to be ignored */
+	char host[64]; /* name of the known machine, "" unknown */
+	char why[256]; /* for BOOT_NONE: what is missing and what to do */
+	bool ignore;   /* the host is set to be ignored */
 };
 
 /* server_ip, http_port: what URLs name. Total. */
-void boot_decide(const struct boot_source *source, const struct boot_client *client, uint32_t server_ip, uint16_t http_port,
-        struct boot_decision *ret_decision);
-/* The iPXE script for the client; heap (free()), never NULL: an unknown machine gets a script that says so and exits. base_urls: "http://ip:port" of
- * this node first, then of the other members (the script tries the next one when one fails). */
-char *boot_script(const struct boot_source *source, const struct boot_client *client, const char *const *base_urls, size_t base_url_count);
-/* The reasons, for `pxectl boot explain`; fills ret (protobuf, freed with pxe__boot_explanation__free_unpacked(ret, NULL)). */
-Pxe__BootExplanation *boot_explain(const struct boot_source *source, const struct boot_client *client, uint32_t server_ip, uint16_t http_port,
-        const char *const *base_urls, size_t base_url_count);
+void boot_decide(const struct boot_source *source, const struct boot_client *client,
+	uint32_t server_ip, uint16_t http_port, struct boot_decision *ret_decision);
+/* The iPXE script for the client; heap (free()), never NULL: an unknown machine gets a script that
+ * says so and exits. base_urls: "http://ip:port" of this node first, then of the other members (the
+ * script tries the next one when one fails). */
+char *boot_script(const struct boot_source *source, const struct boot_client *client,
+	const char *const *base_urls, size_t base_url_count);
+/* The reasons, for `pxectl boot explain`; fills ret (protobuf, freed with
+ * pxe__boot_explanation__free_unpacked(ret, NULL)). */
+Pxe__BootExplanation *boot_explain(const struct boot_source *source,
+	const struct boot_client *client, uint32_t server_ip, uint16_t http_port,
+	const char *const *base_urls, size_t base_url_count);
 
 #endif

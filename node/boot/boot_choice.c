@@ -23,7 +23,7 @@ static bool is_set(const char *text)
 }
 
 static const Pxe__Host *choose_host(
-        const struct boot_source *source, const struct boot_client *client, const char **ret_from)
+	const struct boot_source *source, const struct boot_client *client, const char **ret_from)
 {
 	const Pxe__Host *host = NULL;
 
@@ -43,10 +43,12 @@ static void choose_profile_name(struct boot_choice *choice)
 {
 	if (choice->host != NULL && is_set(choice->host->profile)) {
 		choice->profile_name = choice->host->profile;
-		snprintf(choice->profile_from, sizeof choice->profile_from, "host %.63s", choice->host->name);
+		snprintf(choice->profile_from, sizeof choice->profile_from, "host %.63s",
+			choice->host->name);
 	} else if (choice->subnet != NULL && is_set(choice->subnet->profile)) {
 		choice->profile_name = choice->subnet->profile;
-		snprintf(choice->profile_from, sizeof choice->profile_from, "subnet %.63s", choice->subnet->name);
+		snprintf(choice->profile_from, sizeof choice->profile_from, "subnet %.63s",
+			choice->subnet->name);
 	} else if (choice->settings != NULL && is_set(choice->settings->profile)) {
 		choice->profile_name = choice->settings->profile;
 		snprintf(choice->profile_from, sizeof choice->profile_from, "cluster");
@@ -58,24 +60,29 @@ static void choose_profile(const struct boot_source *source, struct boot_choice 
 	choice->profile = source->profile(source->ctx, choice->profile_name);
 	if (choice->profile != NULL) {
 		choice->local = choice->profile->local;
-		if (!choice->local && !boot_profile_has_script(choice->profile) && choice->profile->n_loaders == 0) {
+		if (!choice->local && !boot_profile_has_script(choice->profile) &&
+			choice->profile->n_loaders == 0) {
 			snprintf(choice->problem, sizeof choice->problem,
-			        "profile %.63s has no kernel, script or loader: add one with pxectl profile set %.63s "
-			        "--kernel PATH",
-			        choice->profile_name, choice->profile_name);
+				"profile %.63s has no kernel, script or loader: add one with "
+				"pxectl profile set %.63s "
+				"--kernel PATH",
+				choice->profile_name, choice->profile_name);
 		}
 	} else if (strcmp(choice->profile_name, "local") == 0) {
 		choice->local = true;
 	} else if (strcmp(choice->profile_name, "none") == 0) {
-		snprintf(choice->problem, sizeof choice->problem, "the %.90s says: boot nothing", choice->profile_from);
+		snprintf(choice->problem, sizeof choice->problem, "the %.90s says: boot nothing",
+			choice->profile_from);
 	} else {
 		snprintf(choice->problem, sizeof choice->problem,
-		        "profile %.63s, named by the %.90s, does not exist: create it with pxectl profile add",
-		        choice->profile_name, choice->profile_from);
+			"profile %.63s, named by the %.90s, does not exist: create it with pxectl "
+			"profile add",
+			choice->profile_name, choice->profile_from);
 	}
 }
 
-void boot_choose(const struct boot_source *source, const struct boot_client *client, struct boot_choice *ret_choice)
+void boot_choose(const struct boot_source *source, const struct boot_client *client,
+	struct boot_choice *ret_choice)
 {
 	uint32_t ip = client->subnet_ip != 0 ? client->subnet_ip : client->ip;
 
@@ -88,8 +95,8 @@ void boot_choose(const struct boot_source *source, const struct boot_client *cli
 		ret_choice->subnet = source->subnet_of(source->ctx, ip);
 	}
 	if (ret_choice->host != NULL && ret_choice->host->ignore) {
-		snprintf(ret_choice->problem, sizeof ret_choice->problem, "host %.63s is set to be ignored",
-		        ret_choice->host->name);
+		snprintf(ret_choice->problem, sizeof ret_choice->problem,
+			"host %.63s is set to be ignored", ret_choice->host->name);
 		return;
 	}
 	choose_profile_name(ret_choice);
@@ -97,12 +104,14 @@ void boot_choose(const struct boot_source *source, const struct boot_client *cli
 		choose_profile(source, ret_choice);
 	} else if (ret_choice->host != NULL) {
 		snprintf(ret_choice->problem, sizeof ret_choice->problem,
-		        "host %.63s has no boot profile, nor have its subnet and the cluster: pxectl host set %.63s "
-		        "--profile PROFILE",
-		        ret_choice->host->name, ret_choice->host->name);
+			"host %.63s has no boot profile, nor have its subnet and the cluster: "
+			"pxectl host set %.63s "
+			"--profile PROFILE",
+			ret_choice->host->name, ret_choice->host->name);
 	} else {
 		snprintf(ret_choice->problem, sizeof ret_choice->problem,
-		        "unknown machine, and neither its subnet nor the cluster has a boot profile: pxectl host add");
+			"unknown machine, and neither its subnet nor the cluster has a boot "
+			"profile: pxectl host add");
 	}
 }
 
@@ -117,7 +126,8 @@ static bool split_reference(const char *text, struct boot_image *image, const ch
 	const char *at = strchr(text, '@');
 	size_t name_bytes = at != NULL ? (size_t)(at - text) : strlen(text);
 
-	if (name_bytes == 0 || name_bytes > MODEL_NAME_MAX || memchr(text, '/', name_bytes) != NULL) {
+	if (name_bytes == 0 || name_bytes > MODEL_NAME_MAX ||
+		memchr(text, '/', name_bytes) != NULL) {
 		return false;
 	}
 	memcpy(image->name, text, name_bytes);
@@ -133,8 +143,8 @@ static bool split_reference(const char *text, struct boot_image *image, const ch
 	return true;
 }
 
-bool boot_image_find(const struct boot_source *source, const char *text, struct boot_image *ret_image,
-        char *ret_problem, size_t problem_bytes)
+bool boot_image_find(const struct boot_source *source, const char *text,
+	struct boot_image *ret_image, char *ret_problem, size_t problem_bytes)
 {
 	const Pxe__Image *image;
 	const char *pin;
@@ -142,17 +152,21 @@ bool boot_image_find(const struct boot_source *source, const char *text, struct 
 
 	memset(ret_image, 0, sizeof *ret_image);
 	if (!is_set(text)) {
-		snprintf(ret_problem, problem_bytes, "the profile names no image: pxectl profile set --image NAME");
+		snprintf(ret_problem, problem_bytes,
+			"the profile names no image: pxectl profile set --image NAME");
 		return false;
 	}
 	if (!split_reference(text, ret_image, &pin)) {
-		snprintf(ret_problem, problem_bytes, "'%.80s' is not an image: NAME or NAME@DIGEST (12 to 64 digits)", text);
+		snprintf(ret_problem, problem_bytes,
+			"'%.80s' is not an image: NAME or NAME@DIGEST (12 to 64 digits)", text);
 		return false;
 	}
 	image = source->image != NULL ? source->image(source->ctx, ret_image->name) : NULL;
 	if (image == NULL || (pin == NULL && image->current_digest.len != 32)) {
-		snprintf(ret_problem, problem_bytes, "image %s %s: pxectl image push %s DIRECTORY", ret_image->name,
-		        image == NULL ? "does not exist" : "has no published version yet", ret_image->name);
+		snprintf(ret_problem, problem_bytes, "image %s %s: pxectl image push %s DIRECTORY",
+			ret_image->name,
+			image == NULL ? "does not exist" : "has no published version yet",
+			ret_image->name);
 		return false;
 	}
 	ret_image->pinned = pin != NULL;
@@ -160,7 +174,8 @@ bool boot_image_find(const struct boot_source *source, const char *text, struct 
 		text_hex_format(image->current_digest.data, 32, digits, sizeof digits);
 		digits[BOOT_PIN_DIGITS] = '\0';
 		if (source->version != NULL) {
-			ret_image->version = source->version(source->ctx, ret_image->name, image->current_digest.data);
+			ret_image->version = source->version(
+				source->ctx, ret_image->name, image->current_digest.data);
 		}
 		pin = digits;
 	}
@@ -208,7 +223,8 @@ bool boot_is_ipxe_file(const char *path)
 	       strncasecmp(name, "snponly", 7) == 0;
 }
 
-/* Entries name architectures as people do: "uefi-x64", "uefi-x64-http" for HTTP Boot alone, or a number. */
+/* Entries name architectures as people do: "uefi-x64", "uefi-x64-http" for HTTP Boot alone, or a
+ * number. */
 static const char *loader_of(Pxe__Loader *const *loaders, size_t count, uint16_t arch)
 {
 	char buffer[32];
@@ -231,7 +247,7 @@ static const char *loader_of(Pxe__Loader *const *loaders, size_t count, uint16_t
 
 /* The image that a path IMAGE/PATH names must have it. */
 static bool loader_check(
-        const struct boot_source *source, const char *path, char *ret_problem, size_t problem_bytes)
+	const struct boot_source *source, const char *path, char *ret_problem, size_t problem_bytes)
 {
 	const char *slash = strchr(path, '/');
 	struct boot_image image;
@@ -247,8 +263,9 @@ static bool loader_check(
 		return false;
 	}
 	if (!boot_image_has(&image, slash + 1)) {
-		snprintf(ret_problem, problem_bytes, "image %s has no file %.120s: push it again with that file",
-		        image.name, slash + 1);
+		snprintf(ret_problem, problem_bytes,
+			"image %s has no file %.120s: push it again with that file", image.name,
+			slash + 1);
 		return false;
 	}
 	return true;
@@ -257,20 +274,22 @@ static bool loader_check(
 static bool loader_own(const struct boot_choice *choice, uint16_t arch, struct boot_loader *loader)
 {
 	const Pxe__Profile *profile = choice->profile;
-	const char *path = profile != NULL ? loader_of(profile->loaders, profile->n_loaders, arch) : NULL;
+	const char *path =
+		profile != NULL ? loader_of(profile->loaders, profile->n_loaders, arch) : NULL;
 	int bytes;
 
 	if (path == NULL) {
 		return false;
 	}
-	bytes = snprintf(loader->path, sizeof loader->path, "%s/%s", profile->image != NULL ? profile->image : "", path);
+	bytes = snprintf(loader->path, sizeof loader->path, "%s/%s",
+		profile->image != NULL ? profile->image : "", path);
 	snprintf(loader->from, sizeof loader->from, "profile %.63s", profile->name);
 	loader->own = true;
 	return bytes > 0 && (size_t)bytes < sizeof loader->path;
 }
 
-bool boot_loader_find(const struct boot_source *source, const struct boot_choice *choice, uint16_t arch,
-        struct boot_loader *ret_loader, char *ret_problem, size_t problem_bytes)
+bool boot_loader_find(const struct boot_source *source, const struct boot_choice *choice,
+	uint16_t arch, struct boot_loader *ret_loader, char *ret_problem, size_t problem_bytes)
 {
 	uint16_t known = arch == UINT16_MAX ? DHCP4_ARCH_BIOS : arch;
 	char buffer[32];
@@ -281,9 +300,12 @@ bool boot_loader_find(const struct boot_source *source, const struct boot_choice
 		return loader_check(source, ret_loader->path, ret_problem, problem_bytes);
 	}
 	/* Without kernel and script the iPXE chain leads nowhere. */
-	if (choice->profile != NULL && !choice->local && !boot_profile_has_script(choice->profile)) {
-		snprintf(ret_problem, problem_bytes, "profile %.63s has no loader for %s: pxectl profile set %.63s "
-		        "--loader %s=PATH", choice->profile_name, name, choice->profile_name, name);
+	if (choice->profile != NULL && !choice->local &&
+		!boot_profile_has_script(choice->profile)) {
+		snprintf(ret_problem, problem_bytes,
+			"profile %.63s has no loader for %s: pxectl profile set %.63s "
+			"--loader %s=PATH",
+			choice->profile_name, name, choice->profile_name, name);
 		return false;
 	}
 	if (choice->settings != NULL) {
@@ -297,8 +319,9 @@ bool boot_loader_find(const struct boot_source *source, const struct boot_choice
 		}
 	}
 	if (path == NULL || strlen(path) >= sizeof ret_loader->path) {
-		snprintf(ret_problem, problem_bytes, "no boot program for %s: pxectl settings set --loader %s=IMAGE/PATH",
-		        name, name);
+		snprintf(ret_problem, problem_bytes,
+			"no boot program for %s: pxectl settings set --loader %s=IMAGE/PATH", name,
+			name);
 		return false;
 	}
 	snprintf(ret_loader->path, sizeof ret_loader->path, "%s", path);

@@ -1,4 +1,5 @@
-/* node/boot/boot_choice.h: which configuration applies to a machine: shared by the decision, the script and the explanation.
+/* node/boot/boot_choice.h: which configuration applies to a machine: shared by the decision, the
+ * script and the explanation.
  *
  * Pure. Everything here is borrowed from the source.
  */
@@ -23,19 +24,20 @@ struct boot_choice {
 	char problem[256];             /* "" or why nothing can be booted and what to do */
 };
 
-void boot_choose(const struct boot_source *source, const struct boot_client *client, struct boot_choice *ret_choice);
+void boot_choose(const struct boot_source *source, const struct boot_client *client,
+	struct boot_choice *ret_choice);
 
 /* "NAME", "NAME@PIN": the image of a profile, with the version that its name points to now. */
 struct boot_image {
 	char name[MODEL_NAME_MAX + 1];
-	char reference[MODEL_NAME_MAX + 80];   /* as URLs name it: NAME@DIGITS */
-	const Pxe__ImageVersion *version;      /* NULL: the source does not tell */
-	bool pinned;                           /* by the configuration */
+	char reference[MODEL_NAME_MAX + 80]; /* as URLs name it: NAME@DIGITS */
+	const Pxe__ImageVersion *version;    /* NULL: the source does not tell */
+	bool pinned;                         /* by the configuration */
 };
 
 /* False, with a line in ret_problem, if the image is not there or no version of it is published. */
-bool boot_image_find(const struct boot_source *source, const char *text, struct boot_image *ret_image,
-        char *ret_problem, size_t problem_bytes);
+bool boot_image_find(const struct boot_source *source, const char *text,
+	struct boot_image *ret_image, char *ret_problem, size_t problem_bytes);
 bool boot_image_has(const struct boot_image *image, const char *path);
 
 /* The first program for an architecture. */
@@ -45,8 +47,8 @@ struct boot_loader {
 	bool own;                 /* the profile's own */
 };
 /* False, with a line in ret_problem, if there is none or its image lacks it. */
-bool boot_loader_find(const struct boot_source *source, const struct boot_choice *choice, uint16_t arch,
-        struct boot_loader *ret_loader, char *ret_problem, size_t problem_bytes);
+bool boot_loader_find(const struct boot_source *source, const struct boot_choice *choice,
+	uint16_t arch, struct boot_loader *ret_loader, char *ret_problem, size_t problem_bytes);
 /* "uefi-x64" for UEFI HTTP Boot too; "7" style text for a number without a name (in buffer). */
 const char *boot_arch_name(uint16_t arch, char buffer[32]);
 /* Is this program iPXE again, by its name? Giving it to an iPXE would go round for ever. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPLAIN_LINES_MAX 48
+#define EXPLAIN_LINES_MAX  48
 #define EXPLAIN_INITRD_MAX 16
 
 static char *copy_text(const char *text)
@@ -22,10 +22,11 @@ static char *copy_text(const char *text)
 	return copy;
 }
 
-static void explain_line(Pxe__BootExplanation *explanation, const char *value, const char *from, const char *format, ...)
-        __attribute__((format(printf, 4, 5)));
+static void explain_line(Pxe__BootExplanation *explanation, const char *value, const char *from,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void explain_line(Pxe__BootExplanation *explanation, const char *value, const char *from, const char *format, ...)
+static void explain_line(Pxe__BootExplanation *explanation, const char *value, const char *from,
+	const char *format, ...)
 {
 	Pxe__Explained *line;
 	char result[1024];
@@ -49,13 +50,13 @@ static void explain_line(Pxe__BootExplanation *explanation, const char *value, c
 }
 
 static void explain_who(Pxe__BootExplanation *explanation, const struct boot_client *client,
-        const struct boot_choice *choice)
+	const struct boot_choice *choice)
 {
 	char text[TEXT_HWADDR_BYTES];
 
 	if (client->mac_bytes > 0) {
 		explain_line(explanation, "machine", "asked", "%s",
-		        text_hwaddr_format(client->mac, client->mac_bytes, text));
+			text_hwaddr_format(client->mac, client->mac_bytes, text));
 	}
 	if (choice->host != NULL) {
 		explain_line(explanation, "host", choice->host_from, "%s", choice->host->name);
@@ -64,9 +65,11 @@ static void explain_who(Pxe__BootExplanation *explanation, const struct boot_cli
 	}
 	if (choice->host != NULL && choice->host->ip.len == 4) {
 		const uint8_t *b = choice->host->ip.data;
-		explain_line(explanation, "address", "reservation", "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+		explain_line(explanation, "address", "reservation", "%u.%u.%u.%u", b[0], b[1], b[2],
+			b[3]);
 	} else if (client->ip != 0) {
-		explain_line(explanation, "address", "lease", "%s", text_ip4_format(client->ip, text));
+		explain_line(
+			explanation, "address", "lease", "%s", text_ip4_format(client->ip, text));
 	}
 	if (choice->subnet != NULL) {
 		explain_line(explanation, "subnet", "address", "%s", choice->subnet->name);
@@ -89,14 +92,15 @@ static void explain_profile(Pxe__BootExplanation *explanation, const struct boot
 	}
 	explain_line(explanation, "profile", choice->profile_from, "%s", choice->profile_name);
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		if (others[i].name != NULL && others[i].name[0] != '\0' && others[i].name != choice->profile_name) {
+		if (others[i].name != NULL && others[i].name[0] != '\0' &&
+			others[i].name != choice->profile_name) {
 			explain_line(explanation, "profile", others[i].from, "%s", others[i].name);
 		}
 	}
 }
 
 static void explain_kernel(const struct boot_source *source, Pxe__BootExplanation *explanation,
-        const Pxe__Profile *profile)
+	const Pxe__Profile *profile)
 {
 	struct boot_image image;
 	char problem[256], from[96];
@@ -110,7 +114,8 @@ static void explain_kernel(const struct boot_source *source, Pxe__BootExplanatio
 		}
 	}
 	if (profile->script != NULL && profile->script[0] != '\0') {
-		explain_line(explanation, "script", from, "its own, %zu bytes", strlen(profile->script));
+		explain_line(
+			explanation, "script", from, "its own, %zu bytes", strlen(profile->script));
 		return;
 	}
 	if (profile->kernel == NULL || profile->kernel[0] == '\0') {
@@ -126,15 +131,16 @@ static void explain_kernel(const struct boot_source *source, Pxe__BootExplanatio
 }
 
 static void explain_programs(const struct boot_source *source, Pxe__BootExplanation *explanation,
-        const struct boot_client *client, const struct boot_choice *choice, uint32_t server_ip, uint16_t http_port)
+	const struct boot_client *client, const struct boot_choice *choice, uint32_t server_ip,
+	uint16_t http_port)
 {
 	struct boot_client stage = *client;
 	struct boot_decision decision;
 	struct boot_loader loader;
 	char buffer[32], problem[256];
 
-	explain_line(explanation, "architecture", client->arch == UINT16_MAX ? "assumed" : "asked", "%s",
-	        boot_arch_name(client->arch, buffer));
+	explain_line(explanation, "architecture", client->arch == UINT16_MAX ? "assumed" : "asked",
+		"%s", boot_arch_name(client->arch, buffer));
 	if (choice->local) {
 		explain_line(explanation, "program", choice->profile_from, "the local disk");
 		return;
@@ -143,7 +149,7 @@ static void explain_programs(const struct boot_source *source, Pxe__BootExplanat
 	stage.is_pxe = true;
 	boot_decide(source, &stage, server_ip, http_port, &decision);
 	if (decision.kind != BOOT_NONE &&
-	        boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem)) {
+		boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem)) {
 		explain_line(explanation, "program", loader.from, "%s", decision.file);
 	} else {
 		explain_line(explanation, "problem", "program", "%s", decision.why);
@@ -155,8 +161,9 @@ static void explain_programs(const struct boot_source *source, Pxe__BootExplanat
 	}
 }
 
-Pxe__BootExplanation *boot_explain(const struct boot_source *source, const struct boot_client *client,
-        uint32_t server_ip, uint16_t http_port, const char *const *base_urls, size_t base_url_count)
+Pxe__BootExplanation *boot_explain(const struct boot_source *source,
+	const struct boot_client *client, uint32_t server_ip, uint16_t http_port,
+	const char *const *base_urls, size_t base_url_count)
 {
 	Pxe__BootExplanation *explanation = malloc(sizeof *explanation);
 	struct boot_choice choice;

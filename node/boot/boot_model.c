@@ -41,7 +41,8 @@ static const Pxe__Member *model_source_member(void *ctx, uint64_t id)
 	return model_member(ctx, id);
 }
 
-static const Pxe__ImageVersion *model_source_version(void *ctx, const char *image, const uint8_t digest[32])
+static const Pxe__ImageVersion *model_source_version(
+	void *ctx, const char *image, const uint8_t digest[32])
 {
 	return model_image_version(ctx, image, digest);
 }
@@ -50,7 +51,8 @@ void boot_source_of_model(const struct model *model, struct boot_source *ret_sou
 {
 	assert(model != NULL && ret_source != NULL);
 	*ret_source = (struct boot_source){
-		.ctx = (void *)(uintptr_t)model, /* only handed back to lookups that take it const */
+		.ctx = (void *)(uintptr_t)
+			model, /* only handed back to lookups that take it const */
 		.settings = model_source_settings,
 		.host_of_mac = model_source_host_of_mac,
 		.host_of_uuid = model_source_host_of_uuid,

@@ -1,7 +1,8 @@
-/* The iPXE script: fetch kernel and initrds from the first node, from the next when that fails, and so on [P5]; then
- * three rounds of all nodes; then give up and let the firmware go on. iPXE splits a line at blanks, knows no quotes, and ends a
- * command at a word ";", "&&" or "||" or one that begins with '#': so nothing from the configuration may bring such a word, nor a
- * line end. Images pinned by digest: a boot that began with one version gets the rest of that version. */
+/* The iPXE script: fetch kernel and initrds from the first node, from the next when that fails, and
+ * so on [P5]; then three rounds of all nodes; then give up and let the firmware go on. iPXE splits
+ * a line at blanks, knows no quotes, and ends a command at a word ";", "&&" or "||" or one that
+ * begins with '#': so nothing from the configuration may bring such a word, nor a line end. Images
+ * pinned by digest: a boot that began with one version gets the rest of that version. */
 #include "node/boot/boot_choice.h"
 #include "node/boot/boot_template.h"
 #include "proto/wire/text.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCRIPT_ROUNDS 3
+#define SCRIPT_ROUNDS      3
 #define SCRIPT_ERROR_BYTES 320
 
 struct script {
@@ -23,7 +24,8 @@ struct script {
 	struct boot_vars vars;
 };
 
-/* Text for an echo or a comment: one line, no control bytes, nothing that iPXE would expand or end the command at. */
+/* Text for an echo or a comment: one line, no control bytes, nothing that iPXE would expand or end
+ * the command at. */
 static void put_plain(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
@@ -32,13 +34,14 @@ static void put_plain(FILE *out, const char *text)
 	}
 }
 
-/* A path as part of a URL: everything but unreserved characters and '/' is percent-encoded (RFC 3986 §2.3). */
+/* A path as part of a URL: everything but unreserved characters and '/' is percent-encoded (RFC
+ * 3986 §2.3). */
 static void put_path(FILE *out, const char *path)
 {
 	for (; *path != '\0'; path++) {
 		unsigned char c = (unsigned char)*path;
 		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		        strchr("-._~/@+", c) != NULL) {
+			strchr("-._~/@+", c) != NULL) {
 			fputc(c, out);
 		} else {
 			fprintf(out, "%%%02X", c);
@@ -46,7 +49,8 @@ static void put_path(FILE *out, const char *path)
 	}
 }
 
-/* The name by which the kernel finds an initrd: EFI stubs read "initrd=NAME" from iPXE's own file system. */
+/* The name by which the kernel finds an initrd: EFI stubs read "initrd=NAME" from iPXE's own file
+ * system. */
 static void initrd_name(const Pxe__Profile *profile, size_t index, char name[64])
 {
 	const char *path = profile->initrd[index], *slash = strrchr(path, '/');
@@ -64,7 +68,8 @@ static void initrd_name(const Pxe__Profile *profile, size_t index, char name[64]
 		snprintf(name, 64, "%.60s", base);
 	}
 	for (char *c = name; *c != '\0'; c++) {
-		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._", *c) == NULL) {
+		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._",
+			    *c) == NULL) {
 			*c = '_';
 		}
 	}
@@ -78,10 +83,12 @@ static bool args_check(char *args, char *ret_error, size_t error_bytes)
 	}
 	for (char *word = args + strspn(args, " "); *word != '\0';) {
 		size_t bytes = strcspn(word, " ");
-		if (word[0] == '#' || (bytes == 1 && word[0] == ';') || (bytes == 2 && memcmp(word, "&&", 2) == 0) ||
-		        (bytes == 2 && memcmp(word, "||", 2) == 0)) {
-			snprintf(ret_error, error_bytes, "kernel arguments hold '%.*s', which iPXE cannot pass on",
-			        (int)(bytes < 40 ? bytes : 40), word);
+		if (word[0] == '#' || (bytes == 1 && word[0] == ';') ||
+			(bytes == 2 && memcmp(word, "&&", 2) == 0) ||
+			(bytes == 2 && memcmp(word, "||", 2) == 0)) {
+			snprintf(ret_error, error_bytes,
+				"kernel arguments hold '%.*s', which iPXE cannot pass on",
+				(int)(bytes < 40 ? bytes : 40), word);
 			return false;
 		}
 		word += bytes;
@@ -90,7 +97,8 @@ static bool args_check(char *args, char *ret_error, size_t error_bytes)
 	return true;
 }
 
-static bool args_expand(const struct script *script, char **ret_args, char *ret_error, size_t error_bytes)
+static bool args_expand(
+	const struct script *script, char **ret_args, char *ret_error, size_t error_bytes)
 {
 	struct boot_vars vars = script->vars;
 	const char *text = script->choice.profile->args;
@@ -164,7 +172,8 @@ static void put_rounds_end(const struct script *script, FILE *out)
 		fputc(' ', out);
 		put_plain(out, script->base_urls[i]);
 	}
-	fprintf(out, "\ninc round\niseq ${round} %d && goto giveup ||\nsleep 2\ngoto start\n", SCRIPT_ROUNDS);
+	fprintf(out, "\ninc round\niseq ${round} %d && goto giveup ||\nsleep 2\ngoto start\n",
+		SCRIPT_ROUNDS);
 	fputs(":giveup\necho Giving up: the next boot device follows\nsleep 5\nexit\n", out);
 }
 
@@ -178,8 +187,8 @@ static void put_next(const struct script *script, size_t index, FILE *out)
 	}
 }
 
-static void put_kernel_try(const struct script *script, size_t index, const char *reference, const char *args,
-        FILE *out)
+static void put_kernel_try(const struct script *script, size_t index, const char *reference,
+	const char *args, FILE *out)
 {
 	const Pxe__Profile *profile = script->choice.profile;
 	char name[64];
@@ -205,7 +214,8 @@ static void put_kernel_try(const struct script *script, size_t index, const char
 	fputs("boot || goto failed\n", out);
 }
 
-static bool kernel_check(const struct boot_image *image, const Pxe__Profile *profile, char *ret_error, size_t error_bytes)
+static bool kernel_check(const struct boot_image *image, const Pxe__Profile *profile,
+	char *ret_error, size_t error_bytes)
 {
 	const char *lacks = boot_image_has(image, profile->kernel) ? NULL : profile->kernel;
 
@@ -213,8 +223,9 @@ static bool kernel_check(const struct boot_image *image, const Pxe__Profile *pro
 		lacks = boot_image_has(image, profile->initrd[i]) ? NULL : profile->initrd[i];
 	}
 	if (lacks != NULL) {
-		snprintf(ret_error, error_bytes, "image %s has no file %.120s, which profile %.63s names", image->name,
-		        lacks, profile->name);
+		snprintf(ret_error, error_bytes,
+			"image %s has no file %.120s, which profile %.63s names", image->name,
+			lacks, profile->name);
 	}
 	return lacks == NULL;
 }
@@ -226,8 +237,8 @@ static void put_kernel(const struct script *script, FILE *out)
 	char error[SCRIPT_ERROR_BYTES], *args = NULL;
 
 	if (!boot_image_find(script->source, profile->image, &image, error, sizeof error) ||
-	        !kernel_check(&image, profile, error, sizeof error) ||
-	        !args_expand(script, &args, error, sizeof error)) {
+		!kernel_check(&image, profile, error, sizeof error) ||
+		!args_expand(script, &args, error, sizeof error)) {
 		put_problem(out, error);
 		return;
 	}
@@ -250,13 +261,15 @@ static void put_loader(const struct script *script, FILE *out)
 	struct boot_loader loader;
 	char error[SCRIPT_ERROR_BYTES];
 
-	if (!boot_loader_find(script->source, &script->choice, script->client->arch, &loader, error, sizeof error)) {
+	if (!boot_loader_find(script->source, &script->choice, script->client->arch, &loader, error,
+		    sizeof error)) {
 		put_problem(out, error);
 		return;
 	}
 	if (boot_is_ipxe_file(loader.path)) {
-		snprintf(error, sizeof error, "profile %.63s has only iPXE as its program: give it a kernel or a script",
-		        script->choice.profile_name);
+		snprintf(error, sizeof error,
+			"profile %.63s has only iPXE as its program: give it a kernel or a script",
+			script->choice.profile_name);
 		put_problem(out, error);
 		return;
 	}
@@ -338,13 +351,15 @@ static void vars_fill(struct script *script)
 		snprintf(vars->ip, sizeof vars->ip, "${ip}");
 	}
 	snprintf(vars->name, sizeof vars->name, "%s", host != NULL ? host->name : "");
-	snprintf(vars->base_url, sizeof vars->base_url, "%s", script->base_url_count > 0 ? script->base_urls[0] : "");
+	snprintf(vars->base_url, sizeof vars->base_url, "%s",
+		script->base_url_count > 0 ? script->base_urls[0] : "");
 }
 
-char *boot_script(const struct boot_source *source, const struct boot_client *client, const char *const *base_urls,
-        size_t base_url_count)
+char *boot_script(const struct boot_source *source, const struct boot_client *client,
+	const char *const *base_urls, size_t base_url_count)
 {
-	struct script script = {source, client, base_urls, base_url_count, {0}, {{0}, {0}, {0}, {0}}};
+	struct script script = {
+		source, client, base_urls, base_url_count, {0}, {{0}, {0}, {0}, {0}}};
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out;

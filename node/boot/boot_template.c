@@ -10,11 +10,15 @@ static const char *value_of(const struct boot_vars *vars, const char *name, size
 	const struct {
 		const char *name, *value;
 	} table[] = {
-		{"mac", vars->mac}, {"ip", vars->ip}, {"name", vars->name}, {"base_url", vars->base_url},
+		{"mac", vars->mac},
+		{"ip", vars->ip},
+		{"name", vars->name},
+		{"base_url", vars->base_url},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		if (strlen(table[i].name) == name_bytes && memcmp(table[i].name, name, name_bytes) == 0) {
+		if (strlen(table[i].name) == name_bytes &&
+			memcmp(table[i].name, name, name_bytes) == 0) {
 			return table[i].value;
 		}
 	}
@@ -31,7 +35,8 @@ static unsigned line_of(const char *text, const char *at)
 	return line;
 }
 
-int boot_template_write(const char *text, const struct boot_vars *vars, FILE *out, char *ret_error, size_t error_bytes)
+int boot_template_write(const char *text, const struct boot_vars *vars, FILE *out, char *ret_error,
+	size_t error_bytes)
 {
 	const char *at = text;
 
@@ -39,7 +44,8 @@ int boot_template_write(const char *text, const struct boot_vars *vars, FILE *ou
 	for (const char *open = strstr(at, "{{"); open != NULL; open = strstr(at, "{{")) {
 		const char *name = open + 2, *close = strstr(name, "}}"), *end = close, *value;
 		if (close == NULL) {
-			snprintf(ret_error, error_bytes, "line %u: '{{' without '}}'", line_of(text, open));
+			snprintf(ret_error, error_bytes, "line %u: '{{' without '}}'",
+				line_of(text, open));
 			return -EINVAL;
 		}
 		while (name < end && isblank((unsigned char)*name)) {
@@ -51,8 +57,10 @@ int boot_template_write(const char *text, const struct boot_vars *vars, FILE *ou
 		value = value_of(vars, name, (size_t)(end - name));
 		if (value == NULL) {
 			snprintf(ret_error, error_bytes,
-			        "line %u: unknown variable {{%.*s}} (there are mac, ip, name, base_url)",
-			        line_of(text, open), (int)(end - name < 40 ? end - name : 40), name);
+				"line %u: unknown variable {{%.*s}} (there are mac, ip, name, "
+				"base_url)",
+				line_of(text, open), (int)(end - name < 40 ? end - name : 40),
+				name);
 			return -EINVAL;
 		}
 		fwrite(at, 1, (size_t)(open - at), out);

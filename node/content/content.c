@@ -22,7 +22,8 @@ struct content_source {
 	struct content_cache *cache;
 };
 
-int content_source_open(const struct content_source_config *config, struct content_source **ret_source)
+int content_source_open(
+	const struct content_source_config *config, struct content_source **ret_source)
 {
 	struct content_source *source;
 
@@ -58,7 +59,8 @@ void content_fini(struct content *content)
 static uint32_t ip_of(const ProtobufCBinaryData *ip)
 {
 	return ip->len == 4 ? (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-	                (uint32_t)ip->data[2] << 8 | ip->data[3] : 0;
+				      (uint32_t)ip->data[2] << 8 | ip->data[3]
+			    : 0;
 }
 
 static bool member_serves(const Pxe__Member *member)
@@ -82,7 +84,8 @@ struct pin_visit {
 	unsigned matches;
 };
 
-static bool visit_version(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool visit_version(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct pin_visit *visit = ctx;
 	char digits[65];
@@ -110,20 +113,20 @@ static bool digest_begins(const ProtobufCBinaryData *digest, const char *digits)
 {
 	char text[65];
 
-	return digest->len == 32 &&
-	       strncmp(text_hex_format(digest->data, 32, text, sizeof text), digits, strlen(digits)) == 0;
+	return digest->len == 32 && strncmp(text_hex_format(digest->data, 32, text, sizeof text),
+					    digits, strlen(digits)) == 0;
 }
 
 /* The digest of the version that the path means, among the published ones [P7]. */
 static int version_find(const struct content_source *source, struct content_kv *state,
-        const struct content_path *path, uint8_t ret_digest[32])
+	const struct content_path *path, uint8_t ret_digest[32])
 {
 	struct pin_visit visit = {path->pin, {0}, 0};
 	uint8_t prefix[RECORD_KEY_MAX];
 	const Pxe__Image *image;
 
 	image = (const Pxe__Image *)content_kv_get(
-	        state, &pxe__image__descriptor, RECORD_IMAGE, path->image, strlen(path->image));
+		state, &pxe__image__descriptor, RECORD_IMAGE, path->image, strlen(path->image));
 	if (image == NULL) {
 		return -ENOENT;
 	}
@@ -140,7 +143,8 @@ static int version_find(const struct content_source *source, struct content_kv *
 		return 0;
 	}
 	(void)kv_state_each_prefix(source->config.kv, prefix,
-	        record_key(RECORD_IMAGE_VERSION, path->image, strlen(path->image) + 1, prefix), visit_version, &visit);
+		record_key(RECORD_IMAGE_VERSION, path->image, strlen(path->image) + 1, prefix),
+		visit_version, &visit);
 	if (visit.matches != 1) {
 		return -ENOENT;
 	}
@@ -148,18 +152,22 @@ static int version_find(const struct content_source *source, struct content_kv *
 	return 0;
 }
 
-/* A member that has the blob; which of several depends on who asks, so that a rack spreads its load. */
-static int redirect(const struct content_source *source, struct content_kv *state, const struct content_request *request,
-        const struct content_path *path, const uint8_t digest[32], struct content *content)
+/* A member that has the blob; which of several depends on who asks, so that a rack spreads its
+ * load. */
+static int redirect(const struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	const uint8_t digest[32], struct content *content)
 {
 	const Pxe__ImageVersion *version = content_kv_version(state, path->image, digest);
 	const Pxe__Member *candidates[MODEL_MEMBERS_MAX];
-	const char *slash = strrchr(path->file, '/'), *name = slash != NULL ? slash + 1 : path->file;
+	const char *slash = strrchr(path->file, '/'),
+		   *name = slash != NULL ? slash + 1 : path->file;
 	char base[BASE_URL_BYTES], digits[65];
 	size_t count = 0;
 	int bytes;
 
-	for (size_t i = 0; version != NULL && i < version->n_holders && count < MODEL_MEMBERS_MAX; i++) {
+	for (size_t i = 0; version != NULL && i < version->n_holders && count < MODEL_MEMBERS_MAX;
+		i++) {
 		const Pxe__Member *member = NULL;
 		if (version->holders[i] != source->config.self) {
 			member = content_kv_member(state, version->holders[i]);
@@ -172,12 +180,14 @@ static int redirect(const struct content_source *source, struct content_kv *stat
 		return -EIO;
 	}
 	base_url(ip_of(&candidates[request->client_ip % count]->serve_ip),
-	        candidates[request->client_ip % count]->http_port, base);
+		candidates[request->client_ip % count]->http_port, base);
 	text_hex_format(content->sha256, 32, digits, sizeof digits);
-	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] != '\0') {
+	if (name[strspn(name,
+		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] != '\0') {
 		name = "file";
 	}
-	bytes = snprintf(content->redirect_url, sizeof content->redirect_url, "%s/blob/%s/%s", base, digits, name);
+	bytes = snprintf(content->redirect_url, sizeof content->redirect_url, "%s/blob/%s/%s", base,
+		digits, name);
 	if (bytes < 0 || (size_t)bytes >= sizeof content->redirect_url) {
 		return -EIO;
 	}
@@ -201,8 +211,9 @@ static void name_client(struct content_kv *state, uint32_t client_ip, struct con
 	}
 }
 
-static int open_file(struct content_source *source, struct content_kv *state, const struct content_request *request,
-        const struct content_path *path, struct content *content)
+static int open_file(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	struct content *content)
 {
 	uint8_t digest[32];
 	uint64_t expected, actual = 0;
@@ -218,7 +229,8 @@ static int open_file(struct content_source *source, struct content_kv *state, co
 			return -ENOENT;
 		}
 		content_cache_add(source->cache, digest, version);
-		found = content_cache_find(source->cache, digest, path->file, content->sha256, &expected);
+		found = content_cache_find(
+			source->cache, digest, path->file, content->sha256, &expected);
 	}
 	if (found <= 0) {
 		return -ENOENT;
@@ -235,7 +247,8 @@ static int open_file(struct content_source *source, struct content_kv *state, co
 	return redirect(source, state, request, path, digest, content);
 }
 
-static int open_blob(struct content_source *source, const struct content_path *path, struct content *content)
+static int open_blob(
+	struct content_source *source, const struct content_path *path, struct content *content)
 {
 	memcpy(content->sha256, path->sha256, 32);
 	content->fd = blob_open(source->config.blobs, path->sha256, &content->bytes);
@@ -272,8 +285,8 @@ static void base_add(struct base_list *list, uint32_t ip, uint32_t port)
 }
 
 /* This node as the client reached it, then by its own address, then the others [P5]. */
-static void base_urls(const struct content_source *source, struct content_kv *state, const struct content_request *request,
-        struct base_list *list)
+static void base_urls(const struct content_source *source, struct content_kv *state,
+	const struct content_request *request, struct base_list *list)
 {
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
 	size_t count = content_kv_members(state, members, MODEL_MEMBERS_MAX), own = count;
@@ -289,14 +302,15 @@ static void base_urls(const struct content_source *source, struct content_kv *st
 	base_add(list, request->local_ip, port);
 	for (size_t i = 0; i < count; i++) {
 		const Pxe__Member *member = members[(own + i) % count];
-		if (member_serves(member) && (!member->removing || member->id == source->config.self)) {
+		if (member_serves(member) &&
+			(!member->removing || member->id == source->config.self)) {
 			base_add(list, ip_of(&member->serve_ip), member->http_port);
 		}
 	}
 }
 
-static void client_of(struct content_kv *state, const struct content_request *request, const struct content_path *path,
-        struct boot_client *client)
+static void client_of(struct content_kv *state, const struct content_request *request,
+	const struct content_path *path, struct boot_client *client)
 {
 	char value[64];
 	size_t size = 0;
@@ -308,12 +322,14 @@ static void client_of(struct content_kv *state, const struct content_request *re
 	client->ip = client->subnet_ip = request->client_ip;
 	memcpy(client->mac, path->mac, sizeof client->mac);
 	client->mac_bytes = path->mac_bytes;
-	if (client->mac_bytes == 0 && content_query(request->query, "mac", value, sizeof value) == 0 &&
-	        text_hwaddr_parse(value, client->mac, &size) == 0) {
+	if (client->mac_bytes == 0 &&
+		content_query(request->query, "mac", value, sizeof value) == 0 &&
+		text_hwaddr_parse(value, client->mac, &size) == 0) {
 		client->mac_bytes = (uint8_t)size;
 	}
 	if (client->mac_bytes == 0) {
-		client->mac_bytes = (uint8_t)content_kv_mac_of_ip(state, request->client_ip, client->mac);
+		client->mac_bytes =
+			(uint8_t)content_kv_mac_of_ip(state, request->client_ip, client->mac);
 	}
 	if (content_query(request->query, "uuid", value, sizeof value) == 0) {
 		client->has_uuid = text_uuid_parse(value, client->uuid) == 0;
@@ -324,8 +340,9 @@ static void client_of(struct content_kv *state, const struct content_request *re
 	}
 }
 
-static int open_script(struct content_source *source, struct content_kv *state, const struct content_request *request,
-        const struct content_path *path, struct content *content)
+static int open_script(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	struct content *content)
 {
 	struct base_list bases;
 	struct boot_client client;
@@ -346,7 +363,7 @@ static int open_script(struct content_source *source, struct content_kv *state, 
 }
 
 static int open_phone_home(struct content_kv *state, const struct content_request *request,
-        const struct content_path *path, struct content *content)
+	const struct content_path *path, struct content *content)
 {
 	content->text = strdup("ok\n");
 	if (content->text == NULL) {
@@ -362,7 +379,8 @@ static int open_phone_home(struct content_kv *state, const struct content_reques
 	return 0;
 }
 
-int content_open(struct content_source *source, const struct content_request *request, struct content *ret_content)
+int content_open(struct content_source *source, const struct content_request *request,
+	struct content *ret_content)
 {
 	struct content_path path;
 	struct content_kv state;
@@ -378,9 +396,13 @@ int content_open(struct content_source *source, const struct content_request *re
 	content_kv_init(&state, source->config.kv);
 	switch (path.kind) {
 	case CONTENT_NAME_FILE: err = open_file(source, &state, request, &path, ret_content); break;
-	case CONTENT_NAME_SCRIPT: err = open_script(source, &state, request, &path, ret_content); break;
+	case CONTENT_NAME_SCRIPT:
+		err = open_script(source, &state, request, &path, ret_content);
+		break;
 	case CONTENT_NAME_BLOB: err = open_blob(source, &path, ret_content); break;
-	case CONTENT_NAME_PHONE_HOME: err = open_phone_home(&state, request, &path, ret_content); break;
+	case CONTENT_NAME_PHONE_HOME:
+		err = open_phone_home(&state, request, &path, ret_content);
+		break;
 	}
 	content_kv_fini(&state);
 	if (err != 0) {

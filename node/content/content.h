@@ -4,12 +4,14 @@
  *   IMAGE@DIGEST/PATH     of that version (digest: a unique prefix of at least 12 hex digits)
  *   boot.ipxe             the iPXE script for the machine that asks (by query or by its address)
  *   boot/MAC.ipxe         the iPXE script for that machine
- *   blob/SHA256[/NAME]    a file by its hash (nodes fetch from each other); NAME only says what type it is
- *   phone-home/MAC        HTTP: the booted system reports; answered with "ok"
+ *   blob/SHA256[/NAME]    a file by its hash (nodes fetch from each other); NAME only says what
+ * type it is phone-home/MAC        HTTP: the booted system reports; answered with "ok"
  *   autoexec.ipxe         as boot.ipxe
  *
- * Called on the HTTP and TFTP threads: reads the durable state through its own LMDB read transactions (kv_state_get), never the loop's model.
- * Only published versions are visible [P7]. Paths are normalised first: '\\' to '/', leading and double '/' dropped, "." dropped, ".." refused.
+ * Called on the HTTP and TFTP threads: reads the durable state through its own LMDB read
+ * transactions (kv_state_get), never the loop's model. Only published versions are visible [P7].
+ * Paths are normalised first: '\\' to '/', leading and double '/' dropped, "." dropped, ".."
+ * refused.
  */
 #ifndef NODE_CONTENT_CONTENT_H
 #define NODE_CONTENT_CONTENT_H
@@ -30,16 +32,17 @@ struct content_source_config {
 
 /* Who asks; ip in host byte order, 0 unknown. local_ip: our address that was asked. */
 struct content_request {
-	const char *path;      /* as received, percent-decoded; without the query */
-	const char *query;     /* "mac=...&arch=...&uuid=..." or NULL */
+	const char *path;  /* as received, percent-decoded; without the query */
+	const char *query; /* "mac=...&arch=...&uuid=..." or NULL */
 	uint32_t client_ip, local_ip;
-	uint16_t local_port;   /* HTTP port that URLs in scripts name; 0: this member's */
+	uint16_t local_port; /* HTTP port that URLs in scripts name; 0: this member's */
 };
 
 enum content_kind {
-	CONTENT_FILE,       /* fd, bytes, sha256 */
-	CONTENT_TEXT,       /* text, bytes: made for this request */
-	CONTENT_ELSEWHERE,  /* published, but this node does not hold it (yet): redirect_url of a member that does */
+	CONTENT_FILE,      /* fd, bytes, sha256 */
+	CONTENT_TEXT,      /* text, bytes: made for this request */
+	CONTENT_ELSEWHERE, /* published, but this node does not hold it (yet): redirect_url of a
+			      member that does */
 };
 
 struct content {
@@ -47,21 +50,25 @@ struct content {
 	int fd;
 	uint64_t bytes;
 	uint8_t sha256[32];
-	char *text;             /* heap */
+	char *text; /* heap */
 	char redirect_url[512];
-	const char *media_type; /* static string: "application/efi", "application/octet-stream", "text/plain" */
+	const char *media_type; /* static string: "application/efi", "application/octet-stream",
+				   "text/plain" */
 	uint8_t mac[16];        /* the machine, if known from path or query */
 	uint8_t mac_bytes;
-	char host[64];          /* its name, "" unknown */
+	char host[64]; /* its name, "" unknown */
 	bool script, phone_home;
-	bool blob;              /* asked for by hash: a node's fetch, not a machine's boot */
+	bool blob; /* asked for by hash: a node's fetch, not a machine's boot */
 };
 
-int content_source_open(const struct content_source_config *config, struct content_source **ret_source);
+int content_source_open(
+	const struct content_source_config *config, struct content_source **ret_source);
 void content_source_close(struct content_source *source);
-/* 0; -ENOENT: no such thing; -EINVAL: a path that tries to leave the tree or is malformed; -EIO: published, but
- * nobody that we know of can give it now. Any thread. On failure there is nothing to fini. */
-int content_open(struct content_source *source, const struct content_request *request, struct content *ret_content);
+/* 0; -ENOENT: no such thing; -EINVAL: a path that tries to leave the tree or is malformed; -EIO:
+ * published, but nobody that we know of can give it now. Any thread. On failure there is nothing to
+ * fini. */
+int content_open(struct content_source *source, const struct content_request *request,
+	struct content *ret_content);
 void content_fini(struct content *content);
 
 #endif

@@ -21,7 +21,8 @@ struct cache_list {
 };
 
 struct content_cache {
-	pthread_rwlock_t lock; /* lists come and go under the write lock; `used` is written atomically under the read lock */
+	pthread_rwlock_t lock; /* lists come and go under the write lock; `used` is written
+				  atomically under the read lock */
 	struct cache_list list[CACHE_LISTS];
 	uint64_t tick;
 };
@@ -60,7 +61,8 @@ void content_cache_free(struct content_cache *cache)
 static struct cache_list *list_of(struct content_cache *cache, const uint8_t digest[32])
 {
 	for (size_t i = 0; i < CACHE_LISTS; i++) {
-		if (cache->list[i].files != NULL && memcmp(cache->list[i].digest, digest, 32) == 0) {
+		if (cache->list[i].files != NULL &&
+			memcmp(cache->list[i].digest, digest, 32) == 0) {
 			return &cache->list[i];
 		}
 	}
@@ -78,7 +80,7 @@ static int compare_file(const void *a, const void *b)
 }
 
 int content_cache_find(struct content_cache *cache, const uint8_t digest[32], const char *path,
-        uint8_t ret_sha256[32], uint64_t *ret_bytes)
+	uint8_t ret_sha256[32], uint64_t *ret_bytes)
 {
 	const struct cache_file *file;
 	struct cache_list *list;
@@ -87,7 +89,8 @@ int content_cache_find(struct content_cache *cache, const uint8_t digest[32], co
 	pthread_rwlock_rdlock(&cache->lock);
 	list = list_of(cache, digest);
 	if (list != NULL) {
-		__atomic_store_n(&list->used, __atomic_add_fetch(&cache->tick, 1, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+		__atomic_store_n(&list->used, __atomic_add_fetch(&cache->tick, 1, __ATOMIC_RELAXED),
+			__ATOMIC_RELAXED);
 		file = bsearch(path, list->files, list->count, sizeof *file, compare_path);
 		found = file != NULL;
 		if (file != NULL) {
@@ -99,7 +102,8 @@ int content_cache_find(struct content_cache *cache, const uint8_t digest[32], co
 	return found;
 }
 
-static void list_fill(struct cache_list *list, const uint8_t digest[32], const Pxe__ImageVersion *version)
+static void list_fill(
+	struct cache_list *list, const uint8_t digest[32], const Pxe__ImageVersion *version)
 {
 	memcpy(list->digest, digest, 32);
 	list->files = calloc(version->n_files + 1, sizeof *list->files);
@@ -123,7 +127,8 @@ static void list_fill(struct cache_list *list, const uint8_t digest[32], const P
 	qsort(list->files, list->count, sizeof *list->files, compare_file);
 }
 
-void content_cache_add(struct content_cache *cache, const uint8_t digest[32], const Pxe__ImageVersion *version)
+void content_cache_add(
+	struct content_cache *cache, const uint8_t digest[32], const Pxe__ImageVersion *version)
 {
 	struct cache_list *place;
 

@@ -21,7 +21,8 @@ void content_kv_fini(struct content_kv *state)
 	}
 }
 
-static ProtobufCMessage *keep(struct content_kv *state, const ProtobufCMessageDescriptor *type, const uint8_t *value, size_t bytes)
+static ProtobufCMessage *keep(struct content_kv *state, const ProtobufCMessageDescriptor *type,
+	const uint8_t *value, size_t bytes)
 {
 	ProtobufCMessage *object;
 
@@ -35,7 +36,8 @@ static ProtobufCMessage *keep(struct content_kv *state, const ProtobufCMessageDe
 	return object;
 }
 
-static ProtobufCMessage *get_key(struct content_kv *state, const ProtobufCMessageDescriptor *type, const uint8_t *key, size_t key_bytes)
+static ProtobufCMessage *get_key(struct content_kv *state, const ProtobufCMessageDescriptor *type,
+	const uint8_t *key, size_t key_bytes)
 {
 	ProtobufCMessage *object;
 	uint8_t *value;
@@ -50,7 +52,7 @@ static ProtobufCMessage *get_key(struct content_kv *state, const ProtobufCMessag
 }
 
 ProtobufCMessage *content_kv_get(struct content_kv *state, const ProtobufCMessageDescriptor *type,
-        enum record_kind kind, const void *name, size_t name_bytes)
+	enum record_kind kind, const void *name, size_t name_bytes)
 {
 	uint8_t key[RECORD_KEY_MAX];
 
@@ -60,15 +62,16 @@ ProtobufCMessage *content_kv_get(struct content_kv *state, const ProtobufCMessag
 	return get_key(state, type, key, record_key(kind, name, name_bytes, key));
 }
 
-const Pxe__ImageVersion *content_kv_version(struct content_kv *state, const char *image, const uint8_t digest[32])
+const Pxe__ImageVersion *content_kv_version(
+	struct content_kv *state, const char *image, const uint8_t digest[32])
 {
 	uint8_t key[RECORD_KEY_MAX];
 
 	if (strlen(image) > MODEL_NAME_MAX) {
 		return NULL;
 	}
-	return (const Pxe__ImageVersion *)get_key(
-	        state, &pxe__image_version__descriptor, key, record_key_version(image, digest, key));
+	return (const Pxe__ImageVersion *)get_key(state, &pxe__image_version__descriptor, key,
+		record_key_version(image, digest, key));
 }
 
 const Pxe__Member *content_kv_member(struct content_kv *state, uint64_t id)
@@ -76,21 +79,24 @@ const Pxe__Member *content_kv_member(struct content_kv *state, uint64_t id)
 	uint8_t key[RECORD_KEY_MAX];
 
 	return (const Pxe__Member *)get_key(
-	        state, &pxe__member__descriptor, key, record_key_u64(RECORD_MEMBER, id, key));
+		state, &pxe__member__descriptor, key, record_key_u64(RECORD_MEMBER, id, key));
 }
 
 /* An index record: key -> host name. */
-static const Pxe__Host *host_by(struct content_kv *state, enum record_kind kind, const void *name, size_t name_bytes)
+static const Pxe__Host *host_by(
+	struct content_kv *state, enum record_kind kind, const void *name, size_t name_bytes)
 {
 	uint8_t key[RECORD_KEY_MAX], *value;
 	size_t bytes;
 	const Pxe__Host *host;
 
 	if (name_bytes == 0 || name_bytes > MODEL_NAME_MAX ||
-	        kv_state_get(state->kv, key, record_key(kind, name, name_bytes, key), &value, &bytes) != 0) {
+		kv_state_get(state->kv, key, record_key(kind, name, name_bytes, key), &value,
+			&bytes) != 0) {
 		return NULL;
 	}
-	host = (const Pxe__Host *)content_kv_get(state, &pxe__host__descriptor, RECORD_HOST, value, bytes);
+	host = (const Pxe__Host *)content_kv_get(
+		state, &pxe__host__descriptor, RECORD_HOST, value, bytes);
 	free(value);
 	return host;
 }
@@ -103,7 +109,8 @@ struct member_visit {
 	size_t count, max;
 };
 
-static bool visit_member(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool visit_member(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct member_visit *visit = ctx;
 	ProtobufCMessage *object = keep(visit->state, &pxe__member__descriptor, value, value_bytes);
@@ -132,7 +139,8 @@ struct subnet_visit {
 	Pxe__Subnet *best;
 };
 
-static bool visit_subnet(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool visit_subnet(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct subnet_visit *visit = ctx;
 	Pxe__Subnet *subnet = pxe__subnet__unpack(NULL, value_bytes, value);
@@ -149,7 +157,7 @@ static bool visit_subnet(void *ctx, const uint8_t *key, size_t key_bytes, const 
 		network = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 		mask = text_ip4_mask(subnet->prefix_len);
 		if ((visit->ip & mask) == (network & mask) &&
-		        (visit->best == NULL || visit->best->prefix_len < subnet->prefix_len)) {
+			(visit->best == NULL || visit->best->prefix_len < subnet->prefix_len)) {
 			Pxe__Subnet *other = visit->best;
 			visit->best = subnet;
 			subnet = other;
@@ -165,7 +173,8 @@ static bool visit_subnet(void *ctx, const uint8_t *key, size_t key_bytes, const 
 
 static const Pxe__Settings *source_settings(void *ctx)
 {
-	return (const Pxe__Settings *)content_kv_get(ctx, &pxe__settings__descriptor, RECORD_SETTINGS, NULL, 0);
+	return (const Pxe__Settings *)content_kv_get(
+		ctx, &pxe__settings__descriptor, RECORD_SETTINGS, NULL, 0);
 }
 
 static const Pxe__Host *source_host_of_mac(void *ctx, const uint8_t *mac, size_t mac_bytes)
@@ -197,12 +206,14 @@ static const Pxe__Subnet *source_subnet_of(void *ctx, uint32_t ip)
 
 static const Pxe__Profile *source_profile(void *ctx, const char *name)
 {
-	return (const Pxe__Profile *)content_kv_get(ctx, &pxe__profile__descriptor, RECORD_PROFILE, name, strlen(name));
+	return (const Pxe__Profile *)content_kv_get(
+		ctx, &pxe__profile__descriptor, RECORD_PROFILE, name, strlen(name));
 }
 
 static const Pxe__Image *source_image(void *ctx, const char *name)
 {
-	return (const Pxe__Image *)content_kv_get(ctx, &pxe__image__descriptor, RECORD_IMAGE, name, strlen(name));
+	return (const Pxe__Image *)content_kv_get(
+		ctx, &pxe__image__descriptor, RECORD_IMAGE, name, strlen(name));
 }
 
 static const Pxe__Member *source_member(void *ctx, uint64_t id)
@@ -210,7 +221,8 @@ static const Pxe__Member *source_member(void *ctx, uint64_t id)
 	return content_kv_member(ctx, id);
 }
 
-static const Pxe__ImageVersion *source_version(void *ctx, const char *image, const uint8_t digest[32])
+static const Pxe__ImageVersion *source_version(
+	void *ctx, const char *image, const uint8_t digest[32])
 {
 	return content_kv_version(ctx, image, digest);
 }
@@ -232,7 +244,8 @@ void content_kv_boot_source(struct content_kv *state, struct boot_source *ret_so
 
 size_t content_kv_mac_of_ip(struct content_kv *state, uint32_t ip, uint8_t ret_mac[16])
 {
-	const uint8_t octets[4] = {(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
+	const uint8_t octets[4] = {
+		(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
 	const Pxe__Lease *lease;
 	const Pxe__Host *host;
 	const ProtobufCBinaryData *mac = NULL;
@@ -241,8 +254,10 @@ size_t content_kv_mac_of_ip(struct content_kv *state, uint32_t ip, uint8_t ret_m
 		return 0;
 	}
 	/* The lease knows which of a host's ports it is. */
-	lease = (const Pxe__Lease *)content_kv_get(state, &pxe__lease__descriptor, RECORD_LEASE, octets, 4);
-	if (lease != NULL && (lease->state == PXE__LEASE_STATE__LEASE_BOUND || lease->state == PXE__LEASE_STATE__LEASE_OFFERED)) {
+	lease = (const Pxe__Lease *)content_kv_get(
+		state, &pxe__lease__descriptor, RECORD_LEASE, octets, 4);
+	if (lease != NULL && (lease->state == PXE__LEASE_STATE__LEASE_BOUND ||
+				     lease->state == PXE__LEASE_STATE__LEASE_OFFERED)) {
 		mac = &lease->mac;
 	} else {
 		host = host_by(state, RECORD_HOST_IP, octets, 4);

@@ -1,4 +1,5 @@
-/* node/content/content_kv.h: the durable state as typed records, and as a boot_source, for one request.
+/* node/content/content_kv.h: the durable state as typed records, and as a boot_source, for one
+ * request.
  *
  * Any thread; one struct per request. What it hands out is its own until content_kv_fini().
  */
@@ -24,8 +25,9 @@ void content_kv_boot_source(struct content_kv *state, struct boot_source *ret_so
 
 /* One record, unpacked, or NULL. */
 ProtobufCMessage *content_kv_get(struct content_kv *state, const ProtobufCMessageDescriptor *type,
-        enum record_kind kind, const void *name, size_t name_bytes);
-const Pxe__ImageVersion *content_kv_version(struct content_kv *state, const char *image, const uint8_t digest[32]);
+	enum record_kind kind, const void *name, size_t name_bytes);
+const Pxe__ImageVersion *content_kv_version(
+	struct content_kv *state, const char *image, const uint8_t digest[32]);
 const Pxe__Member *content_kv_member(struct content_kv *state, uint64_t id);
 /* Members in ascending order of id; returns how many. */
 size_t content_kv_members(struct content_kv *state, const Pxe__Member **ret_members, size_t max);

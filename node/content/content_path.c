@@ -69,14 +69,15 @@ static bool parse_script(const char *text, struct content_path *path)
 	if (strcasecmp(text, "boot.ipxe") == 0 || strcasecmp(text, "autoexec.ipxe") == 0) {
 		return true;
 	}
-	return bytes > 10 && strncasecmp(text, "boot/", 5) == 0 && strcasecmp(text + bytes - 5, ".ipxe") == 0 &&
-	       parse_mac(text + 5, bytes - 10, path);
+	return bytes > 10 && strncasecmp(text, "boot/", 5) == 0 &&
+	       strcasecmp(text + bytes - 5, ".ipxe") == 0 && parse_mac(text + 5, bytes - 10, path);
 }
 
 static bool parse_phone_home(const char *text, struct content_path *path)
 {
 	path->kind = CONTENT_NAME_PHONE_HOME;
-	return strncasecmp(text, "phone-home/", 11) == 0 && parse_mac(text + 11, strlen(text + 11), path);
+	return strncasecmp(text, "phone-home/", 11) == 0 &&
+	       parse_mac(text + 11, strlen(text + 11), path);
 }
 
 /* "blob/SHA256" or "blob/SHA256/NAME" */
@@ -145,7 +146,10 @@ int content_path_parse(const char *path, struct content_path *ret_path)
 
 static int hex_value(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 int content_decode(const char *text, size_t bytes, char *ret_text, size_t text_bytes)
@@ -178,8 +182,10 @@ int content_query(const char *query, const char *name, char *ret_value, size_t v
 
 	while (query != NULL && *query != '\0') {
 		size_t bytes = strcspn(query, "&");
-		if (bytes > name_bytes && query[name_bytes] == '=' && strncmp(query, name, name_bytes) == 0) {
-			return content_decode(query + name_bytes + 1, bytes - name_bytes - 1, ret_value, value_bytes);
+		if (bytes > name_bytes && query[name_bytes] == '=' &&
+			strncmp(query, name, name_bytes) == 0) {
+			return content_decode(query + name_bytes + 1, bytes - name_bytes - 1,
+				ret_value, value_bytes);
 		}
 		query += bytes;
 		query += *query == '&';

@@ -1,4 +1,5 @@
-/* node/content/content_path.h: taking a requested path apart. Pure; the bytes come from strangers. */
+/* node/content/content_path.h: taking a requested path apart. Pure; the bytes come from strangers.
+ */
 #ifndef NODE_CONTENT_CONTENT_PATH_H
 #define NODE_CONTENT_CONTENT_PATH_H
 
@@ -7,24 +8,32 @@
 
 #define CONTENT_PATH_MAX 512
 
-enum content_name { CONTENT_NAME_FILE, CONTENT_NAME_SCRIPT, CONTENT_NAME_BLOB, CONTENT_NAME_PHONE_HOME };
+enum content_name {
+	CONTENT_NAME_FILE,
+	CONTENT_NAME_SCRIPT,
+	CONTENT_NAME_BLOB,
+	CONTENT_NAME_PHONE_HOME
+};
 
 struct content_path {
 	enum content_name kind;
-	char image[64];               /* FILE */
-	char pin[65];                 /* FILE: digits of the version's digest, "" the current one */
-	char file[CONTENT_PATH_MAX];  /* FILE: path in the image; BLOB: the name behind the hash, or "" */
-	uint8_t sha256[32];           /* BLOB */
-	uint8_t mac[16];              /* SCRIPT, PHONE_HOME; 0 bytes: not in the path */
+	char image[64];              /* FILE */
+	char pin[65];                /* FILE: digits of the version's digest, "" the current one */
+	char file[CONTENT_PATH_MAX]; /* FILE: path in the image; BLOB: the name behind the hash, or
+					"" */
+	uint8_t sha256[32];          /* BLOB */
+	uint8_t mac[16];             /* SCRIPT, PHONE_HOME; 0 bytes: not in the path */
 	uint8_t mac_bytes;
 };
 
-/* '\\' to '/', empty and "." parts dropped, leading '/' too. 0; -EINVAL: a ".." part, a control byte, or too long. */
+/* '\\' to '/', empty and "." parts dropped, leading '/' too. 0; -EINVAL: a ".." part, a control
+ * byte, or too long. */
 int content_path_normalise(const char *path, char ret_path[CONTENT_PATH_MAX]);
 /* 0; -EINVAL as above; -ENOENT: nothing that could be a name. */
 int content_path_parse(const char *path, struct content_path *ret_path);
 
-/* Percent-decode `bytes` of text into a string. 0; -EINVAL: a bad escape, a zero byte, or no room. */
+/* Percent-decode `bytes` of text into a string. 0; -EINVAL: a bad escape, a zero byte, or no room.
+ */
 int content_decode(const char *text, size_t bytes, char *ret_text, size_t text_bytes);
 /* The value of "name=" in "a=b&name=value", decoded. 0; -ENOENT; -EINVAL. */
 int content_query(const char *query, const char *name, char *ret_value, size_t value_bytes);

@@ -1,5 +1,6 @@
-/* The listeners: one libmicrohttpd daemon per address, each with its pool of epoll threads. A connection stays with the thread that
- * accepted it; a cold disk read blocks only that thread, which is why there are more threads than cores. */
+/* The listeners: one libmicrohttpd daemon per address, each with its pool of epoll threads. A
+ * connection stays with the thread that accepted it; a cold disk read blocks only that thread,
+ * which is why there are more threads than cores. */
 #include "node/http/http.h"
 
 #include "node/http/http_impl.h"
@@ -19,12 +20,14 @@
 #include <unistd.h>
 
 #define HTTP_CONNECTIONS_MAX 4096
-#define HTTP_PER_ADDRESS_MAX 512 /* connections of one client; installers open dozens, a NAT stands for a rack */
-#define HTTP_IDLE_S 120          /* iPXE keeps a connection through a kernel's download of another */
+#define HTTP_PER_ADDRESS_MAX                                                                       \
+	512 /* connections of one client; installers open dozens, a NAT stands for a rack */
+#define HTTP_IDLE_S       120 /* iPXE keeps a connection through a kernel's download of another */
 #define HTTP_MEMORY_BYTES (16u << 10) /* headers of one connection */
-#define HTTP_BACKLOG 1024
+#define HTTP_BACKLOG      1024
 
-static void on_log(void *cls, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void on_log(void *cls, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
 
 static void on_log(void *cls, const char *format, va_list args)
 {
@@ -36,16 +39,19 @@ static void on_log(void *cls, const char *format, va_list args)
 	log_debug("http: %s", line);
 }
 
-static void name_error(int err, const char *address, uint16_t port, char *ret_error, size_t error_bytes)
+static void name_error(
+	int err, const char *address, uint16_t port, char *ret_error, size_t error_bytes)
 {
 	char holder[128];
 
 	if (err == -EADDRINUSE && port_holder(IPPROTO_TCP, port, holder, sizeof holder) == 0) {
-		snprintf(ret_error, error_bytes, "HTTP %s:%u is in use by %s: stop it, or set another HTTP port", address,
-		        port, holder);
+		snprintf(ret_error, error_bytes,
+			"HTTP %s:%u is in use by %s: stop it, or set another HTTP port", address,
+			port, holder);
 	} else if (err == -EACCES) {
-		snprintf(ret_error, error_bytes, "HTTP %s:%u: not allowed: ports below 1024 need CAP_NET_BIND_SERVICE",
-		        address, port);
+		snprintf(ret_error, error_bytes,
+			"HTTP %s:%u: not allowed: ports below 1024 need CAP_NET_BIND_SERVICE",
+			address, port);
 	} else {
 		snprintf(ret_error, error_bytes, "HTTP %s:%u: %s", address, port, strerror(-err));
 	}
@@ -54,7 +60,8 @@ static void name_error(int err, const char *address, uint16_t port, char *ret_er
 /* A listening socket, or negative errno. */
 static int listen_on(uint32_t ip, uint16_t port, uint16_t *ret_port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip)};
 	socklen_t bytes = sizeof address;
 	const int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
@@ -68,8 +75,9 @@ static int listen_on(uint32_t ip, uint16_t port, uint16_t *ret_port)
 	if (ip != INADDR_ANY) {
 		(void)setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
 	}
-	if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, HTTP_BACKLOG) != 0 ||
-	        getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) {
+	if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+		listen(fd, HTTP_BACKLOG) != 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -88,17 +96,15 @@ static unsigned threads_default(void)
 static int daemon_start(struct http_server *server, int fd, unsigned threads)
 {
 	struct MHD_Daemon *daemon = MHD_start_daemon(
-	        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_request_on_access, server,
-	        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-	        MHD_OPTION_LISTEN_SOCKET, fd,
-	        MHD_OPTION_THREAD_POOL_SIZE, threads,
-	        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-	        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
-	        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
-	        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
-	        MHD_OPTION_URI_LOG_CALLBACK, http_request_on_uri, server,
-	        MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server,
-	        MHD_OPTION_END);
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+		http_request_on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
+		MHD_OPTION_URI_LOG_CALLBACK, http_request_on_uri, server,
+		MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server, MHD_OPTION_END);
 
 	if (daemon == NULL) {
 		close(fd);
@@ -108,7 +114,8 @@ static int daemon_start(struct http_server *server, int fd, unsigned threads)
 	return 0;
 }
 
-int http_server_open(const struct http_config *config, struct http_server **ret_server, char *ret_error, size_t error_bytes)
+int http_server_open(const struct http_config *config, struct http_server **ret_server,
+	char *ret_error, size_t error_bytes)
 {
 	const uint32_t any = INADDR_ANY;
 	const uint32_t *addresses = config->addresses != NULL ? config->addresses : &any;
@@ -132,7 +139,8 @@ int http_server_open(const struct http_config *config, struct http_server **ret_
 		int fd = listen_on(addresses[i], config->port, &server->port);
 		int err = fd < 0 ? fd : daemon_start(server, fd, threads);
 		if (err != 0) {
-			name_error(err, text_ip4_format(addresses[i], text), config->port, ret_error, error_bytes);
+			name_error(err, text_ip4_format(addresses[i], text), config->port,
+				ret_error, error_bytes);
 			http_server_close(server);
 			return err;
 		}
@@ -165,7 +173,8 @@ void http_server_get_stats(const struct http_server *server, struct http_stats *
 		.body_bytes = atomic_load(&c->body_bytes),
 	};
 	for (size_t i = 0; i < server->daemon_count; i++) {
-		const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+		const union MHD_DaemonInfo *info =
+			MHD_get_daemon_info(server->daemon[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 		ret_stats->connections += info != NULL ? info->num_connections : 0;
 	}
 }

@@ -8,11 +8,12 @@
 #include <stdatomic.h>
 
 #define HTTP_ADDRESSES_MAX 16
-#define HTTP_URI_MAX 2048
+#define HTTP_URI_MAX       2048
 
 struct http_counters {
 	atomic_uint_least64_t requests, files, texts, partial, not_modified, redirects;
-	atomic_uint_least64_t not_found, malformed, refused_method, unsatisfiable, failed, body_bytes;
+	atomic_uint_least64_t not_found, malformed, refused_method, unsatisfiable, failed,
+		body_bytes;
 };
 
 struct http_server {
@@ -27,17 +28,19 @@ struct http_server {
 
 /* One request, from its first line to its last byte. */
 struct http_request {
-	char *uri; /* as received, with the query; NULL: too long */
-	bool seen; /* the handler was called once already */
+	char *uri;    /* as received, with the query; NULL: too long */
+	bool seen;    /* the handler was called once already */
 	bool watched; /* START was told, DONE or FAILED is due */
 	uint64_t started_ms, body_bytes;
 	struct event event; /* what DONE will say */
 };
 
 /* libmicrohttpd's callbacks (microhttpd.h); cls is the server. */
-enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-        const char *version, const char *upload_data, size_t *upload_data_size, void **request);
+enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection,
+	const char *url, const char *method, const char *version, const char *upload_data,
+	size_t *upload_data_size, void **request);
 void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *connection);
-void http_request_on_completed(void *cls, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code);
+void http_request_on_completed(void *cls, struct MHD_Connection *connection, void **request,
+	enum MHD_RequestTerminationCode code);
 
 #endif

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Digits at *at; more than 64 bits are the largest value: far beyond any file. False without a digit. */
+/* Digits at *at; more than 64 bits are the largest value: far beyond any file. False without a
+ * digit. */
 static bool take_number(const char **at, uint64_t *ret_value)
 {
 	uint64_t value = 0;
@@ -24,7 +25,8 @@ static const char *skip_blanks(const char *at)
 	return at + strspn(at, " \t");
 }
 
-enum http_range http_range_parse(const char *header, uint64_t bytes, uint64_t *ret_offset, uint64_t *ret_length)
+enum http_range http_range_parse(
+	const char *header, uint64_t bytes, uint64_t *ret_offset, uint64_t *ret_length)
 {
 	uint64_t first = 0, last = UINT64_MAX;
 	bool has_first, has_last;
@@ -40,7 +42,8 @@ enum http_range http_range_parse(const char *header, uint64_t bytes, uint64_t *r
 		return HTTP_RANGE_WHOLE;
 	}
 	has_last = take_number(&at, &last);
-	if (*skip_blanks(at) != '\0' || (!has_first && !has_last) || (has_first && has_last && last < first)) {
+	if (*skip_blanks(at) != '\0' || (!has_first && !has_last) ||
+		(has_first && has_last && last < first)) {
 		return HTTP_RANGE_WHOLE;
 	}
 	if (!has_first) {
@@ -82,7 +85,8 @@ bool http_etag_in(const char *header, const char *etag)
 		if (end == NULL) {
 			return false;
 		}
-		if ((size_t)(end + 1 - header) == etag_bytes && memcmp(header, etag, etag_bytes) == 0) {
+		if ((size_t)(end + 1 - header) == etag_bytes &&
+			memcmp(header, etag, etag_bytes) == 0) {
 			return true;
 		}
 		header = skip_blanks(end + 1);

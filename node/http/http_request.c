@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define HTTP_SMALL_BYTES (32u << 10) /* below this one read and one send beat sendfile */
-#define HTTP_ETAG_BYTES 67
+#define HTTP_ETAG_BYTES  67
 
 static uint64_t now_ms(void)
 {
@@ -28,7 +28,8 @@ static uint64_t now_ms(void)
 
 /* ---- answers */
 
-static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
+static enum MHD_Result queue(
+	struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
 {
 	enum MHD_Result result;
 
@@ -40,11 +41,11 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
 	return result;
 }
 
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text,
-        const char *header, const char *value)
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status,
+	const char *text, const char *header, const char *value)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-	        strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+		strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
 
 	if (response == NULL) {
 		return MHD_NO;
@@ -56,7 +57,8 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned s
 	return queue(connection, status, response);
 }
 
-static enum MHD_Result answer_error(struct http_server *server, struct MHD_Connection *connection, int err)
+static enum MHD_Result answer_error(
+	struct http_server *server, struct MHD_Connection *connection, int err)
 {
 	switch (err) {
 	case -ENOENT:
@@ -67,12 +69,14 @@ static enum MHD_Result answer_error(struct http_server *server, struct MHD_Conne
 		return answer_text(connection, MHD_HTTP_BAD_REQUEST, "bad request\n", NULL, NULL);
 	default:
 		atomic_fetch_add(&server->counters.failed, 1);
-		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "no node can give this file now, try again\n",
-		        MHD_HTTP_HEADER_RETRY_AFTER, "2");
+		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"no node can give this file now, try again\n", MHD_HTTP_HEADER_RETRY_AFTER,
+			"2");
 	}
 }
 
-/* The part of the file as a response, which owns the descriptor from here on. NULL: the descriptor is closed. */
+/* The part of the file as a response, which owns the descriptor from here on. NULL: the descriptor
+ * is closed. */
 static struct MHD_Response *file_response(struct content *content, uint64_t offset, uint64_t length)
 {
 	struct MHD_Response *response = NULL;
@@ -112,18 +116,22 @@ static void etag_of(const struct content *content, char etag[HTTP_ETAG_BYTES])
 	strcpy(etag + 65, "\"");
 }
 
-static enum MHD_Result answer_unsatisfiable(struct http_server *server, struct MHD_Connection *connection, uint64_t bytes)
+static enum MHD_Result answer_unsatisfiable(
+	struct http_server *server, struct MHD_Connection *connection, uint64_t bytes)
 {
 	char range[48];
 
 	atomic_fetch_add(&server->counters.unsatisfiable, 1);
 	snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)bytes);
-	return answer_text(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE, "no such range\n", MHD_HTTP_HEADER_CONTENT_RANGE, range);
+	return answer_text(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE, "no such range\n",
+		MHD_HTTP_HEADER_CONTENT_RANGE, range);
 }
 
-static enum MHD_Result answer_not_modified(struct http_server *server, struct MHD_Connection *connection, const char *etag)
+static enum MHD_Result answer_not_modified(
+	struct http_server *server, struct MHD_Connection *connection, const char *etag)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
 	atomic_fetch_add(&server->counters.not_modified, 1);
 	if (response != NULL) {
@@ -134,8 +142,8 @@ static enum MHD_Result answer_not_modified(struct http_server *server, struct MH
 
 /* ---- events: of the files that a machine boots from, not of the copies between nodes */
 
-static void watch_begin(struct http_server *server, struct http_request *request, const struct content *content,
-        const char *path, uint32_t client_ip, uint64_t length)
+static void watch_begin(struct http_server *server, struct http_request *request,
+	const struct content *content, const char *path, uint32_t client_ip, uint64_t length)
 {
 	struct event *event = &request->event;
 
@@ -169,9 +177,11 @@ static void put_query(const char *query, const char *name, char *text, size_t te
 	snprintf(text + used, text_bytes - used, "%s%.100s", used > 0 ? ", " : "", value);
 }
 
-static void tell_text(struct http_server *server, const struct content *content, const struct content_request *asked)
+static void tell_text(struct http_server *server, const struct content *content,
+	const struct content_request *asked)
 {
-	struct event event = {.ip = asked->client_ip, .mac_bytes = content->mac_bytes, .bytes = content->bytes};
+	struct event event = {
+		.ip = asked->client_ip, .mac_bytes = content->mac_bytes, .bytes = content->bytes};
 
 	if (server->on_event == NULL) {
 		return;
@@ -193,7 +203,8 @@ static void tell_text(struct http_server *server, const struct content *content,
 /* ---- by kind of content */
 
 static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connection *connection,
-        struct http_request *request, struct content *content, const struct content_request *asked, bool head)
+	struct http_request *request, struct content *content, const struct content_request *asked,
+	bool head)
 {
 	enum http_range range = HTTP_RANGE_WHOLE;
 	uint64_t offset = 0, length = content->bytes;
@@ -206,7 +217,8 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 	}
 	/* A range is defined for GET alone (RFC 9110 §14.2). */
 	if (!head && http_if_range(header_of(connection, MHD_HTTP_HEADER_IF_RANGE), etag)) {
-		range = http_range_parse(header_of(connection, MHD_HTTP_HEADER_RANGE), content->bytes, &offset, &length);
+		range = http_range_parse(header_of(connection, MHD_HTTP_HEADER_RANGE),
+			content->bytes, &offset, &length);
 	}
 	if (range == HTTP_RANGE_UNSATISFIABLE) {
 		return answer_unsatisfiable(server, connection, content->bytes);
@@ -219,8 +231,9 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, etag);
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
 	if (range == HTTP_RANGE_PART) {
-		snprintf(range_text, sizeof range_text, "bytes %llu-%llu/%llu", (unsigned long long)offset,
-		        (unsigned long long)(offset + length - 1), (unsigned long long)content->bytes);
+		snprintf(range_text, sizeof range_text, "bytes %llu-%llu/%llu",
+			(unsigned long long)offset, (unsigned long long)(offset + length - 1),
+			(unsigned long long)content->bytes);
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range_text);
 		atomic_fetch_add(&server->counters.partial, 1);
 	}
@@ -229,13 +242,16 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 		request->body_bytes = length;
 		watch_begin(server, request, content, asked->path, asked->client_ip, length);
 	}
-	return queue(connection, range == HTTP_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, response);
+	return queue(connection, range == HTTP_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK,
+		response);
 }
 
 static enum MHD_Result answer_made(struct http_server *server, struct MHD_Connection *connection,
-        struct http_request *request, struct content *content, const struct content_request *asked, bool head)
+	struct http_request *request, struct content *content, const struct content_request *asked,
+	bool head)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(content->bytes, content->text, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		content->bytes, content->text, MHD_RESPMEM_MUST_FREE);
 
 	if (response == NULL) {
 		return MHD_NO;
@@ -252,7 +268,7 @@ static enum MHD_Result answer_made(struct http_server *server, struct MHD_Connec
 }
 
 static enum MHD_Result answer_content(struct http_server *server, struct MHD_Connection *connection,
-        struct http_request *request, const struct content_request *asked, bool head)
+	struct http_request *request, const struct content_request *asked, bool head)
 {
 	struct content content;
 	enum MHD_Result result = MHD_NO;
@@ -262,11 +278,16 @@ static enum MHD_Result answer_content(struct http_server *server, struct MHD_Con
 		return answer_error(server, connection, err);
 	}
 	switch (content.kind) {
-	case CONTENT_FILE: result = answer_file(server, connection, request, &content, asked, head); break;
-	case CONTENT_TEXT: result = answer_made(server, connection, request, &content, asked, head); break;
+	case CONTENT_FILE:
+		result = answer_file(server, connection, request, &content, asked, head);
+		break;
+	case CONTENT_TEXT:
+		result = answer_made(server, connection, request, &content, asked, head);
+		break;
 	case CONTENT_ELSEWHERE:
 		atomic_fetch_add(&server->counters.redirects, 1);
-		result = answer_text(connection, MHD_HTTP_FOUND, "another node has it\n", MHD_HTTP_HEADER_LOCATION, content.redirect_url);
+		result = answer_text(connection, MHD_HTTP_FOUND, "another node has it\n",
+			MHD_HTTP_HEADER_LOCATION, content.redirect_url);
 		break;
 	}
 	content_fini(&content);
@@ -277,7 +298,8 @@ static enum MHD_Result answer_content(struct http_server *server, struct MHD_Con
 
 static void addresses_of(struct MHD_Connection *connection, struct content_request *asked)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct sockaddr_in address;
 	socklen_t bytes = sizeof address;
 
@@ -286,15 +308,16 @@ static void addresses_of(struct MHD_Connection *connection, struct content_reque
 		asked->client_ip = ntohl(address.sin_addr.s_addr);
 	}
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (info != NULL && getsockname(info->connect_fd, (struct sockaddr *)&address, &bytes) == 0 &&
-	        address.sin_family == AF_INET) {
+	if (info != NULL &&
+		getsockname(info->connect_fd, (struct sockaddr *)&address, &bytes) == 0 &&
+		address.sin_family == AF_INET) {
 		asked->local_ip = ntohl(address.sin_addr.s_addr);
 		asked->local_port = ntohs(address.sin_port);
 	}
 }
 
 static enum MHD_Result answer(struct http_server *server, struct MHD_Connection *connection,
-        struct http_request *request, bool head)
+	struct http_request *request, bool head)
 {
 	struct content_request asked = {0};
 	char path[HTTP_URI_MAX];
@@ -315,7 +338,8 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 	}
 	if (path[strspn(path, "/")] == '\0') {
 		atomic_fetch_add(&server->counters.texts, 1);
-		return answer_text(connection, MHD_HTTP_OK, "pxecluster " PXE_VERSION " boot server\n", NULL, NULL);
+		return answer_text(connection, MHD_HTTP_OK,
+			"pxecluster " PXE_VERSION " boot server\n", NULL, NULL);
 	}
 	asked.path = path;
 	asked.query = uri[path_bytes] == '?' ? uri + path_bytes + 1 : NULL;
@@ -323,8 +347,9 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 	return answer_content(server, connection, request, &asked, head);
 }
 
-enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-        const char *version, const char *upload_data, size_t *upload_data_size, void **request_cls)
+enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection,
+	const char *url, const char *method, const char *version, const char *upload_data,
+	size_t *upload_data_size, void **request_cls)
 {
 	struct http_server *server = cls;
 	struct http_request *request = *request_cls;
@@ -344,10 +369,12 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
 		request->seen = true;
 		atomic_fetch_add(&server->counters.requests, 1);
 		atomic_fetch_add(&server->counters.refused_method, 1);
-		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n", MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n",
+			MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	}
 	if (!request->seen) {
-		request->seen = true; /* headers only: the answer follows when all of the request is there */
+		request->seen = true; /* headers only: the answer follows when all of the request is
+					 there */
 		return MHD_YES;
 	}
 	if (*upload_data_size > 0) {
@@ -375,7 +402,8 @@ void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *con
 	return request;
 }
 
-void http_request_on_completed(void *cls, struct MHD_Connection *connection, void **request_cls, enum MHD_RequestTerminationCode code)
+void http_request_on_completed(void *cls, struct MHD_Connection *connection, void **request_cls,
+	enum MHD_RequestTerminationCode code)
 {
 	struct http_server *server = cls;
 	struct http_request *request = *request_cls;
@@ -390,8 +418,9 @@ void http_request_on_completed(void *cls, struct MHD_Connection *connection, voi
 		atomic_fetch_add(&server->counters.failed, 1);
 	}
 	if (request->watched) {
-		request->event.kind = code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? PXE__EVENT_KIND__EVENT_HTTP_DONE
-		                                                                    : PXE__EVENT_KIND__EVENT_HTTP_FAILED;
+		request->event.kind = code == MHD_REQUEST_TERMINATED_COMPLETED_OK
+					      ? PXE__EVENT_KIND__EVENT_HTTP_DONE
+					      : PXE__EVENT_KIND__EVENT_HTTP_FAILED;
 		request->event.took_ms = (uint32_t)(now_ms() - request->started_ms);
 		server->on_event(server->ctx, &request->event);
 	}

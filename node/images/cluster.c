@@ -20,10 +20,11 @@ static bool binding_is_leader(void *ctx)
 	return view.is_leader;
 }
 
-static enum replica_outcome binding_propose(
-        void *ctx, Pxe__Command *command, unsigned timeout_ms, replica_done_cb *done, void *done_ctx)
+static enum replica_outcome binding_propose(void *ctx, Pxe__Command *command, unsigned timeout_ms,
+	replica_done_cb *done, void *done_ctx)
 {
-	return replica_propose(((struct image_cluster_binding *)ctx)->replica, command, timeout_ms, done, done_ctx);
+	return replica_propose(((struct image_cluster_binding *)ctx)->replica, command, timeout_ms,
+		done, done_ctx);
 }
 
 static void binding_on_event(void *ctx, const struct event *event)
@@ -35,7 +36,8 @@ static void binding_on_event(void *ctx, const struct event *event)
 	}
 }
 
-void image_cluster_of_replica(struct image_cluster_binding *binding, uint64_t self, struct image_cluster *ret_cluster)
+void image_cluster_of_replica(
+	struct image_cluster_binding *binding, uint64_t self, struct image_cluster *ret_cluster)
 {
 	assert(binding != NULL && binding->replica != NULL && ret_cluster != NULL);
 	*ret_cluster = (struct image_cluster){

@@ -1,6 +1,7 @@
 /* node/images/cluster.h: what the image services need of the cluster, as a table of functions.
  *
- * The daemon fills it from its replica (image_cluster_of_replica); tests put a bare model behind it. Loop thread only.
+ * The daemon fills it from its replica (image_cluster_of_replica); tests put a bare model behind
+ * it. Loop thread only.
  */
 #ifndef NODE_IMAGES_CLUSTER_H
 #define NODE_IMAGES_CLUSTER_H
@@ -17,8 +18,8 @@ struct image_cluster {
 	bool (*is_live)(void *ctx, uint64_t member);
 	bool (*is_leader)(void *ctx);
 	/* As replica_propose(). */
-	enum replica_outcome (*propose)(
-	        void *ctx, Pxe__Command *command, unsigned timeout_ms, replica_done_cb *done, void *done_ctx);
+	enum replica_outcome (*propose)(void *ctx, Pxe__Command *command, unsigned timeout_ms,
+		replica_done_cb *done, void *done_ctx);
 	/* May be NULL. */
 	void (*on_event)(void *ctx, const struct event *event);
 };
@@ -29,6 +30,6 @@ struct image_cluster_binding {
 	struct events *events;
 };
 void image_cluster_of_replica(
-        struct image_cluster_binding *binding, uint64_t self, struct image_cluster *ret_cluster);
+	struct image_cluster_binding *binding, uint64_t self, struct image_cluster *ret_cluster);
 
 #endif

@@ -14,8 +14,8 @@ struct transfer {
 	CURL *curl;
 	struct blob_writer *writer;
 	uint64_t have, received;
-	int disk_error;    /* of an append */
-	bool whole_again;  /* asked for the rest, got all of it */
+	int disk_error;   /* of an append */
+	bool whole_again; /* asked for the rest, got all of it */
 };
 
 static size_t on_data(char *data, size_t size, size_t count, void *ctx)
@@ -36,7 +36,8 @@ static size_t on_data(char *data, size_t size, size_t count, void *ctx)
 	return transfer->disk_error == 0 ? bytes : 0;
 }
 
-static int on_progress(void *ctx, curl_off_t total, curl_off_t now, curl_off_t upload_total, curl_off_t upload_now)
+static int on_progress(
+	void *ctx, curl_off_t total, curl_off_t now, curl_off_t upload_total, curl_off_t upload_now)
 {
 	const struct transfer *transfer = ctx;
 
@@ -63,9 +64,11 @@ static void set_options(struct transfer *transfer, const char *base_url)
 	curl_easy_setopt(transfer->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(transfer->curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(transfer->curl, CURLOPT_BUFFERSIZE, FETCH_BUFFER_BYTES);
-	curl_easy_setopt(transfer->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(fetch->connect_ms > 0 ? fetch->connect_ms : 3000));
+	curl_easy_setopt(transfer->curl, CURLOPT_CONNECTTIMEOUT_MS,
+		(long)(fetch->connect_ms > 0 ? fetch->connect_ms : 3000));
 	curl_easy_setopt(transfer->curl, CURLOPT_LOW_SPEED_LIMIT, 1024L);
-	curl_easy_setopt(transfer->curl, CURLOPT_LOW_SPEED_TIME, (long)(fetch->silence_s > 0 ? fetch->silence_s : 10));
+	curl_easy_setopt(transfer->curl, CURLOPT_LOW_SPEED_TIME,
+		(long)(fetch->silence_s > 0 ? fetch->silence_s : 10));
 	curl_easy_setopt(transfer->curl, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(transfer->curl, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(transfer->curl, CURLOPT_NOPROGRESS, 0L);
@@ -74,7 +77,8 @@ static void set_options(struct transfer *transfer, const char *base_url)
 	curl_easy_setopt(transfer->curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->have);
 }
 
-/* Open the blob's writer; what is there already may be all of it. 1: complete; 0: go on; negative errno. */
+/* Open the blob's writer; what is there already may be all of it. 1: complete; 0: go on; negative
+ * errno. */
 static int begin(struct transfer *transfer, bool resume)
 {
 	const struct fetch *fetch = transfer->fetch;
@@ -84,7 +88,8 @@ static int begin(struct transfer *transfer, bool resume)
 	transfer->disk_error = 0;
 	transfer->whole_again = false;
 	for (;;) {
-		err = blob_writer_open(fetch->blobs, fetch->sha256, fetch->bytes, resume, &transfer->writer, &transfer->have);
+		err = blob_writer_open(fetch->blobs, fetch->sha256, fetch->bytes, resume,
+			&transfer->writer, &transfer->have);
 		if (err != 0 || transfer->have < fetch->bytes) {
 			return err;
 		}
@@ -101,7 +106,8 @@ static int begin(struct transfer *transfer, bool resume)
 }
 
 /* What a failed request means: 0 another source may do better; negative errno: nothing will. */
-static int judge(struct transfer *transfer, CURLcode code, const char *base_url, char *ret_error, size_t error_bytes)
+static int judge(struct transfer *transfer, CURLcode code, const char *base_url, char *ret_error,
+	size_t error_bytes)
 {
 	long status = 0;
 
@@ -114,12 +120,15 @@ static int judge(struct transfer *transfer, CURLcode code, const char *base_url,
 	}
 	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
 	snprintf(ret_error, error_bytes, "%s: %s (HTTP %ld)", base_url,
-	        code == CURLE_OK ? "the bytes are not what was asked for" : curl_easy_strerror(code), status);
+		code == CURLE_OK ? "the bytes are not what was asked for"
+				 : curl_easy_strerror(code),
+		status);
 	return 0;
 }
 
 /* 1: the blob is there; 0: try the next source; negative errno: give up. */
-static int try_source(struct transfer *transfer, const char *base_url, bool resume, uint64_t *received, char *ret_error, size_t error_bytes)
+static int try_source(struct transfer *transfer, const char *base_url, bool resume,
+	uint64_t *received, char *ret_error, size_t error_bytes)
 {
 	CURLcode code;
 	int err = begin(transfer, resume);
@@ -143,12 +152,14 @@ static int try_source(struct transfer *transfer, const char *base_url, bool resu
 		return err == 0 ? 1 : judge(transfer, code, base_url, ret_error, error_bytes);
 	}
 	/* Of a source that sends too much, nothing is worth keeping. */
-	blob_writer_abort(transfer->writer, transfer->disk_error != -EBADMSG && !transfer->whole_again);
+	blob_writer_abort(
+		transfer->writer, transfer->disk_error != -EBADMSG && !transfer->whole_again);
 	transfer->writer = NULL;
 	return judge(transfer, code, base_url, ret_error, error_bytes);
 }
 
-int fetch_run(const struct fetch *fetch, uint64_t *ret_received, char *ret_error, size_t error_bytes)
+int fetch_run(
+	const struct fetch *fetch, uint64_t *ret_received, char *ret_error, size_t error_bytes)
 {
 	struct transfer transfer = {.fetch = fetch, .curl = curl_easy_init()};
 	uint64_t size;
@@ -167,7 +178,8 @@ int fetch_run(const struct fetch *fetch, uint64_t *ret_received, char *ret_error
 		const char *url = fetch->base_urls[i];
 		result = try_source(&transfer, url, true, ret_received, ret_error, error_bytes);
 		if (result == 0 && transfer.whole_again) {
-			result = try_source(&transfer, url, false, ret_received, ret_error, error_bytes);
+			result = try_source(
+				&transfer, url, false, ret_received, ret_error, error_bytes);
 		}
 	}
 	curl_easy_cleanup(transfer.curl);

@@ -1,6 +1,7 @@
 /* node/images/fetch.h: one blob from one of several nodes into the store.
  *
- * Edge file: blocks on network and disk; for worker threads. curl_global_init() must have been called.
+ * Edge file: blocks on network and disk; for worker threads. curl_global_init() must have been
+ * called.
  */
 #ifndef NODE_IMAGES_FETCH_H
 #define NODE_IMAGES_FETCH_H
@@ -18,14 +19,17 @@ struct fetch {
 	uint64_t bytes;
 	const char (*base_urls)[FETCH_URL_BYTES]; /* "http://10.0.0.2:80", tried in this order */
 	size_t base_url_count;
-	const atomic_bool *stop;   /* set: give up soon, keep what is there */
-	unsigned silence_s;        /* give a source up when it sends less than 1 KiB/s for so long; 0: 10 */
-	unsigned connect_ms;       /* 0: 3000 */
+	const atomic_bool *stop; /* set: give up soon, keep what is there */
+	unsigned
+		silence_s; /* give a source up when it sends less than 1 KiB/s for so long; 0: 10 */
+	unsigned connect_ms; /* 0: 3000 */
 };
 
-/* Fetch, going on with what an earlier try left. 0: the blob is in the store, verified (also if it was there before).
- * -EHOSTUNREACH: no source could give it; -ENOSPC, -EIO: the disk; -EBUSY: somebody else is writing it; -ECANCELED. ret_error: a
- * line about the last failure; *ret_received: bytes that came over the network. */
-int fetch_run(const struct fetch *fetch, uint64_t *ret_received, char *ret_error, size_t error_bytes);
+/* Fetch, going on with what an earlier try left. 0: the blob is in the store, verified (also if it
+ * was there before). -EHOSTUNREACH: no source could give it; -ENOSPC, -EIO: the disk; -EBUSY:
+ * somebody else is writing it; -ECANCELED. ret_error: a line about the last failure; *ret_received:
+ * bytes that came over the network. */
+int fetch_run(
+	const struct fetch *fetch, uint64_t *ret_received, char *ret_error, size_t error_bytes);
 
 #endif

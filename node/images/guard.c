@@ -79,7 +79,8 @@ void image_guard_pin(struct image_guard *guard, const uint8_t sha256[32], uint64
 				abort();
 			}
 		}
-		memmove(guard->pins + place + 1, guard->pins + place, (guard->pin_count - place) * sizeof *guard->pins);
+		memmove(guard->pins + place + 1, guard->pins + place,
+			(guard->pin_count - place) * sizeof *guard->pins);
 		memcpy(guard->pins[place].sha256, sha256, 32);
 		guard->pins[place].until_ms = until_ms;
 		guard->pin_count++;
@@ -122,7 +123,8 @@ static bool holds(struct image_guard *guard, const uint8_t sha256[32], uint64_t 
 			return true;
 		}
 		guard->pin_count--;
-		memmove(guard->pins + place, guard->pins + place + 1, (guard->pin_count - place) * sizeof *guard->pins);
+		memmove(guard->pins + place, guard->pins + place + 1,
+			(guard->pin_count - place) * sizeof *guard->pins);
 	}
 	return guard->referred_count > 0 &&
 	       bsearch(sha256, guard->referred, guard->referred_count, 32, compare_hash) != NULL;
@@ -138,7 +140,8 @@ bool image_guard_holds(struct image_guard *guard, const uint8_t sha256[32], uint
 	return held;
 }
 
-int image_guard_remove(struct image_guard *guard, struct blob_store *blobs, const uint8_t sha256[32], uint64_t now_ms)
+int image_guard_remove(struct image_guard *guard, struct blob_store *blobs,
+	const uint8_t sha256[32], uint64_t now_ms)
 {
 	int result;
 

@@ -1,9 +1,10 @@
-/* The intake's loop side. Three kinds of request, one rule: everything that touches the disk is an op that goes to a worker and
- * comes back through after_op(), where its callback is called. Bytes of one blob are ops in that blob's queue, one at a
- * worker at a time, so its writer is never shared.
+/* The intake's loop side. Three kinds of request, one rule: everything that touches the disk is an
+ * op that goes to a worker and comes back through after_op(), where its callback is called. Bytes
+ * of one blob are ops in that blob's queue, one at a worker at a time, so its writer is never
+ * shared.
  *
- * A blob's writer is closed after 10 s of silence (what is there is kept): it holds the blob's lock, and the pusher may have gone on to
- * another node, from which we then want to fetch. */
+ * A blob's writer is closed after 10 s of silence (what is there is kept): it holds the blob's
+ * lock, and the pusher may have gone on to another node, from which we then want to fetch. */
 #include "node/images/intake.h"
 
 #include "node/images/intake_impl.h"
@@ -49,7 +50,8 @@ static void declare(struct image_intake *intake, const uint8_t sha256[32], uint6
 	if (blob == NULL) {
 		if (intake->blob_count == intake->blob_room) {
 			intake->blob_room = intake->blob_room * 2 + 64;
-			intake->blobs = realloc(intake->blobs, intake->blob_room * sizeof(struct intake_blob *));
+			intake->blobs = realloc(
+				intake->blobs, intake->blob_room * sizeof(struct intake_blob *));
 		}
 		blob = calloc(1, sizeof *blob);
 		if (blob == NULL || intake->blobs == NULL) {
@@ -126,7 +128,7 @@ static void op_call_back(struct intake_op *op)
 	switch (op->kind) {
 	case INTAKE_BEGIN:
 		op->done.begin(op->ctx, op->error, op->message, (const uint8_t(*)[32])op->missing,
-		        op->error == 0 ? op->missing_count : 0);
+			op->error == 0 ? op->missing_count : 0);
 		break;
 	case INTAKE_DATA: op->done.data(op->ctx, op->error, op->message, op->received); break;
 	case INTAKE_COMMIT: op->done.commit(op->ctx, op->error, op->message, op->revision); break;
@@ -228,7 +230,8 @@ static void tell_staged(const struct intake_op *op)
 		event.bytes += op->version->files[i]->bytes;
 	}
 	text_hex_format(op->version->digest.data, 32, digits, sizeof digits);
-	snprintf(event.text, sizeof event.text, "%.63s@%.12s, %zu files", op->version->image, digits, op->version->n_files);
+	snprintf(event.text, sizeof event.text, "%.63s@%.12s, %zu files", op->version->image,
+		digits, op->version->n_files);
 	cluster->on_event(cluster->ctx, &event);
 }
 
@@ -265,11 +268,14 @@ static void stage_done(void *ctx, enum replica_outcome outcome, const struct mod
 
 	if (outcome == REPLICA_NO_QUORUM || outcome == REPLICA_BUSY) {
 		op->error = -EAGAIN;
-		snprintf(op->message, sizeof op->message, "no quorum: the image is not staged; push again when the cluster is whole");
+		snprintf(op->message, sizeof op->message,
+			"no quorum: the image is not staged; push again when the cluster is whole");
 	} else if (outcome == REPLICA_UNKNOWN) {
 		op->error = -ETIMEDOUT;
-		snprintf(op->message, sizeof op->message, "no answer in time: push again, it is safe");
-	} else if (result->verdict != PXE__VERDICT__VERDICT_OK && result->verdict != PXE__VERDICT__VERDICT_DUPLICATE) {
+		snprintf(op->message, sizeof op->message,
+			"no answer in time: push again, it is safe");
+	} else if (result->verdict != PXE__VERDICT__VERDICT_OK &&
+		   result->verdict != PXE__VERDICT__VERDICT_DUPLICATE) {
 		op->error = -EPERM;
 		snprintf(op->message, sizeof op->message, "%s", result->detail);
 	}
@@ -313,7 +319,8 @@ static void after_op(uv_work_t *request, int status)
 	(void)status; /* nothing is ever cancelled */
 	if (op->intake->closing && op->error == 0) {
 		op->error = -ECANCELED;
-		snprintf(op->message, sizeof op->message, "the node is stopping: push to another one");
+		snprintf(op->message, sizeof op->message,
+			"the node is stopping: push to another one");
 	}
 	switch (op->kind) {
 	case INTAKE_BEGIN: after_begin(op); break;
@@ -324,7 +331,8 @@ static void after_op(uv_work_t *request, int status)
 
 /* ---- the interface */
 
-void image_intake_begin(struct image_intake *intake, const Pxe__ImageVersion *version, image_intake_begin_cb *done, void *ctx)
+void image_intake_begin(struct image_intake *intake, const Pxe__ImageVersion *version,
+	image_intake_begin_cb *done, void *ctx)
 {
 	struct intake_op *op;
 
@@ -336,8 +344,8 @@ void image_intake_begin(struct image_intake *intake, const Pxe__ImageVersion *ve
 	op_start(op);
 }
 
-void image_intake_data(struct image_intake *intake, const uint8_t sha256[32], uint64_t offset, const uint8_t *data,
-        size_t bytes, bool last, image_intake_data_cb *done, void *ctx)
+void image_intake_data(struct image_intake *intake, const uint8_t sha256[32], uint64_t offset,
+	const uint8_t *data, size_t bytes, bool last, image_intake_data_cb *done, void *ctx)
 {
 	struct intake_op *op;
 	struct intake_blob *blob;
@@ -353,7 +361,8 @@ void image_intake_data(struct image_intake *intake, const uint8_t sha256[32], ui
 	if (blob != NULL && blob->queued >= INTAKE_QUEUE_MAX) {
 		blob = NULL;
 		op->error = -EBUSY;
-		snprintf(op->message, sizeof op->message, "too many chunks at once: wait for the answers");
+		snprintf(op->message, sizeof op->message,
+			"too many chunks at once: wait for the answers");
 	}
 	if (blob == NULL) {
 		op_start(op); /* is it here already, or was it never declared? */
@@ -381,8 +390,8 @@ void image_intake_data(struct image_intake *intake, const uint8_t sha256[32], ui
 	blob->queued++;
 }
 
-void image_intake_commit(struct image_intake *intake, const Pxe__ImageVersion *version, const uint8_t *request_id,
-        image_intake_commit_cb *done, void *ctx)
+void image_intake_commit(struct image_intake *intake, const Pxe__ImageVersion *version,
+	const uint8_t *request_id, image_intake_commit_cb *done, void *ctx)
 {
 	struct intake_op *op;
 
@@ -424,7 +433,8 @@ int image_intake_open(const struct image_intake_config *config, struct image_int
 {
 	struct image_intake *intake;
 
-	assert(config != NULL && config->loop != NULL && config->blobs != NULL && config->guard != NULL);
+	assert(config != NULL && config->loop != NULL && config->blobs != NULL &&
+		config->guard != NULL);
 	assert(config->cluster.propose != NULL && ret_intake != NULL);
 	intake = calloc(1, sizeof *intake);
 	if (intake == NULL) {

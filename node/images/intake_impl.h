@@ -25,7 +25,7 @@ struct intake_op {
 	Pxe__ImageVersion *version; /* BEGIN, COMMIT: own copy */
 	uint8_t request_id[16];
 	bool has_request_id, last;
-	uint8_t sha256[32]; /* DATA */
+	uint8_t sha256[32];       /* DATA */
 	struct intake_blob *blob; /* NULL: not declared */
 	uint64_t offset;
 	uint8_t *data;
@@ -39,7 +39,8 @@ struct intake_op {
 	char message[256];
 };
 
-/* A blob that is being pushed. While `working`, an op of it is at a worker, and writer, have and complete are that worker's. */
+/* A blob that is being pushed. While `working`, an op of it is at a worker, and writer, have and
+ * complete are that worker's. */
 struct intake_blob {
 	uint8_t sha256[32];
 	uint64_t bytes, have, heard_ms;

@@ -1,4 +1,5 @@
-/* What the intake does on workers: compare a file list with the store, write chunks, prove a version. */
+/* What the intake does on workers: compare a file list with the store, write chunks, prove a
+ * version. */
 #include "node/images/intake_impl.h"
 #include "proto/msg/manifest.h"
 
@@ -40,7 +41,9 @@ static bool check_digest(struct intake_op *op, bool needed)
 	blob_hash_final(hash, digest);
 	free(text);
 	if (op->version->digest.len != 32 || memcmp(digest, op->version->digest.data, 32) != 0) {
-		op_fail(op, -EINVAL, "the digest is not that of the file list: pxectl and node differ in version?");
+		op_fail(op, -EINVAL,
+			"the digest is not that of the file list: pxectl and node differ in "
+			"version?");
 		return false;
 	}
 	return true;
@@ -64,7 +67,8 @@ static bool make_empty(const struct intake_op *op, const uint8_t sha256[32])
 
 static int compare_files(const void *a, const void *b)
 {
-	return memcmp((*(Pxe__ImageFile *const *)a)->sha256.data, (*(Pxe__ImageFile *const *)b)->sha256.data, 32);
+	return memcmp((*(Pxe__ImageFile *const *)a)->sha256.data,
+		(*(Pxe__ImageFile *const *)b)->sha256.data, 32);
 }
 
 static void run_begin(struct intake_op *op)
@@ -85,12 +89,14 @@ static void run_begin(struct intake_op *op)
 	qsort(version->files, version->n_files, sizeof(Pxe__ImageFile *), compare_files);
 	for (size_t i = 0; i < version->n_files; i++) {
 		const Pxe__ImageFile *file = version->files[i];
-		if (i > 0 && memcmp(version->files[i - 1]->sha256.data, file->sha256.data, 32) == 0) {
+		if (i > 0 &&
+			memcmp(version->files[i - 1]->sha256.data, file->sha256.data, 32) == 0) {
 			continue;
 		}
 		/* First held, then looked for: it cannot vanish in between. */
 		image_guard_pin(op->intake->config.guard, file->sha256.data, until_ms);
-		if (is_here(op, file->sha256.data, file->bytes) || (file->bytes == 0 && make_empty(op, file->sha256.data))) {
+		if (is_here(op, file->sha256.data, file->bytes) ||
+			(file->bytes == 0 && make_empty(op, file->sha256.data))) {
 			continue;
 		}
 		memcpy(op->missing[op->missing_count], file->sha256.data, 32);
@@ -117,7 +123,8 @@ static void run_commit(struct intake_op *op)
 	}
 	if (lacking > 0) {
 		op->error = -ENOENT;
-		snprintf(op->message, sizeof op->message, "%zu of %zu files are not here: push again", lacking, version->n_files);
+		snprintf(op->message, sizeof op->message,
+			"%zu of %zu files are not here: push again", lacking, version->n_files);
 	}
 }
 
@@ -153,7 +160,8 @@ static void run_undeclared(struct intake_op *op)
 	}
 }
 
-/* Append what of the chunk is new. A chunk from beyond what is here is not taken: `received` says where to go on. */
+/* Append what of the chunk is new. A chunk from beyond what is here is not taken: `received` says
+ * where to go on. */
 static int append_new(struct intake_blob *blob, const struct intake_op *op)
 {
 	uint64_t skip = blob->have - op->offset;
@@ -181,15 +189,17 @@ static void run_data(struct intake_op *op)
 		return;
 	}
 	if (op->offset > blob->bytes || op->data_bytes > blob->bytes - op->offset ||
-	        (op->last && op->offset + op->data_bytes != blob->bytes)) {
-		snprintf(op->message, sizeof op->message, "the file was declared with %" PRIu64 " bytes, not %" PRIu64,
-		        blob->bytes, op->offset + op->data_bytes);
+		(op->last && op->offset + op->data_bytes != blob->bytes)) {
+		snprintf(op->message, sizeof op->message,
+			"the file was declared with %" PRIu64 " bytes, not %" PRIu64, blob->bytes,
+			op->offset + op->data_bytes);
 		op->error = -EINVAL;
 		op->received = blob->have;
 		return;
 	}
 	if (blob->writer == NULL) {
-		err = blob_writer_open(op->intake->config.blobs, blob->sha256, blob->bytes, true, &blob->writer, &blob->have);
+		err = blob_writer_open(op->intake->config.blobs, blob->sha256, blob->bytes, true,
+			&blob->writer, &blob->have);
 	}
 	if (err == 0) {
 		err = append_new(blob, op);

@@ -14,18 +14,20 @@ static unsigned rank(const struct plan_peer *peer, uint64_t self)
 	return (peer->live ? 0u : 2u) + (peer->holds ? 0u : 1u);
 }
 
-size_t plan_sources(const struct plan_peer *peers, size_t count, uint64_t self, const uint8_t sha256[32],
-        char (*ret_urls)[FETCH_URL_BYTES], size_t max)
+size_t plan_sources(const struct plan_peer *peers, size_t count, uint64_t self,
+	const uint8_t sha256[32], char (*ret_urls)[FETCH_URL_BYTES], size_t max)
 {
 	size_t used = 0;
 
 	assert((peers != NULL || count == 0) && ret_urls != NULL);
 	for (unsigned wanted = 0; wanted < 4; wanted++) {
 		for (size_t i = 0; i < count && used < max; i++) {
-			const struct plan_peer *peer = &peers[(i + sha256[0] + (size_t)self) % count];
+			const struct plan_peer *peer =
+				&peers[(i + sha256[0] + (size_t)self) % count];
 			char address[TEXT_IP4_BYTES];
 			if (rank(peer, self) == wanted) {
-				snprintf(ret_urls[used++], FETCH_URL_BYTES, "http://%s:%u", text_ip4_format(peer->ip, address), peer->port);
+				snprintf(ret_urls[used++], FETCH_URL_BYTES, "http://%s:%u",
+					text_ip4_format(peer->ip, address), peer->port);
 			}
 		}
 	}

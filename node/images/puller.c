@@ -1,5 +1,6 @@
-/* The puller's decisions. Each tick walks the versions in the state (there are at most a few per image), drops what is gone, and moves
- * each version one step on; work is handed to puller_work.c and comes back through an after_x function.
+/* The puller's decisions. Each tick walks the versions in the state (there are at most a few per
+ * image), drops what is gone, and moves each version one step on; work is handed to puller_work.c
+ * and comes back through an after_x function.
  *
  *   LOOK -> LOOKING -> COMPLETE                 all blobs are here: tell the cluster, once
  *             |           ^
@@ -48,7 +49,8 @@ static const struct model *model_of(const struct image_puller *puller)
 	return puller->config.cluster.model(puller->config.cluster.ctx);
 }
 
-static void tell(const struct image_puller *puller, Pxe__EventKind kind, const char *image, const uint8_t digest[32], uint64_t bytes)
+static void tell(const struct image_puller *puller, Pxe__EventKind kind, const char *image,
+	const uint8_t digest[32], uint64_t bytes)
 {
 	struct event event = {.kind = kind, .bytes = bytes};
 	char digits[65];
@@ -72,7 +74,8 @@ static bool is_in(uint64_t id, const uint64_t *ids, size_t count)
 	return false;
 }
 
-static size_t peers_of(const struct image_puller *puller, const Pxe__ImageVersion *version, struct plan_peer peers[MODEL_MEMBERS_MAX])
+static size_t peers_of(const struct image_puller *puller, const Pxe__ImageVersion *version,
+	struct plan_peer peers[MODEL_MEMBERS_MAX])
 {
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
 	size_t count = model_members(model_of(puller), members, MODEL_MEMBERS_MAX);
@@ -82,10 +85,13 @@ static size_t peers_of(const struct image_puller *puller, const Pxe__ImageVersio
 		const ProtobufCBinaryData *ip = &member->serve_ip;
 		peers[i] = (struct plan_peer){
 			.id = member->id,
-			.ip = ip->len == 4 ? (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-			                (uint32_t)ip->data[2] << 8 | ip->data[3] : 0,
+			.ip = ip->len == 4
+				      ? (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
+						(uint32_t)ip->data[2] << 8 | ip->data[3]
+				      : 0,
 			.port = (uint16_t)(member->http_port <= UINT16_MAX ? member->http_port : 0),
-			.live = puller->config.cluster.is_live(puller->config.cluster.ctx, member->id),
+			.live = puller->config.cluster.is_live(
+				puller->config.cluster.ctx, member->id),
 			.full = member->role == PXE__MEMBER_ROLE__MEMBER_FULL && !member->removing,
 			.holds = is_in(member->id, version->holders, version->n_holders),
 		};
@@ -101,10 +107,12 @@ static bool serves(const struct image_puller *puller)
 	return self != NULL && self->role == PXE__MEMBER_ROLE__MEMBER_FULL && !self->removing;
 }
 
-static struct puller_version *version_of(const struct image_puller *puller, const char *image, const uint8_t digest[32])
+static struct puller_version *version_of(
+	const struct image_puller *puller, const char *image, const uint8_t digest[32])
 {
 	for (size_t i = 0; i < puller->version_count; i++) {
-		if (memcmp(puller->versions[i]->digest, digest, 32) == 0 && strcmp(puller->versions[i]->image, image) == 0) {
+		if (memcmp(puller->versions[i]->digest, digest, 32) == 0 &&
+			strcmp(puller->versions[i]->image, image) == 0) {
 			return puller->versions[i];
 		}
 	}
@@ -129,7 +137,8 @@ struct puller_proposal {
 	bool held; /* else: publish */
 };
 
-static void proposal_done(void *ctx, enum replica_outcome outcome, const struct model_result *result)
+static void proposal_done(
+	void *ctx, enum replica_outcome outcome, const struct model_result *result)
 {
 	struct puller_proposal *proposal = ctx;
 	struct image_puller *puller = proposal->puller;
@@ -140,8 +149,10 @@ static void proposal_done(void *ctx, enum replica_outcome outcome, const struct 
 	}
 	if (!puller->closing && outcome == REPLICA_APPLIED) {
 		if (result->verdict == PXE__VERDICT__VERDICT_OK && proposal->held) {
-			tell(puller, PXE__EVENT_KIND__EVENT_IMAGE_HELD, proposal->image, proposal->digest, 0);
-		} else if (result->verdict != PXE__VERDICT__VERDICT_OK && result->verdict != PXE__VERDICT__VERDICT_DUPLICATE) {
+			tell(puller, PXE__EVENT_KIND__EVENT_IMAGE_HELD, proposal->image,
+				proposal->digest, 0);
+		} else if (result->verdict != PXE__VERDICT__VERDICT_OK &&
+			   result->verdict != PXE__VERDICT__VERDICT_DUPLICATE) {
 			log_debug("image %s: %s", proposal->image, result->detail);
 		}
 	}
@@ -149,7 +160,8 @@ static void proposal_done(void *ctx, enum replica_outcome outcome, const struct 
 	puller_unreference(puller);
 }
 
-static void propose(struct image_puller *puller, struct puller_version *version, Pxe__Command *command, bool held)
+static void propose(struct image_puller *puller, struct puller_version *version,
+	Pxe__Command *command, bool held)
 {
 	struct puller_proposal *proposal = calloc(1, sizeof *proposal);
 
@@ -162,7 +174,8 @@ static void propose(struct image_puller *puller, struct puller_version *version,
 	memcpy(proposal->digest, version->digest, 32);
 	version->proposing = true;
 	puller->references++;
-	if (puller->config.cluster.propose(puller->config.cluster.ctx, command, 0, proposal_done, proposal) != REPLICA_APPLIED) {
+	if (puller->config.cluster.propose(puller->config.cluster.ctx, command, 0, proposal_done,
+		    proposal) != REPLICA_APPLIED) {
 		version->proposing = false; /* no quorum now: the next tick tries again */
 		free(proposal);
 		puller_unreference(puller);
@@ -205,7 +218,8 @@ static void after_look(uv_work_t *request, int status)
 	struct puller_version *version = version_of(puller, work->image, work->digest);
 
 	puller->looking--;
-	if (version != NULL && version->number == work->number && version->state == PULLER_LOOKING && status == 0) {
+	if (version != NULL && version->number == work->number &&
+		version->state == PULLER_LOOKING && status == 0) {
 		puller_blobs_fini(&version->missing);
 		version->missing = work->found;
 		memset(&work->found, 0, sizeof work->found);
@@ -225,7 +239,8 @@ static void after_look(uv_work_t *request, int status)
 	puller_unreference(puller);
 }
 
-static void start_look(struct image_puller *puller, struct puller_version *version, const Pxe__ImageVersion *record)
+static void start_look(struct image_puller *puller, struct puller_version *version,
+	const Pxe__ImageVersion *record)
 {
 	struct puller_work *work = puller_work_new(puller, PULLER_WORK_LOOK);
 
@@ -233,7 +248,8 @@ static void start_look(struct image_puller *puller, struct puller_version *versi
 	memcpy(work->digest, version->digest, 32);
 	for (size_t i = 0; i < record->n_files; i++) {
 		if (record->files[i]->sha256.len == 32) {
-			puller_blobs_add(&work->blobs, record->files[i]->sha256.data, record->files[i]->bytes);
+			puller_blobs_add(&work->blobs, record->files[i]->sha256.data,
+				record->files[i]->bytes);
 		}
 	}
 	work->number = version->number;
@@ -246,7 +262,8 @@ static void start_look(struct image_puller *puller, struct puller_version *versi
 /* The round is over when nothing is left to start and nothing is under way. */
 static void end_round(struct puller_version *version)
 {
-	if (version->state != PULLER_FETCHING || version->in_flight > 0 || version->next < version->missing.count) {
+	if (version->state != PULLER_FETCHING || version->in_flight > 0 ||
+		version->next < version->missing.count) {
 		return;
 	}
 	version->state = PULLER_LOOK;
@@ -271,7 +288,8 @@ static void after_fetch(uv_work_t *request, int status)
 	} else if (!puller->closing) {
 		puller->stats.failed++;
 		text_hex_format(work->blob.sha256, 32, digits, sizeof digits);
-		log_warn("image %s: cannot fetch %.12s (%" PRIu64 " bytes): %s", work->image, digits, work->blob.bytes, work->error);
+		log_warn("image %s: cannot fetch %.12s (%" PRIu64 " bytes): %s", work->image,
+			digits, work->blob.bytes, work->error);
 	}
 	if (version != NULL && version->number == work->number) {
 		version->in_flight--;
@@ -283,7 +301,8 @@ static void after_fetch(uv_work_t *request, int status)
 	puller_unreference(puller);
 }
 
-static void start_fetches(struct image_puller *puller, struct puller_version *version, const Pxe__ImageVersion *record)
+static void start_fetches(struct image_puller *puller, struct puller_version *version,
+	const Pxe__ImageVersion *record)
 {
 	struct plan_peer peers[MODEL_MEMBERS_MAX];
 	size_t count = peers_of(puller, record, peers);
@@ -294,8 +313,8 @@ static void start_fetches(struct image_puller *puller, struct puller_version *ve
 		memcpy(work->digest, version->digest, 32);
 		work->number = version->number;
 		work->blob = version->missing.at[version->next++];
-		work->source_count = plan_sources(
-		        peers, count, puller->config.cluster.self, work->blob.sha256, work->sources, PULLER_SOURCES_MAX);
+		work->source_count = plan_sources(peers, count, puller->config.cluster.self,
+			work->blob.sha256, work->sources, PULLER_SOURCES_MAX);
 		version->in_flight++;
 		puller->fetching++;
 		puller_work_start(puller, work, after_fetch);
@@ -304,7 +323,8 @@ static void start_fetches(struct image_puller *puller, struct puller_version *ve
 
 /* ---- one step of every version */
 
-static void step_version(struct image_puller *puller, struct puller_version *version, const Pxe__ImageVersion *record)
+static void step_version(struct image_puller *puller, struct puller_version *version,
+	const Pxe__ImageVersion *record)
 {
 	uint64_t self = puller->config.cluster.self;
 
@@ -325,14 +345,16 @@ static void step_version(struct image_puller *puller, struct puller_version *ver
 }
 
 /* The leader publishes what a majority holds when those that lack it are dead. */
-static void step_publish(struct image_puller *puller, struct puller_version *version, const Pxe__ImageVersion *record)
+static void step_publish(struct image_puller *puller, struct puller_version *version,
+	const Pxe__ImageVersion *record)
 {
 	struct image_cluster *cluster = &puller->config.cluster;
 	const Pxe__Image *image = model_image(model_of(puller), record->image);
 	struct plan_peer peers[MODEL_MEMBERS_MAX];
 
-	if (record->published || version->proposing || image == NULL || !cluster->is_leader(cluster->ctx) ||
-	        image->staged_digest.len != 32 || memcmp(image->staged_digest.data, version->digest, 32) != 0) {
+	if (record->published || version->proposing || image == NULL ||
+		!cluster->is_leader(cluster->ctx) || image->staged_digest.len != 32 ||
+		memcmp(image->staged_digest.data, version->digest, 32) != 0) {
 		return;
 	}
 	if (plan_may_publish(peers, peers_of(puller, record, peers))) {
@@ -355,7 +377,8 @@ static bool walk_version(void *ctx, const void *object)
 	}
 	if (walk->count == walk->room) {
 		walk->room = walk->room * 2 + 16;
-		walk->records = realloc(walk->records, walk->room * sizeof(const Pxe__ImageVersion *));
+		walk->records =
+			realloc(walk->records, walk->room * sizeof(const Pxe__ImageVersion *));
 		if (walk->records == NULL) {
 			abort();
 		}
@@ -365,13 +388,15 @@ static bool walk_version(void *ctx, const void *object)
 	return true;
 }
 
-static struct puller_version *add_version(struct image_puller *puller, const Pxe__ImageVersion *record)
+static struct puller_version *add_version(
+	struct image_puller *puller, const Pxe__ImageVersion *record)
 {
 	struct puller_version *version = calloc(1, sizeof *version);
 
 	if (puller->version_count == puller->version_room) {
 		puller->version_room = puller->version_room * 2 + 16;
-		puller->versions = realloc(puller->versions, puller->version_room * sizeof(struct puller_version *));
+		puller->versions = realloc(
+			puller->versions, puller->version_room * sizeof(struct puller_version *));
 	}
 	if (version == NULL || puller->versions == NULL) {
 		abort();
@@ -403,8 +428,8 @@ static void refer(struct image_puller *puller, const struct walk *walk)
 	free(sha256);
 }
 
-/* Our list follows the state's. That a version is published is told by whoever leads, so that watchers hear it once; what was
- * published before this node started is no news. */
+/* Our list follows the state's. That a version is published is told by whoever leads, so that
+ * watchers hear it once; what was published before this node started is no news. */
 static void sync_versions(struct image_puller *puller, const struct walk *walk)
 {
 	const struct image_cluster *cluster = &puller->config.cluster;
@@ -415,13 +440,15 @@ static void sync_versions(struct image_puller *puller, const struct walk *walk)
 	}
 	for (size_t i = 0; i < walk->count; i++) {
 		const Pxe__ImageVersion *record = walk->records[i];
-		struct puller_version *version = version_of(puller, record->image, record->digest.data);
+		struct puller_version *version =
+			version_of(puller, record->image, record->digest.data);
 		if (version == NULL) {
 			version = add_version(puller, record);
 			version->published = record->published && !puller->walked;
 		}
 		if (record->published && !version->published && cluster->is_leader(cluster->ctx)) {
-			tell(puller, PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED, record->image, version->digest, record->bytes);
+			tell(puller, PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED, record->image,
+				version->digest, record->bytes);
 		}
 		version->published = record->published;
 		version->seen = true;
@@ -455,7 +482,8 @@ static void puller_step(struct image_puller *puller)
 	puller->stats.versions = (unsigned)walk.count;
 	puller->stats.held = 0;
 	for (size_t i = 0; i < walk.count; i++) {
-		struct puller_version *version = version_of(puller, walk.records[i]->image, walk.records[i]->digest.data);
+		struct puller_version *version =
+			version_of(puller, walk.records[i]->image, walk.records[i]->digest.data);
 		if (serves(puller)) {
 			step_version(puller, version, walk.records[i]);
 		}
@@ -477,7 +505,8 @@ static void after_verify(uv_work_t *request, int status)
 	puller->verifying = false;
 	for (size_t i = 0; i < work->found.count && !puller->closing; i++) {
 		text_hex_format(work->found.at[i].sha256, 32, digits, sizeof digits);
-		log_warn("blob %.12s was damaged on this disk: set aside, fetching it again", digits);
+		log_warn("blob %.12s was damaged on this disk: set aside, fetching it again",
+			digits);
 		puller->stats.damaged++;
 	}
 	for (size_t i = 0; work->found.count > 0 && i < puller->version_count; i++) {
@@ -555,11 +584,14 @@ static void after_collect(uv_work_t *request, int status)
 
 static void step_collect(struct image_puller *puller)
 {
-	uint64_t every_ms = puller->config.remove_after_ms > 0 ? puller->config.remove_after_ms : PULLER_COLLECT_MS;
+	uint64_t every_ms = puller->config.remove_after_ms > 0 ? puller->config.remove_after_ms
+							       : PULLER_COLLECT_MS;
 	struct puller_work *work;
 
-	/* A node whose state is still to come names nothing, and must not conclude anything from that. */
-	if (puller->collecting || model_settings(model_of(puller)) == NULL || puller_now_ms() < puller->collect_ms + every_ms) {
+	/* A node whose state is still to come names nothing, and must not conclude anything from
+	 * that. */
+	if (puller->collecting || model_settings(model_of(puller)) == NULL ||
+		puller_now_ms() < puller->collect_ms + every_ms) {
 		return;
 	}
 	puller->collect_ms = puller_now_ms();
@@ -591,9 +623,11 @@ int image_puller_open(const struct image_puller_config *config, struct image_pul
 {
 	struct image_puller *puller;
 
-	assert(config != NULL && config->loop != NULL && config->blobs != NULL && config->guard != NULL);
-	assert(config->cluster.model != NULL && config->cluster.is_live != NULL && config->cluster.is_leader != NULL &&
-	       config->cluster.propose != NULL && ret_puller != NULL);
+	assert(config != NULL && config->loop != NULL && config->blobs != NULL &&
+		config->guard != NULL);
+	assert(config->cluster.model != NULL && config->cluster.is_live != NULL &&
+		config->cluster.is_leader != NULL && config->cluster.propose != NULL &&
+		ret_puller != NULL);
 	puller = calloc(1, sizeof *puller);
 	if (puller == NULL) {
 		abort();
@@ -612,7 +646,8 @@ int image_puller_open(const struct image_puller_config *config, struct image_pul
 
 void image_puller_on_record(struct image_puller *puller, const uint8_t *key, size_t key_bytes)
 {
-	if (key_bytes > 0 && key[0] != RECORD_IMAGE && key[0] != RECORD_IMAGE_VERSION && key[0] != RECORD_MEMBER) {
+	if (key_bytes > 0 && key[0] != RECORD_IMAGE && key[0] != RECORD_IMAGE_VERSION &&
+		key[0] != RECORD_MEMBER) {
 		return;
 	}
 	puller->woken = true;

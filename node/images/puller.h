@@ -1,11 +1,12 @@
-/* node/images/puller.h: keeps this node's blobs complete: fetches what the state's versions name from the members that hold it.
+/* node/images/puller.h: keeps this node's blobs complete: fetches what the state's versions name
+ * from the members that hold it.
  *
- *   record changed -> (50 ms) look at every version: all blobs here?  yes: ImageHeld(self) if the state does not say so
- *                                                                     no:  fetch, two blobs at a time, then look again
- *   fetch: members that hold the version, live ones first, then the others; HTTP ranges, resumed; the hash is the proof;
- *          when none can give it: again after 1 s, 2 s, ... 30 s
- *   start: every blob is read and compared once; a damaged one is set aside and fetched again
- *   every 10 minutes: a blob that no version names, twice in a row, is removed (guard.h)
+ *   record changed -> (50 ms) look at every version: all blobs here?  yes: ImageHeld(self) if the
+ * state does not say so no:  fetch, two blobs at a time, then look again fetch: members that hold
+ * the version, live ones first, then the others; HTTP ranges, resumed; the hash is the proof; when
+ * none can give it: again after 1 s, 2 s, ... 30 s start: every blob is read and compared once; a
+ * damaged one is set aside and fetched again every 10 minutes: a blob that no version names, twice
+ * in a row, is removed (guard.h)
  *
  * Loop thread only; disk, hashing and downloads run on uv_queue_work() workers.
  */
@@ -38,7 +39,8 @@ struct image_puller_stats {
 int image_puller_open(const struct image_puller_config *config, struct image_puller **ret_puller);
 /* From the replica's on_record; any key. */
 void image_puller_on_record(struct image_puller *puller, const uint8_t *key, size_t key_bytes);
-void image_puller_get_stats(const struct image_puller *puller, struct image_puller_stats *ret_stats);
+void image_puller_get_stats(
+	const struct image_puller *puller, struct image_puller_stats *ret_stats);
 /* Stops downloads (what is there is kept); frees itself while the loop runs on. */
 void image_puller_close(struct image_puller *puller);
 

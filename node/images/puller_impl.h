@@ -1,6 +1,8 @@
-/* node/images/puller_impl.h: the puller's parts: puller.c decides what is to be done, puller_work.c does it on workers.
+/* node/images/puller_impl.h: the puller's parts: puller.c decides what is to be done, puller_work.c
+ * does it on workers.
  *
- * Every struct puller_work is one uv_queue_work() request; the puller lives until the last of them has come back.
+ * Every struct puller_work is one uv_queue_work() request; the puller lives until the last of them
+ * has come back.
  */
 #ifndef NODE_IMAGES_PULLER_IMPL_H
 #define NODE_IMAGES_PULLER_IMPL_H
@@ -11,9 +13,10 @@
 
 #include <stdatomic.h>
 
-#define PULLER_FETCHES_MAX  2
-#define PULLER_SOURCES_MAX  MODEL_MEMBERS_MAX
-#define PULLER_VERIFY_BYTES (UINT64_C(1) << 30) /* read by one verifying request before others get a turn */
+#define PULLER_FETCHES_MAX 2
+#define PULLER_SOURCES_MAX MODEL_MEMBERS_MAX
+#define PULLER_VERIFY_BYTES                                                                        \
+	(UINT64_C(1) << 30) /* read by one verifying request before others get a turn */
 
 struct puller_blob {
 	uint8_t sha256[32];
@@ -26,7 +29,7 @@ struct puller_blobs {
 };
 
 enum puller_state {
-	PULLER_LOOK,     /* its blobs are to be looked for, from next_ms on */
+	PULLER_LOOK, /* its blobs are to be looked for, from next_ms on */
 	PULLER_LOOKING,
 	PULLER_FETCHING, /* `missing` from `next` on, `in_flight` of them under way */
 	PULLER_COMPLETE,
@@ -39,13 +42,13 @@ struct puller_version {
 	struct puller_blobs missing;
 	size_t next;
 	unsigned in_flight, failures;
-	bool failed;      /* a fetch of this round */
-	bool look_again;  /* when the round ends */
-	bool seen;        /* in this walk over the state */
+	bool failed;     /* a fetch of this round */
+	bool look_again; /* when the round ends */
+	bool seen;       /* in this walk over the state */
 	bool proposing;
-	bool published;   /* as we last saw it */
+	bool published; /* as we last saw it */
 	uint64_t next_ms;
-	uint64_t number;  /* of this entry: work of an earlier one under the same name is not ours */
+	uint64_t number; /* of this entry: work of an earlier one under the same name is not ours */
 };
 
 struct image_puller {
@@ -66,7 +69,13 @@ struct image_puller {
 	struct image_puller_stats stats;
 };
 
-enum puller_work_kind { PULLER_WORK_LOOK, PULLER_WORK_FETCH, PULLER_WORK_LIST, PULLER_WORK_VERIFY, PULLER_WORK_COLLECT };
+enum puller_work_kind {
+	PULLER_WORK_LOOK,
+	PULLER_WORK_FETCH,
+	PULLER_WORK_LIST,
+	PULLER_WORK_VERIFY,
+	PULLER_WORK_COLLECT
+};
 
 struct puller_work {
 	uv_work_t work;
@@ -74,9 +83,10 @@ struct puller_work {
 	enum puller_work_kind kind;
 	char image[MODEL_NAME_MAX + 1]; /* LOOK, FETCH: of which version */
 	uint8_t digest[32];
-	struct puller_blobs blobs;      /* in: what to look for, verify, or the earlier candidates; LIST: out */
-	struct puller_blobs found;      /* out: missing, damaged, or candidates */
-	struct puller_blob blob;        /* FETCH */
+	struct puller_blobs
+		blobs; /* in: what to look for, verify, or the earlier candidates; LIST: out */
+	struct puller_blobs found; /* out: missing, damaged, or candidates */
+	struct puller_blob blob;   /* FETCH */
 	char sources[PULLER_SOURCES_MAX][FETCH_URL_BYTES];
 	size_t source_count;
 	uint64_t number, now_ms, received;
@@ -92,7 +102,8 @@ uint64_t puller_now_ms(void);
 /* Runs on a worker; touches nothing of the puller but its configuration and `stop`. */
 void puller_work_run(uv_work_t *request);
 /* Queue it; `after` runs on the loop and owns the work. */
-void puller_work_start(struct image_puller *puller, struct puller_work *work, uv_after_work_cb after);
+void puller_work_start(
+	struct image_puller *puller, struct puller_work *work, uv_after_work_cb after);
 struct puller_work *puller_work_new(struct image_puller *puller, enum puller_work_kind kind);
 void puller_work_free(struct puller_work *work);
 

@@ -52,10 +52,12 @@ void puller_work_free(struct puller_work *work)
 
 static int compare_blob(const void *a, const void *b)
 {
-	return memcmp(((const struct puller_blob *)a)->sha256, ((const struct puller_blob *)b)->sha256, 32);
+	return memcmp(((const struct puller_blob *)a)->sha256,
+		((const struct puller_blob *)b)->sha256, 32);
 }
 
-/* Which blobs are not here, each once? One of another size cannot be what its name says: it is set aside. */
+/* Which blobs are not here, each once? One of another size cannot be what its name says: it is set
+ * aside. */
 static void run_look(struct puller_work *work)
 {
 	struct blob_store *blobs = work->puller->config.blobs;
@@ -105,12 +107,14 @@ static void run_verify(struct puller_work *work)
 {
 	for (size_t i = 0; i < work->blobs.count && !atomic_load(&work->puller->stop); i++) {
 		if (blob_verify(work->puller->config.blobs, work->blobs.at[i].sha256) == -EBADMSG) {
-			puller_blobs_add(&work->found, work->blobs.at[i].sha256, work->blobs.at[i].bytes);
+			puller_blobs_add(
+				&work->found, work->blobs.at[i].sha256, work->blobs.at[i].bytes);
 		}
 	}
 }
 
-/* Named by no version, and neither when we last looked: it goes. Named by none now: a candidate for the next time. */
+/* Named by no version, and neither when we last looked: it goes. Named by none now: a candidate for
+ * the next time. */
 static bool collect_one(void *ctx, const uint8_t sha256[32], uint64_t bytes)
 {
 	struct puller_work *work = ctx;
@@ -121,9 +125,10 @@ static bool collect_one(void *ctx, const uint8_t sha256[32], uint64_t bytes)
 	if (image_guard_holds(guard, sha256, work->now_ms)) {
 		return true;
 	}
-	if (work->blobs.count > 0 &&
-	        bsearch(&key, work->blobs.at, work->blobs.count, sizeof key, compare_blob) != NULL) {
-		if (image_guard_remove(guard, work->puller->config.blobs, sha256, work->now_ms) == 1) {
+	if (work->blobs.count > 0 && bsearch(&key, work->blobs.at, work->blobs.count, sizeof key,
+					     compare_blob) != NULL) {
+		if (image_guard_remove(guard, work->puller->config.blobs, sha256, work->now_ms) ==
+			1) {
 			work->removed++;
 		}
 	} else {
@@ -153,7 +158,8 @@ void puller_work_run(uv_work_t *request)
 	}
 }
 
-void puller_work_start(struct image_puller *puller, struct puller_work *work, uv_after_work_cb after)
+void puller_work_start(
+	struct image_puller *puller, struct puller_work *work, uv_after_work_cb after)
 {
 	work->work.data = work;
 	puller->references++;

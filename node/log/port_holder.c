@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The inode of a socket bound to the port, from one of /proc/net/{tcp,udp}{,6} (proc(5)); 0: none. TCP: listeners only. */
+/* The inode of a socket bound to the port, from one of /proc/net/{tcp,udp}{,6} (proc(5)); 0: none.
+ * TCP: listeners only. */
 static unsigned long inode_of_port(const char *table, uint16_t port, bool listening_only)
 {
 	char line[512];
@@ -24,9 +25,11 @@ static unsigned long inode_of_port(const char *table, uint16_t port, bool listen
 	while (inode == 0 && fgets(line, sizeof line, file) != NULL) {
 		unsigned local_port, state;
 		unsigned long found;
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", &local_port,
-		            &state, &found) == 3 &&
-		        local_port == port && (!listening_only || state == 0x0A)) {
+		if (sscanf(line,
+			    " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u "
+			    "%*u %lu",
+			    &local_port, &state, &found) == 3 &&
+			local_port == port && (!listening_only || state == 0x0A)) {
 			inode = found;
 		}
 	}
@@ -81,7 +84,8 @@ int port_holder(int protocol, uint16_t port, char *ret_text, size_t text_bytes)
 	char socket_name[64], name[64];
 	DIR *proc;
 
-	assert((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && ret_text != NULL && text_bytes > 0);
+	assert((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && ret_text != NULL &&
+		text_bytes > 0);
 	ret_text[0] = '\0';
 	inode = inode_of_port(tcp ? "/proc/net/tcp" : "/proc/net/udp", port, tcp);
 	if (inode == 0) {
@@ -97,7 +101,8 @@ int port_holder(int protocol, uint16_t port, char *ret_text, size_t text_bytes)
 		return 0;
 	}
 	for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
-		if (isdigit((unsigned char)entry->d_name[0]) && process_has_socket(entry->d_name, socket_name)) {
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+			process_has_socket(entry->d_name, socket_name)) {
 			process_name(entry->d_name, name);
 			snprintf(ret_text, text_bytes, "%s (pid %.16s)", name, entry->d_name);
 			break;

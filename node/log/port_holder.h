@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* protocol: IPPROTO_TCP or IPPROTO_UDP. Writes "dnsmasq (pid 812)", or "another process" when /proc does not tell (no
- * permission to look), and returns 0; -ENOENT with "" when nothing is bound there. IPv4 and IPv6 sockets count. */
+/* protocol: IPPROTO_TCP or IPPROTO_UDP. Writes "dnsmasq (pid 812)", or "another process" when /proc
+ * does not tell (no permission to look), and returns 0; -ENOENT with "" when nothing is bound
+ * there. IPv4 and IPv6 sockets count. */
 int port_holder(int protocol, uint16_t port, char *ret_text, size_t text_bytes);
 
 #endif

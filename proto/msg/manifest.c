@@ -42,7 +42,8 @@ static bool path_is_plain(const char *path)
 	}
 	for (const char *part = path; *part != '\0';) {
 		size_t part_bytes = strcspn(part, "/");
-		if (part_bytes == 0 || (part_bytes == 1 && part[0] == '.') || (part_bytes == 2 && memcmp(part, "..", 2) == 0)) {
+		if (part_bytes == 0 || (part_bytes == 1 && part[0] == '.') ||
+			(part_bytes == 2 && memcmp(part, "..", 2) == 0)) {
 			return false;
 		}
 		part += part_bytes;
@@ -83,7 +84,8 @@ static const char *printable(const char *path, char buffer[96])
 	return buffer;
 }
 
-static int check_sorted(Pxe__ImageFile *const *files, size_t count, uint64_t *ret_sum, char *ret_error, size_t error_bytes)
+static int check_sorted(Pxe__ImageFile *const *files, size_t count, uint64_t *ret_sum,
+	char *ret_error, size_t error_bytes)
 {
 	char name[96];
 	uint64_t sum = 0;
@@ -91,8 +93,11 @@ static int check_sorted(Pxe__ImageFile *const *files, size_t count, uint64_t *re
 	for (size_t i = 0; i < count; i++) {
 		const Pxe__ImageFile *file = files[i];
 		if (!path_is_plain(file->path)) {
-			snprintf(ret_error, error_bytes, "'%s' is not a path for an image: relative, at most %d bytes, no '..', "
-			        "no backslash or control bytes", printable(file->path, name), MANIFEST_PATH_MAX);
+			snprintf(ret_error, error_bytes,
+				"'%s' is not a path for an image: relative, at most %d bytes, no "
+				"'..', "
+				"no backslash or control bytes",
+				printable(file->path, name), MANIFEST_PATH_MAX);
 			return -EINVAL;
 		}
 		if (file->sha256.len != 32) {
@@ -104,8 +109,10 @@ static int check_sorted(Pxe__ImageFile *const *files, size_t count, uint64_t *re
 			return -EINVAL;
 		}
 		sum += file->bytes;
-		if ((i > 0 && strcmp(files[i - 1]->path, file->path) == 0) || folder_is_file(files, count, file->path)) {
-			snprintf(ret_error, error_bytes, "path %s is there twice, or as file and as folder", file->path);
+		if ((i > 0 && strcmp(files[i - 1]->path, file->path) == 0) ||
+			folder_is_file(files, count, file->path)) {
+			snprintf(ret_error, error_bytes,
+				"path %s is there twice, or as file and as folder", file->path);
 			return -EINVAL;
 		}
 	}
@@ -125,16 +132,18 @@ int manifest_check(const Pxe__ImageVersion *version, char *ret_error, size_t err
 		return -EINVAL;
 	}
 	if (version->n_files > MANIFEST_FILES_MAX) {
-		snprintf(ret_error, error_bytes, "the image has %zu files, more than %d: pack some of them into an archive",
-		        version->n_files, MANIFEST_FILES_MAX);
+		snprintf(ret_error, error_bytes,
+			"the image has %zu files, more than %d: pack some of them into an archive",
+			version->n_files, MANIFEST_FILES_MAX);
 		return -E2BIG;
 	}
 	files = sorted_files(version);
 	err = check_sorted(files, version->n_files, &sum, ret_error, error_bytes);
 	free(files);
 	if (err == 0 && version->bytes != 0 && version->bytes != sum) {
-		snprintf(ret_error, error_bytes, "the image is said to have %" PRIu64 " bytes, its files have %" PRIu64,
-		        version->bytes, sum);
+		snprintf(ret_error, error_bytes,
+			"the image is said to have %" PRIu64 " bytes, its files have %" PRIu64,
+			version->bytes, sum);
 		return -EINVAL;
 	}
 	return err;

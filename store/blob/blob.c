@@ -50,7 +50,8 @@ bool blob_name_parse(const char *digits, uint8_t ret_sha256[32])
 		return false;
 	}
 	for (size_t i = 0; i < 32; i++) {
-		const char *high = strchr(hex_digits, digits[2 * i]), *low = strchr(hex_digits, digits[2 * i + 1]);
+		const char *high = strchr(hex_digits, digits[2 * i]),
+			   *low = strchr(hex_digits, digits[2 * i + 1]);
 		sha256[i] = (uint8_t)((high - hex_digits) << 4 | (low - hex_digits));
 	}
 	memcpy(ret_sha256, sha256, sizeof sha256);
@@ -88,8 +89,8 @@ static void remove_old(const struct blob_store *store, const char *name, time_t 
 		return;
 	}
 	while ((entry = readdir(dir)) != NULL) {
-		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		        (st.st_mtime + keep_s < now || st.st_size == 0)) {
+		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode) && (st.st_mtime + keep_s < now || st.st_size == 0)) {
 			unlinkat(fd, entry->d_name, 0);
 		}
 	}
@@ -101,7 +102,8 @@ static int make_directory(int at, const char *name)
 	return mkdirat(at, name, 0750) == 0 || errno == EEXIST ? 0 : -errno;
 }
 
-int blob_store_open(const char *directory, struct blob_store **ret_store, char *ret_error, size_t error_bytes)
+int blob_store_open(
+	const char *directory, struct blob_store **ret_store, char *ret_error, size_t error_bytes)
 {
 	struct blob_store *store;
 	int err = 0, fd = -1;
@@ -119,7 +121,8 @@ int blob_store_open(const char *directory, struct blob_store **ret_store, char *
 		err = make_directory(fd, "bad");
 	}
 	if (err != 0) {
-		snprintf(ret_error, error_bytes, "image directory %s: %s", directory, strerror(-err));
+		snprintf(ret_error, error_bytes, "image directory %s: %s", directory,
+			strerror(-err));
 		if (fd >= 0) {
 			close(fd);
 		}
@@ -249,7 +252,7 @@ int blob_remove(struct blob_store *store, const uint8_t sha256[32])
 
 /* One folder of the 256; false when the visitor wants no more. */
 static bool each_in(struct blob_store *store, const char *folder,
-        bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx)
+	bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx)
 {
 	int fd = openat(store->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -265,8 +268,10 @@ static bool each_in(struct blob_store *store, const char *folder,
 	}
 	while (more && (entry = readdir(dir)) != NULL) {
 		uint8_t sha256[32];
-		if (blob_name_parse(entry->d_name, sha256) && memcmp(entry->d_name, folder, 2) == 0 &&
-		        fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
+		if (blob_name_parse(entry->d_name, sha256) &&
+			memcmp(entry->d_name, folder, 2) == 0 &&
+			fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode)) {
 			more = visit(ctx, sha256, (uint64_t)st.st_size);
 		}
 	}
@@ -274,7 +279,8 @@ static bool each_in(struct blob_store *store, const char *folder,
 	return more;
 }
 
-int blob_each(struct blob_store *store, bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx)
+int blob_each(struct blob_store *store,
+	bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx)
 {
 	bool more = true;
 

@@ -1,7 +1,8 @@
 /* store/blob/blob.h: file contents by SHA-256: DIR/ab/<64 hex digits>, immutable once there.
  *
- * Edge file; every function may be called from any thread and may block on the disk (not on the DHCP loop, except blob_open).
- * A blob appears only complete and verified: written beside (DIR/incoming/), synced, renamed, directory synced.
+ * Edge file; every function may be called from any thread and may block on the disk (not on the
+ * DHCP loop, except blob_open). A blob appears only complete and verified: written beside
+ * (DIR/incoming/), synced, renamed, directory synced.
  */
 #ifndef STORE_BLOB_BLOB_H
 #define STORE_BLOB_BLOB_H
@@ -13,28 +14,34 @@
 struct blob_store;
 struct blob_writer;
 
-/* Makes the directories, removes what an interrupted write left more than a day ago (until then a writer may resume it) and damaged
- * blobs that were set aside more than a week ago. 0 or negative errno with a line in ret_error. */
-int blob_store_open(const char *directory, struct blob_store **ret_store, char *ret_error, size_t error_bytes);
+/* Makes the directories, removes what an interrupted write left more than a day ago (until then a
+ * writer may resume it) and damaged blobs that were set aside more than a week ago. 0 or negative
+ * errno with a line in ret_error. */
+int blob_store_open(
+	const char *directory, struct blob_store **ret_store, char *ret_error, size_t error_bytes);
 void blob_store_close(struct blob_store *store);
 
 bool blob_exists(const struct blob_store *store, const uint8_t sha256[32], uint64_t *ret_bytes);
 /* A read-only descriptor (the caller closes it) and the size, or -ENOENT... */
 int blob_open(const struct blob_store *store, const uint8_t sha256[32], uint64_t *ret_bytes);
-/* Read all of it and compare: 0, -ENOENT, -EBADMSG (the bytes are wrong: the blob is set aside as DIR/bad/...). */
+/* Read all of it and compare: 0, -ENOENT, -EBADMSG (the bytes are wrong: the blob is set aside as
+ * DIR/bad/...). */
 int blob_verify(struct blob_store *store, const uint8_t sha256[32]);
 int blob_remove(struct blob_store *store, const uint8_t sha256[32]);
 /* Visit every blob. */
-int blob_each(struct blob_store *store, bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx);
+int blob_each(struct blob_store *store,
+	bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx);
 
-/* Write one blob. expected_bytes: refused with -ENOSPC when the disk would keep less than 64 MiB free. The writer continues an
- * interrupted download of the same hash when resume is true (also after a crash); *ret_have is then how many bytes are
- * there already. -EBUSY: another writer of this blob is open. A writer is one thread's at a time. */
-int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_t expected_bytes, bool resume, struct blob_writer **ret_writer, uint64_t *ret_have);
+/* Write one blob. expected_bytes: refused with -ENOSPC when the disk would keep less than 64 MiB
+ * free. The writer continues an interrupted download of the same hash when resume is true (also
+ * after a crash); *ret_have is then how many bytes are there already. -EBUSY: another writer of
+ * this blob is open. A writer is one thread's at a time. */
+int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_t expected_bytes,
+	bool resume, struct blob_writer **ret_writer, uint64_t *ret_have);
 /* 0; -EBADMSG: more than expected_bytes (nothing is written); -ENOSPC, -EIO. */
 int blob_writer_append(struct blob_writer *writer, const void *data, size_t bytes);
-/* Verifies hash and size, syncs, renames: 0, or -EBADMSG (not what was promised: what was written is gone), -EIO, -ENOSPC. Frees
- * the writer always. */
+/* Verifies hash and size, syncs, renames: 0, or -EBADMSG (not what was promised: what was written
+ * is gone), -EIO, -ENOSPC. Frees the writer always. */
 int blob_writer_commit(struct blob_writer *writer);
 /* keep: leave what is there for a later resume. Frees the writer. */
 void blob_writer_abort(struct blob_writer *writer, bool keep);

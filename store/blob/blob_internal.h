@@ -4,10 +4,10 @@
 
 #include "store/blob/blob.h"
 
-#define BLOB_NAME_BYTES (3 + 64 + 1)        /* "ab/" and 64 digits */
-#define BLOB_PART_BYTES (9 + 64 + 5 + 1)    /* "incoming/", 64 digits, ".part" */
-#define BLOB_FREE_MIN_BYTES (64ull << 20)   /* what a write leaves free on the disk */
-#define BLOB_READ_BYTES (256u << 10)
+#define BLOB_NAME_BYTES     (3 + 64 + 1)     /* "ab/" and 64 digits */
+#define BLOB_PART_BYTES     (9 + 64 + 5 + 1) /* "incoming/", 64 digits, ".part" */
+#define BLOB_FREE_MIN_BYTES (64ull << 20)    /* what a write leaves free on the disk */
+#define BLOB_READ_BYTES     (256u << 10)
 
 struct blob_store {
 	int fd; /* the directory */

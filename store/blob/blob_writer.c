@@ -13,8 +13,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* incoming/HASH.part is locked for as long as its writer lives, so that two writers of one blob never meet. Resuming reads
- * what is there into the hash again: after a power loss it may be anything, and the hash at the end is the proof. */
+/* incoming/HASH.part is locked for as long as its writer lives, so that two writers of one blob
+ * never meet. Resuming reads what is there into the hash again: after a power loss it may be
+ * anything, and the hash at the end is the proof. */
 struct blob_writer {
 	struct blob_store *store;
 	uint8_t sha256[32];
@@ -32,11 +33,13 @@ static int room_check(const struct blob_store *store, uint64_t bytes)
 		return -errno;
 	}
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return free_bytes < BLOB_FREE_MIN_BYTES || free_bytes - BLOB_FREE_MIN_BYTES < bytes ? -ENOSPC : 0;
+	return free_bytes < BLOB_FREE_MIN_BYTES || free_bytes - BLOB_FREE_MIN_BYTES < bytes
+		       ? -ENOSPC
+		       : 0;
 }
 
-/* Open and lock the part file. The file that was locked must still be the one that the name means: the writer
- * before us may have renamed or removed it in between. */
+/* Open and lock the part file. The file that was locked must still be the one that the name means:
+ * the writer before us may have renamed or removed it in between. */
 static int part_open(const struct blob_store *store, const char *name, int *ret_fd)
 {
 	struct stat held, named;
@@ -51,8 +54,9 @@ static int part_open(const struct blob_store *store, const char *name, int *ret_
 			close(fd);
 			return err;
 		}
-		if (fstat(fd, &held) == 0 && fstatat(store->fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-		        held.st_ino == named.st_ino) {
+		if (fstat(fd, &held) == 0 &&
+			fstatat(store->fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+			held.st_ino == named.st_ino) {
 			*ret_fd = fd;
 			return 0;
 		}
@@ -90,8 +94,8 @@ static void writer_free(struct blob_writer *writer)
 	free(writer);
 }
 
-int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_t expected_bytes, bool resume,
-        struct blob_writer **ret_writer, uint64_t *ret_have)
+int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_t expected_bytes,
+	bool resume, struct blob_writer **ret_writer, uint64_t *ret_have)
 {
 	char name[BLOB_PART_BYTES];
 	struct blob_writer *writer;
@@ -189,7 +193,8 @@ int blob_writer_commit(struct blob_writer *writer)
 	blob_part_name(writer->sha256, part);
 	blob_hash_final(writer->hash, actual);
 	writer->hash = NULL;
-	if (writer->written_bytes != writer->expected_bytes || memcmp(actual, writer->sha256, 32) != 0) {
+	if (writer->written_bytes != writer->expected_bytes ||
+		memcmp(actual, writer->sha256, 32) != 0) {
 		err = -EBADMSG;
 	} else {
 		err = part_publish(writer, part);

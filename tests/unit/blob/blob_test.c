@@ -95,10 +95,11 @@ static void put(struct blob_store *store, const void *data, size_t bytes, uint8_
 	assert_int_equal(blob_writer_commit(writer), 0);
 }
 
-static void path_of(const struct fixture *f, const char *folder, const uint8_t sha256[32], const char *suffix, char out[256])
+static void path_of(const struct fixture *f, const char *folder, const uint8_t sha256[32],
+	const char *suffix, char out[256])
 {
 	int used = folder != NULL ? snprintf(out, 256, "%s/%s/", f->dir, folder)
-	                          : snprintf(out, 256, "%s/%02x/", f->dir, sha256[0]);
+				  : snprintf(out, 256, "%s/%02x/", f->dir, sha256[0]);
 
 	for (int i = 0; i < 32; i++) {
 		used += snprintf(out + used, 256 - (size_t)used, "%02x", sha256[i]);
@@ -108,9 +109,9 @@ static void path_of(const struct fixture *f, const char *folder, const uint8_t s
 
 static void test_hash_is_sha256(void **state)
 {
-	static const uint8_t abc[32] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d,
-		0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00,
-		0x15, 0xad};
+	static const uint8_t abc[32] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41,
+		0x40, 0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c,
+		0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
 	uint8_t out[32];
 
 	(void)state;
@@ -262,12 +263,15 @@ static void test_a_full_disk_is_refused_before_the_first_byte(void **state)
 	uint8_t sha256[32] = {1};
 	uint64_t have;
 
-	assert_int_equal(blob_writer_open(f->store, sha256, UINT64_MAX / 2, false, &writer, &have), -ENOSPC);
-	assert_int_equal(blob_writer_open(f->store, sha256, UINT64_MAX, false, &writer, &have), -ENOSPC);
+	assert_int_equal(
+		blob_writer_open(f->store, sha256, UINT64_MAX / 2, false, &writer, &have), -ENOSPC);
+	assert_int_equal(
+		blob_writer_open(f->store, sha256, UINT64_MAX, false, &writer, &have), -ENOSPC);
 	assert_null(writer);
 }
 
-/* A child writes until it is shot, again and again: never is an incomplete blob visible, and the last try completes. */
+/* A child writes until it is shot, again and again: never is an incomplete blob visible, and the
+ * last try completes. */
 static void test_kill_during_a_write_shows_nothing_incomplete(void **state)
 {
 	struct fixture *f = *state;
@@ -290,7 +294,7 @@ static void test_kill_during_a_write_shows_nothing_incomplete(void **state)
 			}
 			for (size_t at = (size_t)have; at + 4096 < bytes; at += 4096) {
 				if (blob_writer_append(writer, data + at, 4096) != 0 ||
-				        (at == have && write(ready[1], "x", 1) != 1)) {
+					(at == have && write(ready[1], "x", 1) != 1)) {
 					_exit(4);
 				}
 				usleep(50);
@@ -307,7 +311,8 @@ static void test_kill_during_a_write_shows_nothing_incomplete(void **state)
 		blob_store_close(f->store);
 		f->store = open_store(f->dir);
 		assert_false(blob_exists(f->store, sha256, NULL));
-		assert_int_equal(blob_writer_open(f->store, sha256, bytes, true, &writer, &have), 0);
+		assert_int_equal(
+			blob_writer_open(f->store, sha256, bytes, true, &writer, &have), 0);
 		assert_true(have > 0 && have >= longest);
 		longest = have;
 		blob_writer_abort(writer, true);
@@ -319,7 +324,8 @@ static void test_kill_during_a_write_shows_nothing_incomplete(void **state)
 	free(data);
 }
 
-/* Children commit the same and other blobs and are shot anywhere: whatever is visible afterwards verifies. */
+/* Children commit the same and other blobs and are shot anywhere: whatever is visible afterwards
+ * verifies. */
 static void test_kill_during_commits_leaves_only_whole_blobs(void **state)
 {
 	struct fixture *f = *state;
@@ -336,7 +342,8 @@ static void test_kill_during_commits_leaves_only_whole_blobs(void **state)
 				memset(data, (int)n, sizeof data);
 				memcpy(data, &n, sizeof n);
 				sha(data, sizeof data, sha256);
-				if (blob_writer_open(f->store, sha256, sizeof data, false, &writer, &have) == 0) {
+				if (blob_writer_open(f->store, sha256, sizeof data, false, &writer,
+					    &have) == 0) {
 					blob_writer_append(writer, data, sizeof data);
 					blob_writer_commit(writer);
 				}
@@ -408,17 +415,24 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hash_is_sha256),
-		cmocka_unit_test_setup_teardown(test_what_was_written_is_read_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_what_was_written_is_read_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_empty_file_is_a_blob, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_bytes_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_damaged_blob_is_set_aside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_kept_write_is_resumed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_an_aborted_write_leaves_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_two_writers_of_one_blob_do_not_meet, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_full_disk_is_refused_before_the_first_byte, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kill_during_a_write_shows_nothing_incomplete, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kill_during_commits_leaves_only_whole_blobs, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_each_visits_blobs_and_nothing_else, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_an_aborted_write_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_two_writers_of_one_blob_do_not_meet, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_full_disk_is_refused_before_the_first_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_kill_during_a_write_shows_nothing_incomplete, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_kill_during_commits_leaves_only_whole_blobs, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_each_visits_blobs_and_nothing_else, setup, teardown),
 		cmocka_unit_test(test_a_store_that_cannot_be_made_says_which),
 	};
 

@@ -1,4 +1,5 @@
-/* The text that names a version: same files, same text, whatever their order; nothing that could leave the image. */
+/* The text that names a version: same files, same text, whatever their order; nothing that could
+ * leave the image. */
 #include "proto/msg/manifest.h"
 
 #include <errno.h>
@@ -37,10 +38,10 @@ static void test_text_is_sorted_by_path(void **state)
 {
 	static const char *const paths[] = {"b", "a/c", "a-x", "a/b b"};
 	static const char expected[] =
-	        "6161616161616161616161616161616161616161616161616161616161616161  3  a-x\n"
-	        "6161616161616161616161616161616161616161616161616161616161616161  5  a/b b\n"
-	        "6161616161616161616161616161616161616161616161616161616161616161  3  a/c\n"
-	        "6262626262626262626262626262626262626262626262626262626262626262  1  b\n";
+		"6161616161616161616161616161616161616161616161616161616161616161  3  a-x\n"
+		"6161616161616161616161616161616161616161616161616161616161616161  5  a/b b\n"
+		"6161616161616161616161616161616161616161616161616161616161616161  3  a/c\n"
+		"6262626262626262626262626262626262626262626262626262626262626262  1  b\n";
 	Pxe__ImageVersion version = version_of(paths, 4);
 	Pxe__ImageFile *first = list[0];
 	size_t bytes;
@@ -62,7 +63,7 @@ static void test_text_is_sorted_by_path(void **state)
 static void test_bad_paths_are_refused(void **state)
 {
 	static const char *const bad[] = {
-	        "", "/a", "a/", "a//b", ".", "..", "a/../b", "a/..", "./a", "a\\b", "a\nb", "\x7f"};
+		"", "/a", "a/", "a//b", ".", "..", "a/../b", "a/..", "./a", "a\\b", "a\nb", "\x7f"};
 	char error[256], longest[MANIFEST_PATH_MAX + 2];
 	const char *path = longest;
 	Pxe__ImageVersion version;
@@ -84,7 +85,7 @@ static void test_bad_paths_are_refused(void **state)
 static void test_bad_lists_are_refused(void **state)
 {
 	static const char *const twice[] = {"a", "b", "a"}, *const below[] = {"x", "a/b/c", "a/b"},
-	                         *const fine[] = {"a", "a.b", "ab/c"};
+				 *const fine[] = {"a", "a.b", "ab/c"};
 	Pxe__ImageVersion version = version_of(twice, 3);
 	char error[256];
 

@@ -30,7 +30,8 @@ static Pxe__ImageVersion version_ipxe;
 static Pxe__ImageFile file_bios, file_x64;
 static Pxe__ImageFile *ipxe_files[] = {&file_bios, &file_x64};
 static uint8_t digest[32] = {0x9f, 0x86, 0xd0, 0x81, 0x88, 0x4c, 0x7d, 0x65, 0x9a};
-static uint8_t uuid[16] = {0x4c, 0x4c, 0x45, 0x44, 0, 0x51, 0x35, 0x10, 0x80, 0x52, 0xb4, 0xc0, 0x4f, 0x4d, 0x31, 0x32};
+static uint8_t uuid[16] = {0x4c, 0x4c, 0x45, 0x44, 0, 0x51, 0x35, 0x10, 0x80, 0x52, 0xb4, 0xc0,
+	0x4f, 0x4d, 0x31, 0x32};
 static uint8_t reserved[4] = {10, 0, 0, 77};
 
 static const Pxe__Settings *get_settings(void *ctx)
@@ -42,8 +43,8 @@ static const Pxe__Settings *get_settings(void *ctx)
 static const Pxe__Host *get_host(void *ctx, const uint8_t *mac, size_t mac_bytes)
 {
 	(void)ctx;
-	if (mac_bytes != 6 || memcmp(mac, "\x52\x54\x00\xaa\x00", 5) != 0 || mac[5] == 0 || mac[5] > 14 ||
-	        hosts[mac[5] - 1].name == NULL) {
+	if (mac_bytes != 6 || memcmp(mac, "\x52\x54\x00\xaa\x00", 5) != 0 || mac[5] == 0 ||
+		mac[5] > 14 || hosts[mac[5] - 1].name == NULL) {
 		return NULL;
 	}
 	return &hosts[mac[5] - 1];
@@ -156,7 +157,8 @@ static int site_make(void **state)
 	loader(&own_efi, "7", "grubx64.efi");
 	loader(&own_http, "uefi-x64-http", "shimx64.efi");
 	p = profile(2, "discover", "shell", "");
-	p->script = text("#!ipxe\necho {{ name }} {{mac}} {{ip}}\nchain {{base_url}}/x ${net0/mac}\n");
+	p->script =
+		text("#!ipxe\necho {{ name }} {{mac}} {{ip}}\nchain {{base_url}}/x ${net0/mac}\n");
 	profile(3, "disk", "", "")->local = true;
 	profile(4, "empty", "debian12", "");
 	profile(5, "pinned", "debian12@0123456789abcdef", "linux");
@@ -211,14 +213,16 @@ static int site_make(void **state)
 	return 0;
 }
 
-/* "01 bios rom", "01 uefi-x64 http", "ff bios ipxe @10.0.0.5 uuid": last octet, architecture, stage, subnet, UUID. */
+/* "01 bios rom", "01 uefi-x64 http", "ff bios ipxe @10.0.0.5 uuid": last octet, architecture,
+ * stage, subnet, UUID. */
 static void client_parse(const char *line, struct boot_client *client)
 {
 	char arch[32], stage[32], more[2][32] = {"", ""};
 	unsigned octet;
 	int32_t number;
 
-	assert_true(sscanf(line, "%x %31s %31s %31s %31s", &octet, arch, stage, more[0], more[1]) >= 3);
+	assert_true(
+		sscanf(line, "%x %31s %31s %31s %31s", &octet, arch, stage, more[0], more[1]) >= 3);
 	memset(client, 0, sizeof *client);
 	memcpy(client->mac, "\x52\x54\x00\xaa\x00", 5);
 	client->mac[5] = (uint8_t)octet;
@@ -259,10 +263,12 @@ static void test_decisions(void **state)
 		/* the loop break */
 		{"01 bios ipxe", "script http://10.0.0.1:8080/boot/52-54-00-aa-00-01.ipxe?arch=0"},
 		{"01 - ipxe", "script http://10.0.0.1:8080/boot/52-54-00-aa-00-01.ipxe"},
-		{"ee bios ipxe uuid", "script http://10.0.0.1:8080/boot/"
-		        "52-54-00-aa-00-ee.ipxe?uuid=4c4c4544-0051-3510-8052-b4c04f4d3132&arch=0"},
+		{"ee bios ipxe uuid",
+			"script http://10.0.0.1:8080/boot/"
+			"52-54-00-aa-00-ee.ipxe?uuid=4c4c4544-0051-3510-8052-b4c04f4d3132&arch=0"},
 		{"03 bios rom", "loader ipxe/undionly.kpxe"},
-		{"03 uefi-x64 ipxe", "script http://10.0.0.1:8080/boot/52-54-00-aa-00-03.ipxe?arch=7"},
+		{"03 uefi-x64 ipxe",
+			"script http://10.0.0.1:8080/boot/52-54-00-aa-00-03.ipxe?arch=7"},
 		{"09 bios rom", "loader ipxe/undionly.kpxe"},
 		{"0a bios rom", "loader ipxe/undionly.kpxe"},
 		/* a profile's own programs */
@@ -297,9 +303,11 @@ static void test_decisions(void **state)
 		char got[800];
 		client_parse(table[i].client, &client);
 		boot_decide(&site, &client, 0x0a000001, 8080, &d);
-		snprintf(got, sizeof got, "%s %s", kind_names[d.kind], d.kind == BOOT_NONE ? d.why : d.file);
+		snprintf(got, sizeof got, "%s %s", kind_names[d.kind],
+			d.kind == BOOT_NONE ? d.why : d.file);
 		if (d.kind == BOOT_NONE) {
-			got[strlen(table[i].answer) < sizeof got ? strlen(table[i].answer) : 0] = '\0';
+			got[strlen(table[i].answer) < sizeof got ? strlen(table[i].answer) : 0] =
+				'\0';
 		}
 		if (strcmp(got, table[i].answer) != 0) {
 			print_error("client %s\n", table[i].client);
@@ -354,70 +362,77 @@ static void test_script_tries_every_node(void **state)
 {
 	(void)state;
 	expect_script("01 bios ipxe", 2,
-	        "#!ipxe\n"
-	        "# host n01, profile debian12 from host n01\n"
-	        "echo Booting debian12 (debian12@9f86d081884c7d65)\n"
-	        "set round:int32 0\n"
-	        "set node0 http://10.0.0.1:8080\n"
-	        "set node1 http://10.0.0.2:8080\n"
-	        ":start\n"
-	        ":try0\n"
-	        "set base ${node0}\n"
-	        "imgfree\n"
-	        "kernel ${base}/debian12@9f86d081884c7d65/linux initrd=initrd.img console=ttyS0 "
-	        "url=${base}/t/52:54:00:aa:00:01 || goto try1\n"
-	        "initrd --name initrd.img ${base}/debian12@9f86d081884c7d65/boot/initrd.img || goto try1\n"
-	        "boot || goto failed\n"
-	        ":try1\n"
-	        "set base ${node1}\n"
-	        "imgfree\n"
-	        "kernel ${base}/debian12@9f86d081884c7d65/linux initrd=initrd.img console=ttyS0 "
-	        "url=${base}/t/52:54:00:aa:00:01 || goto failed\n"
-	        "initrd --name initrd.img ${base}/debian12@9f86d081884c7d65/boot/initrd.img || goto failed\n"
-	        "boot || goto failed\n"
-	        ":failed\n"
-	        "echo Could not boot from http://10.0.0.1:8080 http://10.0.0.2:8080\n"
-	        "inc round\n"
-	        "iseq ${round} 3 && goto giveup ||\n"
-	        "sleep 2\n"
-	        "goto start\n"
-	        ":giveup\n"
-	        "echo Giving up: the next boot device follows\n"
-	        "sleep 5\n"
-	        "exit\n");
+		"#!ipxe\n"
+		"# host n01, profile debian12 from host n01\n"
+		"echo Booting debian12 (debian12@9f86d081884c7d65)\n"
+		"set round:int32 0\n"
+		"set node0 http://10.0.0.1:8080\n"
+		"set node1 http://10.0.0.2:8080\n"
+		":start\n"
+		":try0\n"
+		"set base ${node0}\n"
+		"imgfree\n"
+		"kernel ${base}/debian12@9f86d081884c7d65/linux initrd=initrd.img console=ttyS0 "
+		"url=${base}/t/52:54:00:aa:00:01 || goto try1\n"
+		"initrd --name initrd.img ${base}/debian12@9f86d081884c7d65/boot/initrd.img || "
+		"goto try1\n"
+		"boot || goto failed\n"
+		":try1\n"
+		"set base ${node1}\n"
+		"imgfree\n"
+		"kernel ${base}/debian12@9f86d081884c7d65/linux initrd=initrd.img console=ttyS0 "
+		"url=${base}/t/52:54:00:aa:00:01 || goto failed\n"
+		"initrd --name initrd.img ${base}/debian12@9f86d081884c7d65/boot/initrd.img || "
+		"goto failed\n"
+		"boot || goto failed\n"
+		":failed\n"
+		"echo Could not boot from http://10.0.0.1:8080 http://10.0.0.2:8080\n"
+		"inc round\n"
+		"iseq ${round} 3 && goto giveup ||\n"
+		"sleep 2\n"
+		"goto start\n"
+		":giveup\n"
+		"echo Giving up: the next boot device follows\n"
+		"sleep 5\n"
+		"exit\n");
 }
 
 static void test_script_carries_nothing_hostile(void **state)
 {
 	(void)state;
-	/* A line end in a name, blanks and '$' in paths, two initrds of one name, a line end in the arguments. */
+	/* A line end in a name, blanks and '$' in paths, two initrds of one name, a line end in the
+	 * arguments. */
 	expect_script("0e bios ipxe", 1,
-	        "#!ipxe\n"
-	        "# host n?14, profile twins from host n?14\n"
-	        "echo Booting twins (debian12@9f86d081884c7d65)\n"
-	        "set round:int32 0\n"
-	        "set node0 http://10.0.0.1:8080\n"
-	        ":start\n"
-	        ":try0\n"
-	        "set base ${node0}\n"
-	        "imgfree\n"
-	        "kernel ${base}/debian12@9f86d081884c7d65/a%20b/vm%24linuz initrd=1-initrd.img "
-	        "initrd=2-initrd.img initrd=rescue_firmware.cpio quiet reboot ${uuid} || goto failed\n"
-	        "initrd --name 1-initrd.img ${base}/debian12@9f86d081884c7d65/boot/initrd.img || goto failed\n"
-	        "initrd --name 2-initrd.img ${base}/debian12@9f86d081884c7d65/extra/initrd.img || goto failed\n"
-	        "initrd --name rescue_firmware.cpio ${base}/debian12@9f86d081884c7d65/rescue%20firmware.cpio "
-	        "|| goto failed\n"
-	        "boot || goto failed\n"
-	        ":failed\n"
-	        "echo Could not boot from http://10.0.0.1:8080\n"
-	        "inc round\n"
-	        "iseq ${round} 3 && goto giveup ||\n"
-	        "sleep 2\n"
-	        "goto start\n"
-	        ":giveup\n"
-	        "echo Giving up: the next boot device follows\n"
-	        "sleep 5\n"
-	        "exit\n");
+		"#!ipxe\n"
+		"# host n?14, profile twins from host n?14\n"
+		"echo Booting twins (debian12@9f86d081884c7d65)\n"
+		"set round:int32 0\n"
+		"set node0 http://10.0.0.1:8080\n"
+		":start\n"
+		":try0\n"
+		"set base ${node0}\n"
+		"imgfree\n"
+		"kernel ${base}/debian12@9f86d081884c7d65/a%20b/vm%24linuz initrd=1-initrd.img "
+		"initrd=2-initrd.img initrd=rescue_firmware.cpio quiet reboot ${uuid} || goto "
+		"failed\n"
+		"initrd --name 1-initrd.img ${base}/debian12@9f86d081884c7d65/boot/initrd.img || "
+		"goto failed\n"
+		"initrd --name 2-initrd.img ${base}/debian12@9f86d081884c7d65/extra/initrd.img || "
+		"goto failed\n"
+		"initrd --name rescue_firmware.cpio "
+		"${base}/debian12@9f86d081884c7d65/rescue%20firmware.cpio "
+		"|| goto failed\n"
+		"boot || goto failed\n"
+		":failed\n"
+		"echo Could not boot from http://10.0.0.1:8080\n"
+		"inc round\n"
+		"iseq ${round} 3 && goto giveup ||\n"
+		"sleep 2\n"
+		"goto start\n"
+		":giveup\n"
+		"echo Giving up: the next boot device follows\n"
+		"sleep 5\n"
+		"exit\n");
 }
 
 static void test_own_script_has_its_variables(void **state)
@@ -426,10 +441,10 @@ static void test_own_script_has_its_variables(void **state)
 	hosts[2].ip.data = reserved;
 	hosts[2].ip.len = 4;
 	expect_script("03 bios ipxe", 2,
-	        "#!ipxe\n"
-	        "# host n03, profile discover from host n03\n"
-	        "\necho n03 52:54:00:aa:00:03 10.0.0.77\n"
-	        "chain http://10.0.0.1:8080/x ${net0/mac}\n\n");
+		"#!ipxe\n"
+		"# host n03, profile discover from host n03\n"
+		"\necho n03 52:54:00:aa:00:03 10.0.0.77\n"
+		"chain http://10.0.0.1:8080/x ${net0/mac}\n\n");
 }
 
 static void expect_problem(const char *client_text, const char *profile_name, const char *part)
@@ -454,7 +469,8 @@ static void test_scripts_that_cannot_be_made_say_why(void **state)
 {
 	(void)state;
 	expect_problem("01 bios ipxe", "broken", "# error: line 2: unknown variable {{nmae}}");
-	expect_problem("01 bios ipxe", "hash", "kernel arguments hold '_b', which iPXE cannot pass on");
+	expect_problem(
+		"01 bios ipxe", "hash", "kernel arguments hold '_b', which iPXE cannot pass on");
 	expect_problem("01 bios ipxe", "unpublished", "image staged has no published version yet");
 	expect_problem("01 bios ipxe", "again", "has only iPXE as its program");
 	expect_problem("01 bios ipxe", "gone", "does not exist");
@@ -466,7 +482,8 @@ static void test_a_missing_kernel_is_named(void **state)
 {
 	(void)state;
 	profiles[0].image = text("ipxe");
-	expect_problem("01 bios ipxe", "debian12", "image ipxe has no file linux, which profile debian12 names");
+	expect_problem("01 bios ipxe", "debian12",
+		"image ipxe has no file linux, which profile debian12 names");
 }
 
 static void test_own_program_is_chained(void **state)
@@ -492,9 +509,11 @@ static void test_explanation_names_the_origin(void **state)
 	e = boot_explain(&site, &client, 0x0a000001, 8080, nodes, 2);
 	for (size_t i = 0; i < e->n_lines; i++) {
 		program = program || (strcmp(e->lines[i]->value, "program") == 0 &&
-		        strcmp(e->lines[i]->result, "ipxe/snponly.efi") == 0 && strcmp(e->lines[i]->from, "built in") == 0);
+					     strcmp(e->lines[i]->result, "ipxe/snponly.efi") == 0 &&
+					     strcmp(e->lines[i]->from, "built in") == 0);
 		unused = unused || (strcmp(e->lines[i]->value, "profile") == 0 &&
-		        strcmp(e->lines[i]->result, "vendor") == 0 && strcmp(e->lines[i]->from, "subnet (not used)") == 0);
+					   strcmp(e->lines[i]->result, "vendor") == 0 &&
+					   strcmp(e->lines[i]->from, "subnet (not used)") == 0);
 	}
 	assert_true(program);
 	assert_true(unused);
@@ -511,7 +530,8 @@ static void test_template_refuses_what_it_does_not_know(void **state)
 		{"", "", NULL},
 		{"{{mac}}{{ip}}{{ name }}{{\tbase_url }}", "minb", NULL},
 		{"${mac} { {mac} }", "${mac} { {mac} }", NULL},
-		{"a\nb {{x}}", NULL, "line 2: unknown variable {{x}} (there are mac, ip, name, base_url)"},
+		{"a\nb {{x}}", NULL,
+			"line 2: unknown variable {{x}} (there are mac, ip, name, base_url)"},
 		{"{{}}", NULL, "line 1: unknown variable {{}} (there are mac, ip, name, base_url)"},
 		{"{{mac", NULL, "line 1: '{{' without '}}'"},
 	};

@@ -1,4 +1,5 @@
-/* tests/unit/node/content_fixture.h: a node's durable state and blobs in a temporary directory, real LMDB and real files. */
+/* tests/unit/node/content_fixture.h: a node's durable state and blobs in a temporary directory,
+ * real LMDB and real files. */
 #ifndef TESTS_UNIT_NODE_CONTENT_FIXTURE_H
 #define TESTS_UNIT_NODE_CONTENT_FIXTURE_H
 
@@ -26,7 +27,8 @@ struct fixture {
 	uint64_t durable;
 };
 
-static inline int fixture_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static inline int fixture_remove_one(
+	const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
 	(void)type;
@@ -94,7 +96,8 @@ static inline void fixture_close(struct fixture *f)
 	free(f);
 }
 
-static inline void fixture_put_key(struct fixture *f, const uint8_t *key, size_t key_bytes, const ProtobufCMessage *message)
+static inline void fixture_put_key(
+	struct fixture *f, const uint8_t *key, size_t key_bytes, const ProtobufCMessage *message)
 {
 	size_t bytes = protobuf_c_message_get_packed_size(message);
 	uint8_t *value = malloc(bytes + 1);
@@ -104,8 +107,8 @@ static inline void fixture_put_key(struct fixture *f, const uint8_t *key, size_t
 	free(value);
 }
 
-static inline void fixture_put(struct fixture *f, enum record_kind kind, const void *name, size_t name_bytes,
-        const ProtobufCMessage *message)
+static inline void fixture_put(struct fixture *f, enum record_kind kind, const void *name,
+	size_t name_bytes, const ProtobufCMessage *message)
 {
 	uint8_t key[RECORD_KEY_MAX];
 
@@ -130,7 +133,8 @@ static inline void fixture_sha(const void *data, size_t bytes, uint8_t sha256[32
 	blob_hash_final(hash, sha256);
 }
 
-static inline void fixture_blob(struct blob_store *blobs, const void *data, size_t bytes, uint8_t sha256[32])
+static inline void fixture_blob(
+	struct blob_store *blobs, const void *data, size_t bytes, uint8_t sha256[32])
 {
 	struct blob_writer *writer;
 
@@ -145,7 +149,8 @@ static inline char *fixture_text(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
-static inline void fixture_member(struct fixture *f, uint64_t id, const char *name, const uint8_t ip[4], uint32_t port)
+static inline void fixture_member(
+	struct fixture *f, uint64_t id, const char *name, const uint8_t ip[4], uint32_t port)
 {
 	Pxe__Member member = PXE__MEMBER__INIT;
 	uint8_t key[RECORD_KEY_MAX], octets[4];
@@ -160,8 +165,9 @@ static inline void fixture_member(struct fixture *f, uint64_t id, const char *na
 }
 
 /* A version with one file; its digest is made up from `tag`, which only has to differ. */
-static inline void fixture_version(struct fixture *f, const char *image, uint8_t tag, const char *path,
-        const uint8_t sha256[32], uint64_t bytes, bool published, uint64_t holder, uint8_t digest[32])
+static inline void fixture_version(struct fixture *f, const char *image, uint8_t tag,
+	const char *path, const uint8_t sha256[32], uint64_t bytes, bool published, uint64_t holder,
+	uint8_t digest[32])
 {
 	Pxe__ImageVersion version = PXE__IMAGE_VERSION__INIT;
 	Pxe__ImageFile file = PXE__IMAGE_FILE__INIT, *files = &file;

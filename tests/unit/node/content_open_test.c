@@ -77,7 +77,8 @@ static void test_paths(void **state)
 		} else {
 			used = snprintf(got, sizeof got, "%s ", kinds[p.kind]);
 			for (size_t k = 0; k < p.mac_bytes; k++) {
-				used += snprintf(got + used, sizeof got - (size_t)used, "%02x", p.mac[k]);
+				used += snprintf(
+					got + used, sizeof got - (size_t)used, "%02x", p.mac[k]);
 			}
 		}
 		assert_string_equal(got, table[i].meaning);
@@ -183,7 +184,9 @@ static void test_only_published_versions_are_seen(void **state)
 	fixture_sync(f);
 	expect_bytes(f, "img/k", "new");
 	expect_bytes(f, "img@111111111111/k", "old");
-	expect_bytes(f, "img@sha256:2222222222222222222222222222222222222222222222222222222222222222/k", "new");
+	expect_bytes(f,
+		"img@sha256:2222222222222222222222222222222222222222222222222222222222222222/k",
+		"new");
 	assert_int_equal(ask(f, "img@333333333333/k", &content), -ENOENT);
 	assert_int_equal(ask(f, "img@555555555555/k", &content), -ENOENT);
 	assert_int_equal(ask(f, "img/other", &content), -ENOENT);
@@ -256,11 +259,13 @@ static void put_host(struct fixture *f, const char *profile)
 	host.ip.len = 4;
 	host.profile = fixture_text(profile);
 	fixture_put(f, RECORD_HOST, "n02", 3, &host.base);
-	kv_state_put(f->kv, key, record_key(RECORD_HOST_MAC, mac, 6, key), (const uint8_t *)"n02", 3);
+	kv_state_put(
+		f->kv, key, record_key(RECORD_HOST_MAC, mac, 6, key), (const uint8_t *)"n02", 3);
 	kv_state_put(f->kv, key, record_key(RECORD_HOST_IP, ip, 4, key), (const uint8_t *)"n02", 3);
 }
 
-static void expect_script(struct fixture *f, const char *path, const char *query, uint32_t ip, const char *part)
+static void expect_script(
+	struct fixture *f, const char *path, const char *query, uint32_t ip, const char *part)
 {
 	const struct content_request request = {path, query, ip, 0x0a000005, 8080};
 	struct content content;
@@ -301,16 +306,21 @@ static void test_scripts_know_their_machine(void **state)
 	fixture_put(f, RECORD_SUBNET, "lab", 3, &subnet.base);
 	put_host(f, "p");
 	fixture_sync(f);
-	expect_script(f, "boot/52-54-00-aa-00-02.ipxe", NULL, 0, "# host n02, profile p from host n02");
+	expect_script(
+		f, "boot/52-54-00-aa-00-02.ipxe", NULL, 0, "# host n02, profile p from host n02");
 	expect_script(f, "boot.ipxe", "arch=0&mac=52:54:00:aa:00:02", 0, "# host n02");
 	expect_script(f, "boot.ipxe", NULL, 0x0a000032, "# host n02");
-	expect_script(f, "autoexec.ipxe", NULL, 0x0a000032, "kernel ${base}/img@1111111111111111/k");
+	expect_script(
+		f, "autoexec.ipxe", NULL, 0x0a000032, "kernel ${base}/img@1111111111111111/k");
 	/* as reached, then our own address, then the other node */
 	expect_script(f, "boot.ipxe", NULL, 0x0a000032,
-	        "set node0 http://10.0.0.5:8080\nset node1 http://10.0.0.1:8080\nset node2 http://10.0.0.2:80\n:start");
+		"set node0 http://10.0.0.5:8080\nset node1 http://10.0.0.1:8080\nset node2 "
+		"http://10.0.0.2:80\n:start");
 	expect_script(f, "boot.ipxe", NULL, 0x0a000063, "profile disk from subnet lab");
-	expect_script(f, "boot/00-00-00-00-00-01.ipxe", NULL, 0x0b000001, "Network boot: unknown machine");
-	expect_script(f, "boot.ipxe", "mac=%%%&uuid=junk&arch=x", 0x0b000001, "Network boot: unknown machine");
+	expect_script(f, "boot/00-00-00-00-00-01.ipxe", NULL, 0x0b000001,
+		"Network boot: unknown machine");
+	expect_script(f, "boot.ipxe", "mac=%%%&uuid=junk&arch=x", 0x0b000001,
+		"Network boot: unknown machine");
 }
 
 static void test_phone_home_names_the_machine(void **state)
@@ -334,7 +344,8 @@ int main(void)
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_a_long_path_is_refused),
 		cmocka_unit_test(test_decoding),
-		cmocka_unit_test_setup_teardown(test_only_published_versions_are_seen, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_only_published_versions_are_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_missing_blob_is_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blobs_by_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scripts_know_their_machine, setup, teardown),

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #define FILE_BYTES 200003u
-#define LOOPBACK 0x7f000001u
+#define LOOPBACK   0x7f000001u
 
 struct site {
 	struct fixture *f;
@@ -65,8 +65,11 @@ static uint8_t *pattern(size_t bytes)
 
 static struct http_server *serve(struct site *s, uint32_t ip)
 {
-	const struct http_config config = {
-		.content = s->f->content, .addresses = &ip, .address_count = 1, .ctx = s, .on_event = on_event};
+	const struct http_config config = {.content = s->f->content,
+		.addresses = &ip,
+		.address_count = 1,
+		.ctx = s,
+		.on_event = on_event};
 	struct http_server *server = NULL;
 	char error[256] = "";
 
@@ -85,7 +88,8 @@ static int setup(void **state)
 	s->f = fixture_open(1);
 	s->bytes = pattern(FILE_BYTES);
 	fixture_blob(s->f->blobs, s->bytes, FILE_BYTES, s->sha256);
-	fixture_version(s->f, "img", 0x11, "boot/linux.efi", s->sha256, FILE_BYTES, true, 1, s->digest);
+	fixture_version(
+		s->f, "img", 0x11, "boot/linux.efi", s->sha256, FILE_BYTES, true, 1, s->digest);
 	fixture_image(s->f, "img", s->digest);
 	fixture_sync(s->f);
 	s->server = serve(s, LOOPBACK);
@@ -127,7 +131,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
 	struct reply *reply = ctx;
 	size_t used = strlen(reply->headers);
 
-	snprintf(reply->headers + used, sizeof reply->headers - used, "%.*s", (int)(size * count), data);
+	snprintf(reply->headers + used, sizeof reply->headers - used, "%.*s", (int)(size * count),
+		data);
 	return size * count;
 }
 
@@ -234,8 +239,8 @@ static void test_the_range_matrix(void **state)
 			assert_memory_equal(r.body, s->bytes + table[i].offset, table[i].length);
 		}
 		if (r.status == 206) {
-			snprintf(line, sizeof line, "Content-Range: bytes %u-%u/200003\r\n", table[i].offset,
-			        table[i].offset + table[i].length - 1);
+			snprintf(line, sizeof line, "Content-Range: bytes %u-%u/200003\r\n",
+				table[i].offset, table[i].offset + table[i].length - 1);
 			expect_header(&r, line);
 		}
 		free(r.body);
@@ -261,7 +266,8 @@ static void test_conditions(void **state)
 		struct reply r;
 		char header[160];
 		const char *at = strstr(table[i].name, "%s");
-		snprintf(header, sizeof header, "%.*s%s", (int)(at - table[i].name), table[i].name, table[i].value);
+		snprintf(header, sizeof header, "%.*s%s", (int)(at - table[i].name), table[i].name,
+			table[i].value);
 		fetch(s, "/img/boot/linux.efi", header, &r);
 		assert_int_equal(r.status, table[i].status);
 		assert_int_equal(r.bytes, r.status == 304 ? 0 : FILE_BYTES);
@@ -361,9 +367,11 @@ static void test_what_is_not_there(void **state)
 }
 
 /* Send raw bytes, read until the server closes or has been silent for a while. */
-static size_t raw_for(const struct site *s, const char *request, time_t wait_s, suseconds_t wait_us, char *answer, size_t answer_bytes)
+static size_t raw_for(const struct site *s, const char *request, time_t wait_s, suseconds_t wait_us,
+	char *answer, size_t answer_bytes)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(http_server_port(s->server)),
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons(http_server_port(s->server)),
 		.sin_addr.s_addr = htonl(LOOPBACK)};
 	const struct timeval wait = {wait_s, wait_us};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -372,9 +380,11 @@ static size_t raw_for(const struct site *s, const char *request, time_t wait_s, 
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+	assert_int_equal(
+		send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
 	shutdown(fd, SHUT_WR);
-	while (used + 1 < answer_bytes && (got = recv(fd, answer + used, answer_bytes - used - 1, 0)) > 0) {
+	while (used + 1 < answer_bytes &&
+		(got = recv(fd, answer + used, answer_bytes - used - 1, 0)) > 0) {
 		used += (size_t)got;
 	}
 	answer[used] = '\0';
@@ -395,8 +405,10 @@ static void test_other_methods_are_refused(void **state)
 	char request[256], answer[1024];
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-		snprintf(request, sizeof request, "%s /img/boot/linux.efi HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-		        methods[i]);
+		snprintf(request, sizeof request,
+			"%s /img/boot/linux.efi HTTP/1.1\r\nHost: x\r\nContent-Length: "
+			"5\r\n\r\nhello",
+			methods[i]);
 		raw(s, request, answer, sizeof answer);
 		assert_int_equal(strncmp(answer, "HTTP/1.1 405 ", 13), 0);
 		assert_non_null(strcasestr(answer, "Allow: GET, HEAD\r\n"));
@@ -409,8 +421,13 @@ static void test_other_methods_are_refused(void **state)
 static void test_junk_does_not_hurt(void **state)
 {
 	static const char *const junk[] = {
-		"\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-		"GET /img/boot/linux.efi HTTP/1.1\r\n", "GET /?", "GET / HTTP/1.1\r\nRange: bytes=0-\r\nRange: x\r\n\r\n",
+		"\r\n\r\n",
+		"GET\r\n\r\n",
+		"GET / HTTP/9.9\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		"GET /img/boot/linux.efi HTTP/1.1\r\n",
+		"GET /?",
+		"GET / HTTP/1.1\r\nRange: bytes=0-\r\nRange: x\r\n\r\n",
 		"GET http:// HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 	};
 	struct site *s = *state;
@@ -439,7 +456,10 @@ static void test_absolute_form_and_old_version(void **state)
 	struct site *s = *state;
 	char answer[1024];
 
-	raw(s, "GET http://boot.example:80/img/none?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", answer, sizeof answer);
+	raw(s,
+		"GET http://boot.example:80/img/none?x HTTP/1.1\r\nHost: a\r\nConnection: "
+		"close\r\n\r\n",
+		answer, sizeof answer);
 	assert_int_equal(strncmp(answer, "HTTP/1.1 404 ", 13), 0);
 	raw(s, "HEAD /img/boot/linux.efi HTTP/1.0\r\n\r\n", answer, sizeof answer);
 	assert_int_equal(strncmp(answer, "HTTP/1.", 7), 0);
@@ -459,7 +479,8 @@ static void test_events_tell_a_boot(void **state)
 	fetch(s, "/phone-home/52:54:00:aa:00:02?os=Debian%2012%1b&marker=up%0aok&x=y", NULL, &r);
 	assert_int_equal(r.bytes, 3);
 	free(r.body);
-	http_server_close(s->server); /* DONE comes after the last byte, maybe after the client has it */
+	http_server_close(
+		s->server); /* DONE comes after the last byte, maybe after the client has it */
 	s->server = NULL;
 	assert_int_equal(s->event_count, 4);
 	for (size_t i = 0; i < 4; i++) {
@@ -472,7 +493,9 @@ static void test_events_tell_a_boot(void **state)
 			assert_int_equal(e->ip, LOOPBACK);
 			break;
 		case PXE__EVENT_KIND__EVENT_SCRIPT: assert_int_equal(e->mac[5], 2); break;
-		case PXE__EVENT_KIND__EVENT_PHONE_HOME: assert_string_equal(e->text, "up?ok, Debian 12?"); break;
+		case PXE__EVENT_KIND__EVENT_PHONE_HOME:
+			assert_string_equal(e->text, "up?ok, Debian 12?");
+			break;
 		default: fail();
 		}
 	}
@@ -504,11 +527,13 @@ static void test_a_missing_file_is_fetched_from_its_holder(void **state)
 
 	pthread_mutex_init(&second.lock, NULL);
 	fixture_member(other, 1, "n1", octets, http_server_port(s->server));
-	fixture_version(other, "img", 0x11, "boot/linux.efi", s->sha256, FILE_BYTES, true, 1, s->digest);
+	fixture_version(
+		other, "img", 0x11, "boot/linux.efi", s->sha256, FILE_BYTES, true, 1, s->digest);
 	fixture_image(other, "img", s->digest);
 	fixture_sync(other);
 	second.server = serve(&second, LOOPBACK);
-	snprintf(url, sizeof url, "http://127.0.0.1:%u/img/boot/linux.efi", http_server_port(second.server));
+	snprintf(url, sizeof url, "http://127.0.0.1:%u/img/boot/linux.efi",
+		http_server_port(second.server));
 	fetch_with(curl, url, NULL, &r);
 	assert_int_equal(r.status, 302);
 	expect_header(&r, s->base);
@@ -595,7 +620,10 @@ static void test_a_busy_port_is_named(void **state)
 {
 	struct site *s = *state;
 	const uint32_t ip = LOOPBACK;
-	const struct http_config config = {.content = s->f->content, .port = http_server_port(s->server), .addresses = &ip, .address_count = 1};
+	const struct http_config config = {.content = s->f->content,
+		.port = http_server_port(s->server),
+		.addresses = &ip,
+		.address_count = 1};
 	struct http_server *server = NULL;
 	char error[256] = "", mine[64];
 
@@ -615,14 +643,18 @@ static void test_range_headers_alone(void **state)
 	(void)state;
 	assert_int_equal(http_range_parse(NULL, 10, &offset, &length), HTTP_RANGE_WHOLE);
 	assert_int_equal(http_range_parse("lines=0-1", 10, &offset, &length), HTTP_RANGE_WHOLE);
-	assert_int_equal(http_range_parse("bytes=0-", 0, &offset, &length), HTTP_RANGE_UNSATISFIABLE);
-	assert_int_equal(http_range_parse("bytes=-5", 0, &offset, &length), HTTP_RANGE_UNSATISFIABLE);
+	assert_int_equal(
+		http_range_parse("bytes=0-", 0, &offset, &length), HTTP_RANGE_UNSATISFIABLE);
+	assert_int_equal(
+		http_range_parse("bytes=-5", 0, &offset, &length), HTTP_RANGE_UNSATISFIABLE);
 	assert_int_equal(offset, 7);
 	assert_int_equal(http_range_parse("BYTES= 3-4 ", 10, &offset, &length), HTTP_RANGE_PART);
 	assert_int_equal(offset, 3);
 	assert_int_equal(length, 2);
-	assert_int_equal(http_range_parse("bytes=18446744073709551615-", 10, &offset, &length), HTTP_RANGE_UNSATISFIABLE);
-	assert_int_equal(http_range_parse("bytes=2-18446744073709551616", 10, &offset, &length), HTTP_RANGE_PART);
+	assert_int_equal(http_range_parse("bytes=18446744073709551615-", 10, &offset, &length),
+		HTTP_RANGE_UNSATISFIABLE);
+	assert_int_equal(http_range_parse("bytes=2-18446744073709551616", 10, &offset, &length),
+		HTTP_RANGE_PART);
 	assert_int_equal(length, 8);
 	assert_true(http_etag_in("\"a\" , W/\"b\"", "\"b\""));
 	assert_false(http_etag_in("\"a\" \"b\"", "\"b\""));
@@ -638,15 +670,20 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_range_matrix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_conditions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_if_range, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_head_then_get_on_one_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_head_then_get_on_one_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_methods_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_junk_does_not_hurt, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_absolute_form_and_old_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_absolute_form_and_old_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events_tell_a_boot, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copies_between_nodes_are_no_events, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_missing_file_is_fetched_from_its_holder, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_eight_large_downloads_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_copies_between_nodes_are_no_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_missing_file_is_fetched_from_its_holder, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_eight_large_downloads_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_busy_port_is_named, setup, teardown),
 	};
 	int failed;

@@ -1,4 +1,5 @@
-/* The parts of image replication alone: what is planned, what is guarded, and one blob fetched from real servers. */
+/* The parts of image replication alone: what is planned, what is guarded, and one blob fetched from
+ * real servers. */
 #include "content_fixture.h"
 #include "node/http/http.h"
 #include "node/images/fetch.h"
@@ -22,7 +23,8 @@
 
 /* ---- plan */
 
-static void expect_sources(const struct plan_peer *peers, size_t count, uint64_t self, uint8_t first, const char *expected)
+static void expect_sources(const struct plan_peer *peers, size_t count, uint64_t self,
+	uint8_t first, const char *expected)
 {
 	uint8_t sha256[32] = {first};
 	char urls[8][FETCH_URL_BYTES], text[512] = "";
@@ -69,11 +71,23 @@ static void test_backoff_grows_to_a_limit(void **state)
 static void test_publishing_without_all(void **state)
 {
 	static const struct {
-		const char *peers; /* h: holds, live; H: holds, dead; l: lacks it, live; L: lacks it, dead; w: witness */
+		const char *peers; /* h: holds, live; H: holds, dead; l: lacks it, live; L: lacks
+				      it, dead; w: witness */
 		bool may;
 	} table[] = {
-		{"hhh", true}, {"hhL", true}, {"hhl", false}, {"hLL", false}, {"hL", false}, {"hHL", true}, {"hhw", true},
-		{"h", true}, {"", false}, {"lll", false}, {"hhLL", false}, {"hhhLL", true}, {"hLw", false},
+		{"hhh", true},
+		{"hhL", true},
+		{"hhl", false},
+		{"hLL", false},
+		{"hL", false},
+		{"hHL", true},
+		{"hhw", true},
+		{"h", true},
+		{"", false},
+		{"lll", false},
+		{"hhLL", false},
+		{"hhhLL", true},
+		{"hLw", false},
 	};
 
 	(void)state;
@@ -82,7 +96,9 @@ static void test_publishing_without_all(void **state)
 		size_t count = strlen(table[i].peers);
 		for (size_t k = 0; k < count; k++) {
 			char c = table[i].peers[k];
-			peers[k] = (struct plan_peer){.id = k + 1, .full = c != 'w', .live = c == 'h' || c == 'l' || c == 'w',
+			peers[k] = (struct plan_peer){.id = k + 1,
+				.full = c != 'w',
+				.live = c == 'h' || c == 'l' || c == 'w',
 				.holds = c == 'h' || c == 'H'};
 		}
 		assert_int_equal(plan_may_publish(peers, count), table[i].may);
@@ -147,7 +163,8 @@ static void source_open(struct source *source, uint64_t self)
 	source->f = fixture_open(self);
 	config.content = source->f->content;
 	assert_int_equal(http_server_open(&config, &source->server, error, sizeof error), 0);
-	snprintf(source->url, sizeof source->url, "http://127.0.0.1:%u", http_server_port(source->server));
+	snprintf(source->url, sizeof source->url, "http://127.0.0.1:%u",
+		http_server_port(source->server));
 }
 
 static int net_setup(void **state)
@@ -180,10 +197,15 @@ static int net_teardown(void **state)
 	return 0;
 }
 
-static int fetch_from(struct net *net, const char *first, const char *second, const atomic_bool *stop, uint64_t *received)
+static int fetch_from(struct net *net, const char *first, const char *second,
+	const atomic_bool *stop, uint64_t *received)
 {
 	char urls[2][FETCH_URL_BYTES], error[256] = "";
-	struct fetch fetch = {.blobs = net->here->blobs, .bytes = BYTES, .stop = stop, .silence_s = 1, .connect_ms = 500,
+	struct fetch fetch = {.blobs = net->here->blobs,
+		.bytes = BYTES,
+		.stop = stop,
+		.silence_s = 1,
+		.connect_ms = 500,
 		.base_urls = (const char(*)[FETCH_URL_BYTES])urls};
 	int err;
 
@@ -212,7 +234,8 @@ static void leave_part(struct net *net, const uint8_t *bytes, size_t count)
 {
 	struct blob_writer *writer;
 
-	assert_int_equal(blob_writer_open(net->here->blobs, net->sha256, BYTES, false, &writer, NULL), 0);
+	assert_int_equal(
+		blob_writer_open(net->here->blobs, net->sha256, BYTES, false, &writer, NULL), 0);
 	assert_int_equal(blob_writer_append(writer, bytes, count), 0);
 	blob_writer_abort(writer, true);
 }
@@ -286,10 +309,12 @@ static void test_the_next_source_helps(void **state)
 	uint64_t received;
 
 	put_at(net, &net->b);
-	assert_int_equal(fetch_from(net, net->a.url, net->b.url, NULL, &received), 0); /* 404 first */
+	assert_int_equal(
+		fetch_from(net, net->a.url, net->b.url, NULL, &received), 0); /* 404 first */
 	expect_here(net);
 	assert_int_equal(blob_remove(net->here->blobs, net->sha256), 0);
-	assert_int_equal(fetch_from(net, "http://127.0.0.1:1", net->b.url, NULL, &received), 0); /* nobody listens */
+	assert_int_equal(fetch_from(net, "http://127.0.0.1:1", net->b.url, NULL, &received),
+		0); /* nobody listens */
 	expect_here(net);
 }
 
@@ -375,13 +400,20 @@ int main(void)
 		cmocka_unit_test(test_publishing_without_all),
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test_setup_teardown(test_fetch_whole, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_fetch_goes_on_where_it_stopped, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_fetch_completes_what_is_all_there, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_rubbish_that_was_left_is_thrown_away, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_the_next_source_helps, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_wrong_bytes_are_not_taken, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_too_many_bytes_are_not_taken, net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(test_a_silent_source_is_given_up, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_fetch_goes_on_where_it_stopped, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_fetch_completes_what_is_all_there, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_rubbish_that_was_left_is_thrown_away, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_next_source_helps, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_wrong_bytes_are_not_taken, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_too_many_bytes_are_not_taken, net_setup, net_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_silent_source_is_given_up, net_setup, net_teardown),
 		cmocka_unit_test_setup_teardown(test_no_source_and_stop, net_setup, net_teardown),
 	};
 	int failed;
