@@ -19,9 +19,12 @@ static bool dedup_bit(const uint8_t *bits, uint64_t bit)
 static void dedup_shift(uint8_t bits[DEDUP_BYTES], uint64_t by)
 {
 	uint8_t shifted[DEDUP_BYTES] = {0};
-	for (uint64_t to = by; to < MODEL_WINDOW; to++) {
-		if (dedup_bit(bits, to - by))
-			shifted[to / 8] |= (uint8_t)(1u << (to % 8));
+	uint64_t bytes = by / 8;
+	unsigned rest = (unsigned)(by % 8);
+	for (uint64_t to = bytes; to < DEDUP_BYTES; to++) {
+		unsigned low = to > bytes ? bits[to - bytes - 1] : 0;
+		unsigned both = (unsigned)bits[to - bytes] << 8 | low;
+		shifted[to] = (uint8_t)(both >> (8 - rest));
 	}
 	memcpy(bits, shifted, DEDUP_BYTES);
 }

@@ -215,13 +215,17 @@ uint32_t model_reserved_ip(
 	return ip >= first && ip <= last ? ip : 0;
 }
 
-static bool lookup_is_used(const struct model *model, uint32_t ip, uint64_t now_ms)
+/* Count an address of a pool that is not free: leased, reserved, or never given out at all. */
+static void lookup_count_taken(const struct model *model, const Pxe__Subnet *subnet, uint32_t ip,
+	uint64_t now_ms, uint64_t *size, uint64_t *used)
 {
 	struct lease lease;
-	if (internal_reservation(model, ip) != NULL)
-		return true;
-	return model_lease_of_ip(model, ip, &lease) &&
-	       lease_state_at(&lease, now_ms) != PXE__LEASE_STATE__LEASE_FREE;
+	bool has_lease = model_lease_of_ip(model, ip, &lease);
+	bool is_live = has_lease && lease_state_at(&lease, now_ms) != PXE__LEASE_STATE__LEASE_FREE;
+	if (!has_lease && internal_never_leased(model, subnet, ip))
+		return;
+	*size += 1;
+	*used += is_live || internal_reservation(model, ip) != NULL ? 1 : 0;
 }
 
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
@@ -236,16 +240,12 @@ void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t
 	size_t count = (size_t)(span->last - span->first) + 1;
 	*ret_size = span->free_count;
 	for (size_t bit = 0; bit < count; bit++) {
-		if (bit % 64 == 0 && span->free_bits[bit / 64] == UINT64_MAX) {
+		uint64_t word = span->free_bits[bit / 64];
+		if (bit % 64 == 0 && word == UINT64_MAX)
 			bit += 63;
-			continue;
-		}
-		uint32_t ip = span->first + (uint32_t)bit;
-		if ((span->free_bits[bit / 64] >> (bit % 64) & 1) != 0 ||
-			internal_never_leased(model, subnet, ip))
-			continue;
-		*ret_size += 1;
-		*ret_used += lookup_is_used(model, ip, now_ms) ? 1 : 0;
+		else if ((word >> (bit % 64) & 1) == 0)
+			lookup_count_taken(model, subnet, span->first + (uint32_t)bit, now_ms,
+				ret_size, ret_used);
 	}
 }
 

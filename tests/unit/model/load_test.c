@@ -140,6 +140,47 @@ static void test_a_hundred_thousand_leases(void **state)
 	kit_disk_fini(&kit.disk);
 }
 
+/* What de-duplication adds to each command. */
+static void test_the_price_of_a_proposal(void **state)
+{
+	(void)state;
+	enum { PROPOSALS = 100000 };
+	struct kit kit;
+	kit_init(&kit);
+	Pxe__Sweep sweep = PXE__SWEEP__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	command.op_case = PXE__COMMAND__OP_SWEEP;
+	command.sweep = &sweep;
+	command.origin = 1;
+	double begin = seconds();
+	for (unsigned n = 1; n <= PROPOSALS; n++) {
+		command.seq = n;
+		assert_int_equal(kit_apply(&kit, &command), V(OK));
+	}
+	print_message("an empty proposal: %.0f ns\n", (seconds() - begin) * 1e9 / PROPOSALS);
+	kit_fini(&kit);
+}
+
+static void test_the_number_of_leases_is_limited(void **state)
+{
+	(void)state;
+	struct kit kit;
+	kit_init_bare(&kit);
+	kit.sink = (struct model_sink){0};
+	assert_int_equal(kit_subnet(&kit, "lab", "16.0.0.0", 14, NULL), V(OK));
+	assert_int_equal(kit_pool(&kit, "p", "lab", "16.0.0.0", "16.3.255.255"), V(OK));
+	for (unsigned n = 1; n <= MODEL_LEASES_MAX; n++)
+		assert_int_equal(kit_offer(&kit, n, 0), V(OK));
+	assert_int_equal(kit_offer(&kit, MODEL_LEASES_MAX + 1, 0), V(LIMIT));
+	assert_non_null(strstr(kit.result.detail, "its limit"));
+	assert_int_equal(kit_offer(&kit, 7, 0), V(OK)); /* it has one */
+	kit_at(&kit, 10000);
+	assert_int_equal(kit_offer(&kit, MODEL_LEASES_MAX + 1, 0), V(OK));
+	assert_int_equal(model_lease_count(kit.model), MODEL_LEASES_MAX);
+	model_free(kit.model);
+	kit_disk_fini(&kit.disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +188,8 @@ int main(void)
 		cmocka_unit_test(test_order_of_loading_does_not_matter),
 		cmocka_unit_test(test_clear_forgets_everything),
 		cmocka_unit_test(test_a_hundred_thousand_leases),
+		cmocka_unit_test(test_the_price_of_a_proposal),
+		cmocka_unit_test(test_the_number_of_leases_is_limited),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
