@@ -69,6 +69,7 @@ void cluster_time_heard(struct cluster_time *time, uint64_t boot_ms, uint64_t cl
 	if (cluster_ms == 0 || cluster_ms > INT64_MAX / 2000)
 		return;
 	time->known = true;
+	cluster_time_rebase(time, boot_ms); /* what passed until now passed at the old rate */
 	time->ppm = CLUSTER_TIME_FOLLOW_PPM;
 	cluster_time_step(time, boot_ms, cluster_ms);
 	time->adjust_us = (int64_t)(cluster_ms * 1000) - (int64_t)time->base_us;

@@ -94,7 +94,8 @@ int replica_open(const struct replica_config *config, const struct replica_boots
 	replica_log_init(&r->log);
 	replica_apply_init(r);
 	replica_propose_init(r);
-	r->no_quorum_since_ms = r->now_ms;
+	r->no_quorum_since_ms = r->opened_ms = r->now_ms;
+	r->stamp_base = r->config.env->random(r->config.env->ctx) >> 1 | UINT64_C(1) << 40;
 	r->stream_next = r->config.env->random(r->config.env->ctx) >> 8;
 	int status = replica_boot(r, bootstrap, ret_error, error_bytes);
 	if (status == 0 && config->loop != NULL)

@@ -162,15 +162,16 @@ struct replica_applied {
 	size_t done_count, done_capacity;
 };
 
-/* What the leader had committed when it sent a message: fresh once that is applied. */
+/* What the leader had committed when it sent a message, and a time on our clock before which it did not: fresh once applied. */
 struct replica_promise {
-	uint64_t commit, cluster_ms;
+	uint64_t commit, since_ms;
 };
 
 struct replica_member {
 	uint64_t id; /* 0: free */
 	bool heard, live, has_status;
 	uint64_t heard_ms, status_ms; /* host clock */
+	uint64_t stamp_ms;            /* its own clock in its newest status; only echoed */
 	uint64_t gone_ms;             /* since when it is in no configuration; 0: it is */
 	Pxe__PeerStatus status;       /* without pointers */
 	char version[32];
@@ -233,8 +234,9 @@ struct replica {
 	char version[32];
 	uint64_t dropped;
 
-	uint64_t leader_contact_cluster_ms; /* follower: newest time at which the leader spoke, in cluster time */
-	uint64_t fresh_cluster_ms;          /* all that was committed then is applied */
+	uint64_t opened_ms, stamp_base;     /* our stamps: stamp_base, random, plus what has passed since opening */
+	uint64_t contact_ms;                /* follower: the leader spoke after this, host clock; 0: not yet */
+	uint64_t fresh_ms;                  /* all that was committed then is applied */
 	struct replica_promise promise[REPLICA_PROMISES];
 	unsigned promise_count;
 	uint64_t no_quorum_since_ms;        /* host clock; 0: has it */
@@ -348,7 +350,8 @@ void replica_duty_time(struct replica *r);          /* leader: may it stamp */
 void replica_duty_tick(struct replica *r);
 
 /* replica_view.c */
-void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t cluster_ms);
+uint64_t replica_view_stamp_ms(const struct replica *r); /* for our status */
+void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms);
 void replica_view_applied(struct replica *r);
 void replica_view_tick(struct replica *r);
 bool replica_view_changed(struct replica *r);       /* since the last call */

@@ -133,6 +133,7 @@ void replica_member_on_status(struct replica *r, struct replica_member *member, 
 		member->status.digest_index = 0;
 	member->has_status = true;
 	member->status_ms = r->now_ms;
+	member->stamp_ms = status->stamp_ms;
 	member_compare(r, member);
 }
 
@@ -169,6 +170,7 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 	status->wall_ms = env->now_wall_ms(env->ctx);
 	status->wall_synchronised = env->wall_synchronised(env->ctx);
 	status->cluster_ms = r->time.known ? cluster_time_now(&r->time, r->now_ms) : 0;
+	status->stamp_ms = replica_view_stamp_ms(r);
 	status->incarnation = r->proposals.incarnation;
 	if (digest != NULL) {
 		status->digest_index = digest->index;

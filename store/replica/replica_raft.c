@@ -112,8 +112,11 @@ static void raft_send(struct replica *r, const struct raft_message *message)
 		raft_fill(&out, message);
 		out.entries = pointer;
 		out.n_entries = count;
-		if (message->kind == RAFT_APPEND && r->time_ready)
+		if (message->kind == RAFT_APPEND && r->time_ready) {
+			const struct replica_member *member = replica_member_find(r, message->to);
 			out.cluster_ms = cluster_time_now(&r->time, r->now_ms);
+			out.echo_ms = member == NULL ? 0 : member->stamp_ms;
+		}
 		envelope.body_case = PXE__ENVELOPE__BODY_RAFT;
 		envelope.raft = &out;
 		replica_send(r, message->to, &envelope);
@@ -177,7 +180,7 @@ static void raft_on_role(struct replica *r)
 	}
 	replica_propose_on_leader(r);
 	r->promise_count = 0;
-	r->leader_contact_cluster_ms = 0;
+	r->contact_ms = 0;
 	r->status_due = true;
 	r->announced_commit = 0;
 }
@@ -281,6 +284,6 @@ void replica_raft_on_message(struct replica *r, uint64_t from, const Pxe__RaftMe
 	r->receiving = NULL;
 	if (message.kind == RAFT_APPEND && r->raft.role == RAFT_FOLLOWER && r->raft.leader == from && r->raft.term == message.term) {
 		cluster_time_heard(&r->time, r->now_ms, in->cluster_ms);
-		replica_view_heard_leader(r, in->commit, in->cluster_ms);
+		replica_view_heard_leader(r, in->commit, in->echo_ms);
 	}
 }

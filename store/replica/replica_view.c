@@ -1,8 +1,9 @@
 /* store/replica/replica_view.c: what our user may know of the cluster, and how fresh our own state is.
  *
  * [R9] Fresh: everything that the leader had committed less than 1 s ago is applied here. A leader knows by its echoed stamps until when a
- * majority would elect nobody else. A follower takes each APPEND as a promise "at cluster time T, C was committed": once C is
- * applied, our state is as of T. T is the leader's clock, so a message that lay in a queue while we slept proves nothing new.
+ * majority would elect nobody else. A follower stamps its statuses with its own clock, the leader echoes the newest stamp in each APPEND: so "C was
+ * committed" was said after that time on our own clock. Once C is applied our state is as of then. A message that lay in a queue while we
+ * slept carries an old stamp and proves nothing new, and nobody's clock but ours is asked.
  */
 #include "store/replica/replica_impl.h"
 
@@ -14,17 +15,24 @@ static bool view_has_applied(const struct replica *r, uint64_t commit)
 	return r->applied.index >= commit && r->install.ticket == 0 && !r->raft.installing;
 }
 
-void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t cluster_ms)
+uint64_t replica_view_stamp_ms(const struct replica *r)
 {
-	if (cluster_ms == 0)
-		return; /* a leader that may not stamp yet */
-	if (cluster_ms > r->leader_contact_cluster_ms)
-		r->leader_contact_cluster_ms = cluster_ms;
+	return r->stamp_base + (r->now_ms - r->opened_ms);
+}
+
+void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms)
+{
+	/* None, of an earlier life of this node, or made up. */
+	if (echo_ms < r->stamp_base || echo_ms > replica_view_stamp_ms(r))
+		return;
+	uint64_t since_ms = r->opened_ms + (echo_ms - r->stamp_base);
+	if (since_ms > r->contact_ms)
+		r->contact_ms = since_ms;
 	if (view_has_applied(r, commit)) {
-		if (cluster_ms > r->fresh_cluster_ms)
-			r->fresh_cluster_ms = cluster_ms;
+		if (since_ms > r->fresh_ms)
+			r->fresh_ms = since_ms;
 	} else if (r->promise_count < REPLICA_PROMISES) {
-		r->promise[r->promise_count++] = (struct replica_promise){.commit = commit, .cluster_ms = cluster_ms};
+		r->promise[r->promise_count++] = (struct replica_promise){.commit = commit, .since_ms = since_ms};
 	}
 }
 
@@ -34,8 +42,8 @@ void replica_view_applied(struct replica *r)
 	for (unsigned i = 0; i < r->promise_count; i++) {
 		if (!view_has_applied(r, r->promise[i].commit))
 			r->promise[kept++] = r->promise[i];
-		else if (r->promise[i].cluster_ms > r->fresh_cluster_ms)
-			r->fresh_cluster_ms = r->promise[i].cluster_ms;
+		else if (r->promise[i].since_ms > r->fresh_ms)
+			r->fresh_ms = r->promise[i].since_ms;
 	}
 	r->promise_count = kept;
 }
@@ -51,10 +59,11 @@ static uint64_t view_lease_age_ms(const struct replica *r)
 	return now_ms + span_ms > until_ms ? now_ms + span_ms - until_ms : 0;
 }
 
-static uint64_t view_age_ms(const struct replica *r, uint64_t cluster_ms)
+/* Of a time on our clock; UINT64_MAX: never. */
+static uint64_t view_age_ms(const struct replica *r, uint64_t since_ms)
 {
-	uint64_t now_ms = replica_now_ms(r);
-	return cluster_ms == 0 ? UINT64_MAX : now_ms > cluster_ms ? now_ms - cluster_ms : 0;
+	uint64_t now_ms = r->config.env->now_boot_ms(r->config.env->ctx);
+	return since_ms == 0 ? UINT64_MAX : now_ms > since_ms ? now_ms - since_ms : 0;
 }
 
 /* Leader: has a majority been heard within the election time? (The lease says more, but is void after a hand-over that failed.) */
@@ -79,14 +88,14 @@ static bool view_has_quorum(const struct replica *r)
 		return false;
 	if (r->raft.role == RAFT_LEADER)
 		return replica_raft_leads(r) && view_hears_majority(r);
-	return view_age_ms(r, r->leader_contact_cluster_ms) < 2 * (uint64_t)r->raft.config.election_ms;
+	return view_age_ms(r, r->contact_ms) < 2 * (uint64_t)r->raft.config.election_ms;
 }
 
 static bool view_is_fresh(const struct replica *r)
 {
 	if (r->raft.role == RAFT_LEADER)
 		return view_lease_age_ms(r) < REPLICA_FRESH_MS && view_has_applied(r, r->raft.commit);
-	return view_age_ms(r, r->fresh_cluster_ms) < REPLICA_FRESH_MS;
+	return view_age_ms(r, r->fresh_ms) < REPLICA_FRESH_MS;
 }
 
 uint64_t replica_now_ms(const struct replica *r)

@@ -43,17 +43,17 @@ static void test_one_node_serves_and_remembers(void **state)
 	cluster_close(&cluster);
 }
 
-static void run_all_nodes(unsigned nodes, uint32_t commands)
+static void run_all_nodes(unsigned nodes, uint32_t commands, unsigned outstanding)
 {
 	struct cluster cluster;
 	struct load load;
 	char what[40];
 	cluster_open(&cluster);
 	cluster_grow(&cluster, nodes);
-	load_init(&load, &cluster, 1, commands, 128);
+	load_init(&load, &cluster, 1, commands, outstanding);
 	uint64_t began_ms = cluster_now_ms();
 	load_run(&load);
-	snprintf(what, sizeof what, "%u nodes, all propose", nodes);
+	snprintf(what, sizeof what, "%u nodes, %u outstanding each", nodes, outstanding);
 	print_rate(what, load.count, began_ms);
 	assert_int_equal(load.ok, load.count);
 	cluster_wait_equal(&cluster);
@@ -69,13 +69,19 @@ static void run_all_nodes(unsigned nodes, uint32_t commands)
 static void test_three_nodes_all_propose(void **state)
 {
 	(void)state;
-	run_all_nodes(3, 20000);
+	run_all_nodes(3, 20000, 128);
 }
 
 static void test_five_nodes_all_propose(void **state)
 {
 	(void)state;
-	run_all_nodes(5, 5000);
+	run_all_nodes(5, 5000, 128);
+}
+
+static void test_three_nodes_one_command_at_a_time(void **state)
+{
+	(void)state;
+	run_all_nodes(3, 1500, 1);
 }
 
 static void test_leader_is_lost_under_load(void **state)
@@ -457,13 +463,15 @@ static void test_a_command_that_is_too_large_is_refused(void **state)
 /* ---- time */
 
 struct skewed {
-	uint64_t offset_ms;
+	uint64_t offset_ms;                   /* of the wall clock */
+	uint64_t boot_offset_ms, rate, since_ms; /* of the boot clock; rate 0: as it is, else times as fast since then */
 };
 
 static uint64_t skewed_boot(void *ctx)
 {
-	(void)ctx;
-	return replica_env_system()->now_boot_ms(NULL);
+	const struct skewed *skewed = ctx;
+	uint64_t now_ms = replica_env_system()->now_boot_ms(NULL) + skewed->boot_offset_ms;
+	return skewed->rate == 0 ? now_ms : skewed->since_ms + (now_ms - skewed->since_ms) * skewed->rate;
 }
 
 static uint64_t skewed_wall(void *ctx)
@@ -487,7 +495,7 @@ static uint64_t skewed_random(void *ctx)
 static void test_after_all_were_down_wrong_clocks_raise_an_alarm(void **state)
 {
 	struct cluster cluster;
-	struct skewed skewed[3] = {{0}, {0}, {0}};
+	struct skewed skewed[3] = {{0}};
 	struct replica_env env[3];
 	(void)state;
 	cluster_open(&cluster);
@@ -526,12 +534,159 @@ static void test_a_stepped_clock_moves_nothing(void **state)
 	cluster.node[0].env = &env;
 	cluster_restart(&cluster, 0);
 	cluster_wait_leader(&cluster);
-	uint64_t boot_ms = skewed_boot(NULL), before_ms = replica_now_ms(cluster.node[0].replica);
+	uint64_t boot_ms = skewed_boot(&skewed), before_ms = replica_now_ms(cluster.node[0].replica);
 	skewed.offset_ms = UINT64_C(365) * 86400 * 1000;
 	for (unsigned i = 0; i < 50; i++)
 		cluster_turn(&cluster);
-	uint64_t elapsed_ms = skewed_boot(NULL) - boot_ms, moved_ms = replica_now_ms(cluster.node[0].replica) - before_ms;
+	uint64_t elapsed_ms = skewed_boot(&skewed) - boot_ms, moved_ms = replica_now_ms(cluster.node[0].replica) - before_ms;
 	assert_true(moved_ms <= elapsed_ms + elapsed_ms / 1000 + 2);
+	cluster_close(&cluster);
+}
+
+/* What SIGSTOP, a suspended machine or a stalled loop look like from inside: suddenly it is later. */
+static void test_a_node_that_slept_trusts_nothing_it_knew(void **state)
+{
+	struct cluster cluster;
+	struct skewed skewed[3] = {{0}};
+	struct replica_env env[3];
+	struct replica_view view;
+	(void)state;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		node_stop(&cluster.node[i]);
+		env[i] = (struct replica_env){&skewed[i], skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+		cluster.node[i].env = &env[i];
+	}
+	for (unsigned i = 0; i < 3; i++)
+		cluster_restart(&cluster, i);
+	for (unsigned i = 0; i < 3; i++) {
+		cluster_wait_equal(&cluster);
+		uint64_t until_ms = cluster_now_ms() + 300; /* statuses have gone round */
+		while (cluster_now_ms() < until_ms)
+			cluster_turn(&cluster);
+		cluster_wait_leader(&cluster);
+		replica_get_view(cluster.node[i].replica, &view);
+		assert_true(view.has_quorum);
+		assert_true(view.fresh);
+		skewed[i].boot_offset_ms += 5000;
+		replica_get_view(cluster.node[i].replica, &view);
+		assert_false(view.has_quorum);
+		assert_false(view.fresh);
+		assert_true(view.no_quorum_ms > 0);
+	}
+	cluster_wait_equal(&cluster);
+	cluster_close(&cluster);
+}
+
+/* ---- the leader's duties */
+
+static bool is_swept(struct cluster *cluster, void *ctx)
+{
+	(void)ctx;
+	return model_lease_count(replica_model(cluster->node[0].replica)) == 0;
+}
+
+static void test_what_has_run_out_is_swept(void **state)
+{
+	struct cluster cluster;
+	struct skewed skewed = {.offset_ms = 3600000};
+	struct replica_env env = {&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+	struct bind_command bind;
+	struct model_result result;
+	(void)state;
+	cluster_open(&cluster);
+	bind_command_init(&bind, 9); /* for its client */
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Offer offer = PXE__OFFER__INIT;
+	offer.who = &bind.who;
+	offer.subnet = (char *)cluster_subnet;
+	command.op_case = PXE__COMMAND__OP_OFFER;
+	command.offer = &offer;
+	assert_int_equal(cluster_do(&cluster, &cluster.node[0], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
+	assert_int_equal(model_lease_count(replica_model(cluster.node[0].replica)), 1);
+	node_stop(&cluster.node[0]);
+	cluster.node[0].env = &env; /* an hour later */
+	cluster_restart(&cluster, 0);
+	cluster_wait(&cluster, is_swept, NULL, "the offer that ran out is gone");
+	cluster_close(&cluster);
+}
+
+struct publishing {
+	uint8_t digest[32];
+};
+
+static bool is_published(struct cluster *cluster, void *ctx)
+{
+	const struct publishing *publishing = ctx;
+	const Pxe__ImageVersion *version = model_image_version(replica_model(cluster->node[0].replica), "tiny", publishing->digest);
+	return version != NULL && version->published;
+}
+
+static void stage_image(struct cluster *cluster, struct publishing *publishing)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__ImageStage stage = PXE__IMAGE_STAGE__INIT;
+	Pxe__ImageVersion version = PXE__IMAGE_VERSION__INIT;
+	Pxe__ImageFile file = PXE__IMAGE_FILE__INIT, *pointer = &file;
+	struct model_result result;
+	uint8_t sha256[32];
+	memset(publishing->digest, 0xd1, 32);
+	memset(sha256, 0x5a, 32);
+	file.path = (char *)"kernel";
+	file.bytes = 1000;
+	file.sha256 = (ProtobufCBinaryData){.data = sha256, .len = 32};
+	version.image = (char *)"tiny";
+	version.digest = (ProtobufCBinaryData){.data = publishing->digest, .len = 32};
+	version.files = &pointer;
+	version.n_files = 1;
+	version.bytes = 1000;
+	stage.version = &version;
+	command.op_case = PXE__COMMAND__OP_IMAGE_STAGE;
+	command.image_stage = &stage;
+	assert_int_equal(cluster_do(cluster, &cluster->node[0], &command, &result), REPLICA_APPLIED);
+	if (result.verdict != PXE__VERDICT__VERDICT_OK)
+		fail_msg("stage refused: %d %s", (int)result.verdict, result.detail);
+}
+
+static void hold_image(struct cluster *cluster, struct publishing *publishing, uint64_t member)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__ImageHeld held = PXE__IMAGE_HELD__INIT;
+	struct model_result result;
+	held.image = (char *)"tiny";
+	held.digest = (ProtobufCBinaryData){.data = publishing->digest, .len = 32};
+	held.member = member;
+	command.op_case = PXE__COMMAND__OP_IMAGE_HELD;
+	command.image_held = &held;
+	assert_int_equal(cluster_do(cluster, &cluster->node[member - 1], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
+}
+
+/* 30 s of silence pass eight times as fast here. */
+static void test_an_image_does_not_wait_for_the_dead(void **state)
+{
+	struct cluster cluster;
+	struct skewed skewed = {.rate = 8, .since_ms = replica_env_system()->now_boot_ms(NULL)};
+	struct replica_env env = {&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+	struct publishing publishing;
+	(void)state;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		node_stop(&cluster.node[i]);
+		cluster.node[i].env = &env;
+		cluster.node[i].slowness = 8;
+	}
+	cluster_restart(&cluster, 0);
+	cluster_restart(&cluster, 1);
+	cluster_wait_leader(&cluster);
+	stage_image(&cluster, &publishing);
+	hold_image(&cluster, &publishing, 1);
+	hold_image(&cluster, &publishing, 2);
+	assert_false(is_published(&cluster, &publishing)); /* the third may only be slow */
+	cluster_wait(&cluster, is_published, &publishing, "the image is published without the dead");
 	cluster_close(&cluster);
 }
 
@@ -541,6 +696,7 @@ int main(void)
 		cmocka_unit_test(test_one_node_serves_and_remembers),
 		cmocka_unit_test(test_three_nodes_all_propose),
 		cmocka_unit_test(test_five_nodes_all_propose),
+		cmocka_unit_test(test_three_nodes_one_command_at_a_time),
 		cmocka_unit_test(test_leader_is_lost_under_load),
 		cmocka_unit_test(test_changes_of_leader_apply_each_command_once),
 		cmocka_unit_test(test_step_down_hands_over),
@@ -553,6 +709,9 @@ int main(void)
 		cmocka_unit_test(test_a_command_that_is_too_large_is_refused),
 		cmocka_unit_test(test_after_all_were_down_wrong_clocks_raise_an_alarm),
 		cmocka_unit_test(test_a_stepped_clock_moves_nothing),
+		cmocka_unit_test(test_a_node_that_slept_trusts_nothing_it_knew),
+		cmocka_unit_test(test_what_has_run_out_is_swept),
+		cmocka_unit_test(test_an_image_does_not_wait_for_the_dead),
 	};
 	cmocka_set_test_filter(getenv("PXE_TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,7 +232,7 @@ static void test_a_damaged_snapshot_changes_nothing(void **state)
 	chunk.conf = &conf;
 	chunk.last = true;
 	uint64_t before = dropped(node);
-	static const char *const records[] = {"\x05" "abc", "\xff\xff\xff\xff\xff\xff\xff", "\x01L\x01x", "\x01\x01\x00"};
+	static const char *const records[] = {"\x05zzz", "\xff\xff\xff\xff\xff\xff\xff", "\x01L\x01x", "\x01\x01\x00"};
 	static const size_t record_bytes[] = {4, 7, 4, 3};
 	for (unsigned i = 0; i < 4; i++) {
 		chunk.stream++;

@@ -143,6 +143,8 @@ void node_start(struct cluster_node *node, uv_loop_t *loop, const struct replica
 		.env = node->env,
 		.kv = node->kv,
 		.self = node->id,
+		.election_ms = 300 * node->slowness,
+		.heartbeat_ms = 60 * node->slowness,
 		.ctx = node,
 		.on_record = node_on_record,
 		.on_alarm = node_on_alarm,

@@ -29,6 +29,7 @@ struct cluster_node {
 	struct transport *transport;
 	struct replica *replica;
 	const struct replica_env *env;
+	unsigned slowness; /* 0: 1; election and heartbeat times that much longer, for an env whose clock runs faster */
 	uint64_t records, everything; /* on_record calls; those without a key */
 	unsigned alarms;
 	char alarm[200];
