@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#define AT_REASON(reason) DHCP4_COUNT_MALFORMED_FIRST + (reason)
+#define AT_REASON(reason) (DHCP4_COUNT_MALFORMED_FIRST + (reason))
 
 static const char *const count_names[DHCP4_COUNT_COUNT] = {
 	[DHCP4_COUNT_DISCOVER] = "dhcp_discover",

@@ -1,5 +1,4 @@
-/* What each state of a client gets (RFC 2131 §4.3): an answer from fresh state [R9], a proposal, or
- * silence. */
+/* What each state of a client gets (RFC 2131 §4.3): an answer, a proposal, or silence. */
 #include "node/dhcp4/dhcp4_step.h"
 
 #include "node/dhcp4/dhcp4_boot.h"
@@ -8,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
+	static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
 {
 	const struct dhcp4_request *request = step->request;
 	return lease->client_len == request->client_bytes &&

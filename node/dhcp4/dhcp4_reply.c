@@ -160,13 +160,11 @@ static void address_reply(const struct dhcp4_plan *plan, struct dhcp4_reply *rep
 		reply->where = DHCP4_TO_RELAY;
 		reply->ip = asked->giaddr;
 		reply->port = DHCP4_SERVER_PORT;
-	} else if (plan->type == DHCP4_NAK) {
-		reply->where = DHCP4_TO_EVERYBODY;
-	} else if (request->ciaddr != 0) {
+	} else if (request->ciaddr != 0 && plan->type != DHCP4_NAK) {
 		reply->where = DHCP4_TO_ADDRESS;
 		reply->ip = request->ciaddr;
-	} else if ((asked->flags & DHCP4_FLAG_BROADCAST) || asked->htype != HTYPE_ETHERNET ||
-		   asked->hlen != sizeof reply->mac) {
+	} else if (plan->type == DHCP4_NAK || (asked->flags & DHCP4_FLAG_BROADCAST) ||
+		   asked->htype != HTYPE_ETHERNET || asked->hlen != sizeof reply->mac) {
 		reply->where = DHCP4_TO_EVERYBODY;
 	} else {
 		reply->where = DHCP4_TO_HARDWARE;

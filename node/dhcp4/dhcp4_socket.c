@@ -54,6 +54,7 @@ __attribute__((format(printf, 4, 5))) static int fail(
 {
 	va_list arguments;
 	va_start(arguments, format);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, by va_start. */
 	vsnprintf(ret_error, error_bytes, format, arguments);
 	va_end(arguments);
 	return -error;
