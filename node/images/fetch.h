@@ -1,7 +1,7 @@
 /* node/images/fetch.h: one blob from one of several nodes into the store.
  *
- * Edge file: blocks on network and disk; for worker threads. curl_global_init() must have been
- * called.
+ * Edge file: blocks on network and disk; for worker threads. The caller sees to
+ * curl_global_init() (the puller does).
  */
 #ifndef NODE_IMAGES_FETCH_H
 #define NODE_IMAGES_FETCH_H

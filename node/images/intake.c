@@ -30,6 +30,7 @@ static void intake_unreference(struct image_intake *intake)
 		free(intake->blobs[i]);
 	}
 	free(intake->blobs);
+	blob_store_close(intake->config.blobs);
 	free(intake);
 }
 
@@ -441,6 +442,7 @@ int image_intake_open(const struct image_intake_config *config, struct image_int
 		abort();
 	}
 	intake->config = *config;
+	blob_store_share(config->blobs);
 	intake->references = 1;
 	uv_timer_init(config->loop, &intake->sweep);
 	intake->sweep.data = intake;

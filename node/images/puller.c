@@ -16,6 +16,7 @@
 #include "store/model/record.h"
 
 #include <assert.h>
+#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,6 +40,8 @@ static void puller_unreference(struct image_puller *puller)
 		free(puller->versions[i]);
 	}
 	free(puller->versions);
+	blob_store_close(puller->config.blobs);
+	curl_global_cleanup();
 	puller_blobs_fini(&puller->verify);
 	puller_blobs_fini(&puller->candidates);
 	free(puller);
@@ -633,6 +636,8 @@ int image_puller_open(const struct image_puller_config *config, struct image_pul
 		abort();
 	}
 	puller->config = *config;
+	blob_store_share(config->blobs);
+	curl_global_init(CURL_GLOBAL_DEFAULT); /* counted: each owner may */
 	atomic_init(&puller->stop, false);
 	puller->references = 1;
 	puller->woken = true;

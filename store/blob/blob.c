@@ -133,15 +133,23 @@ int blob_store_open(
 		abort();
 	}
 	store->fd = fd;
+	atomic_init(&store->owners, 1);
 	remove_old(store, "incoming", BLOB_PART_KEEP_S);
 	remove_old(store, "bad", BLOB_BAD_KEEP_S);
 	*ret_store = store;
 	return 0;
 }
 
+struct blob_store *blob_store_share(struct blob_store *store)
+{
+	assert(store != NULL);
+	atomic_fetch_add(&store->owners, 1);
+	return store;
+}
+
 void blob_store_close(struct blob_store *store)
 {
-	if (store != NULL) {
+	if (store != NULL && atomic_fetch_sub(&store->owners, 1) == 1) {
 		close(store->fd);
 		free(store);
 	}

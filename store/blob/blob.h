@@ -19,6 +19,9 @@ struct blob_writer;
  * errno with a line in ret_error. */
 int blob_store_open(
 	const char *directory, struct blob_store **ret_store, char *ret_error, size_t error_bytes);
+/* Another owner, for work that may outlive whoever opened the store: it stays until each has called
+ * blob_store_close(). */
+struct blob_store *blob_store_share(struct blob_store *store);
 void blob_store_close(struct blob_store *store);
 
 bool blob_exists(const struct blob_store *store, const uint8_t sha256[32], uint64_t *ret_bytes);

@@ -4,6 +4,8 @@
 
 #include "store/blob/blob.h"
 
+#include <stdatomic.h>
+
 #define BLOB_NAME_BYTES     (3 + 64 + 1)     /* "ab/" and 64 digits */
 #define BLOB_PART_BYTES     (9 + 64 + 5 + 1) /* "incoming/", 64 digits, ".part" */
 #define BLOB_FREE_MIN_BYTES (64ull << 20)    /* what a write leaves free on the disk */
@@ -11,6 +13,7 @@
 
 struct blob_store {
 	int fd; /* the directory */
+	atomic_uint owners;
 };
 
 void blob_name(const uint8_t sha256[32], char ret_name[BLOB_NAME_BYTES]);

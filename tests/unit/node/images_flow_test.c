@@ -823,6 +823,37 @@ static void test_closing_in_the_middle_answers_all(void **state)
 	push_fini(&p);
 }
 
+/* The store's opener leaves first; what is under way ends in peace. */
+static void test_the_store_outlives_its_opener(void **state)
+{
+	struct cluster *c = *state;
+	struct flood flood = {0, 0, 0};
+	struct blob_store *own;
+	struct image_intake *intake, *first;
+	struct push p;
+	char dir[96], error[256];
+
+	snprintf(dir, sizeof dir, "%s/second", c->node[0].f->dir);
+	assert_int_equal(blob_store_open(dir, &own, error, sizeof error), 0);
+	const struct image_intake_config config = {
+		&c->loop, own, c->node[0].guard, c->node[0].view};
+	assert_int_equal(image_intake_open(&config, &intake), 0);
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	first = c->node[0].intake;
+	c->node[0].intake = intake;
+	assert_int_equal(begin(&p), 0);
+	c->node[0].intake = first;
+	for (uint64_t i = 0; i < 300; i++) {
+		image_intake_data(intake, p.sha256[0], i * 1000, p.data[0] + i * 1000, 1000, false,
+			on_flood, &flood);
+	}
+	image_intake_close(intake);
+	blob_store_close(own);
+	run_until(c, flood_done, &flood);
+	assert_true(flood.good <= 1 && flood.busy > 0); /* the rest is told that we are leaving */
+	push_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -841,6 +872,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_nobody_names_is_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_closing_in_the_middle_answers_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_store_outlives_its_opener, setup, teardown),
 	};
 	int failed;
 
