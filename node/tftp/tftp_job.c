@@ -90,7 +90,7 @@ static void tell_progress(struct tftp_job *job)
 		(!due && !job->ended))
 		return;
 	if (!job->told) {
-		struct sockaddr_in local;
+		struct sockaddr_in local = {0};
 		socklen_t local_bytes = sizeof local;
 		if (getsockname(job->fd, (struct sockaddr *)&local, &local_bytes) != 0)
 			return;
@@ -173,7 +173,7 @@ static void job_finish(struct tftp_job *job, enum tftp_transfer_end end)
 
 /* One window's packets: headers made here, payload where the file lies. */
 struct tftp_batch {
-	unsigned count;
+	size_t count;
 	size_t bytes;
 	uint8_t header[BATCH_BLOCKS][TFTP_HEADER_BYTES];
 	struct iovec iov[2 * BATCH_BLOCKS];
@@ -186,7 +186,7 @@ static void batch_fill(
 	batch->count = 0;
 	batch->bytes = 0;
 	for (uint64_t block = first; block <= last && batch->count < BATCH_BLOCKS; block++) {
-		unsigned i = batch->count++;
+		size_t i = batch->count++;
 		uint32_t bytes = tftp_transfer_block_bytes(transfer, block);
 		tftp_encode_data_header((uint16_t)block, batch->header[i]);
 		batch->iov[2 * i] = (struct iovec){batch->header[i], TFTP_HEADER_BYTES};
@@ -201,11 +201,11 @@ static void batch_fill(
 
 /* All packets by one call, cut apart by the kernel. All but the last are of one size. Returns
  * packets sent. */
-static int send_segmented(const struct tftp_job *job, const struct tftp_batch *batch, unsigned from)
+static int send_segmented(const struct tftp_job *job, const struct tftp_batch *batch, size_t from)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {0};
 	uint16_t packet_bytes = (uint16_t)(job->transfer.blksize + TFTP_HEADER_BYTES);
-	unsigned count = BATCH_BYTES / packet_bytes;
+	size_t count = BATCH_BYTES / packet_bytes;
 	if (count > batch->count - from)
 		count = batch->count - from;
 	struct msghdr message = {
@@ -222,24 +222,24 @@ static int send_segmented(const struct tftp_job *job, const struct tftp_batch *b
 	return sendmsg(job->fd, &message, 0) >= 0 ? (int)count : -errno;
 }
 
-static int send_each(const struct tftp_job *job, struct tftp_batch *batch, unsigned from)
+static int send_each(const struct tftp_job *job, struct tftp_batch *batch, size_t from)
 {
 	struct mmsghdr messages[BATCH_BLOCKS];
-	unsigned count = batch->count - from;
+	size_t count = batch->count - from;
 	memset(messages, 0, count * sizeof messages[0]);
-	for (unsigned i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		messages[i].msg_hdr.msg_iov = &batch->iov[2 * (from + i)];
 		messages[i].msg_hdr.msg_iovlen = 2;
 	}
 	int sent = count == 1 ? (sendmsg(job->fd, &messages[0].msg_hdr, 0) >= 0 ? 1 : -1)
-			      : sendmmsg(job->fd, messages, count, 0);
+			      : sendmmsg(job->fd, messages, (unsigned)count, 0);
 	return sent >= 0 ? sent : -errno;
 }
 
 /* 0, or the error that stopped it; -EAGAIN and its like count as packets lost on the way. */
 static int batch_send(struct tftp_job *job, struct tftp_batch *batch)
 {
-	for (unsigned from = 0; from < batch->count;) {
+	for (size_t from = 0; from < batch->count;) {
 		/* One datagram at least of two packets, or there is nothing to cut. */
 		bool segmented = job->segmenting && batch->count - from > 1 &&
 				 2 * (job->transfer.blksize + TFTP_HEADER_BYTES) <= BATCH_BYTES;
@@ -255,7 +255,7 @@ static int batch_send(struct tftp_job *job, struct tftp_batch *batch)
 		if (sent < 0)
 			return sent;
 		assert(sent > 0);
-		from += (unsigned)sent;
+		from += (size_t)sent;
 	}
 	return 0;
 }

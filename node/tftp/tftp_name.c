@@ -40,6 +40,6 @@ void tftp_name_printable(const char *name, char *ret_text, size_t capacity)
 	assert(capacity > 0);
 	size_t i = 0;
 	for (; i + 1 < capacity && name[i] != '\0'; i++)
-		ret_text[i] = is_printing(name[i]) || name[i] == ' ' ? name[i] : '?';
+		ret_text[i] = (char)(is_printing(name[i]) || name[i] == ' ' ? name[i] : '?');
 	ret_text[i] = '\0';
 }

@@ -296,7 +296,7 @@ struct tftp_transfer_effects tftp_transfer_on_timer(struct tftp_transfer *transf
 									: TFTP_TRANSFER_SILENCE_US;
 	if (now_us - transfer->progress_us >= patience_us)
 		return give_up(transfer);
-	transfer->rto_us = (uint32_t)min_u64(transfer->rto_us * 2, transfer->rto_max_us);
+	transfer->rto_us = (uint32_t)min_u64((uint64_t)transfer->rto_us * 2, transfer->rto_max_us);
 	/* After a silence a repeated ACK is news again: it may be the only thing that comes back.
 	 */
 	transfer->repeat_answered = false;

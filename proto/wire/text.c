@@ -144,14 +144,20 @@ static int parse_pairs(const char *text, char separator, size_t group, size_t ca
 	return 0;
 }
 
+/* The first character of `text` that is one of `separators`; 0: none. */
+static char separator_of(const char *text, const char *separators)
+{
+	const char *found = strpbrk(text, separators);
+	if (found == NULL)
+		return '\0';
+	return *found;
+}
+
 int text_mac_parse(const char *text, uint8_t ret_mac[6])
 {
 	uint8_t mac[6];
 	size_t size = 0;
-	char separator = strchr(text, ':')   ? ':'
-			 : strchr(text, '-') ? '-'
-			 : strchr(text, '.') ? '.'
-					     : '\0';
+	char separator = separator_of(text, ":-.");
 	if (parse_pairs(text, separator, separator == '.' ? 2 : 1, sizeof mac, mac, &size) != 0 ||
 		size != sizeof mac)
 		return -EINVAL;
@@ -163,7 +169,7 @@ int text_hwaddr_parse(const char *text, uint8_t ret_address[16], size_t *ret_siz
 {
 	uint8_t address[16];
 	size_t size = 0;
-	char separator = strchr(text, ':') ? ':' : strchr(text, '-') ? '-' : '\0';
+	char separator = separator_of(text, ":-");
 	int status = parse_pairs(text, separator, 1, sizeof address, address, &size);
 	if (status == 0 && size == 0)
 		status = -EINVAL;
@@ -276,10 +282,10 @@ struct text_unit {
 };
 
 static const struct text_unit duration_units[] = {
-	{"w", 7 * 24 * 3600 * 1000ull},
-	{"d", 24 * 3600 * 1000ull},
-	{"h", 3600 * 1000ull},
-	{"m", 60 * 1000ull},
+	{"w", 7ull * 24 * 3600 * 1000},
+	{"d", 24ull * 3600 * 1000},
+	{"h", 3600ull * 1000},
+	{"m", 60ull * 1000},
 	{"s", 1000},
 	{"ms", 1},
 };
@@ -351,10 +357,10 @@ char *text_duration_format(uint64_t ms, char buffer[TEXT_DURATION_BYTES])
 char *text_duration_short(uint64_t ms, char buffer[TEXT_DURATION_BYTES])
 {
 	size_t unit = DURATION_DAYS;
-	while (unit + 1 < DURATION_UNITS && ms < duration_units[unit].scale)
-		unit++;
 	if (ms == 0)
 		return text_duration_format(0, buffer);
+	while (unit + 1 < DURATION_UNITS && ms < duration_units[unit].scale)
+		unit++;
 	const struct text_unit *large = &duration_units[unit];
 	int at = snprintf(
 		buffer, TEXT_DURATION_BYTES, "%" PRIu64 "%s", ms / large->scale, large->name);
@@ -380,13 +386,13 @@ int text_size_parse(const char *text, uint64_t *ret_bytes)
 		{"kB", 1000},
 		{"M", 1ull << 20},
 		{"MiB", 1ull << 20},
-		{"MB", 1000 * 1000},
+		{"MB", 1000ull * 1000},
 		{"G", 1ull << 30},
 		{"GiB", 1ull << 30},
-		{"GB", 1000 * 1000 * 1000},
+		{"GB", 1000ull * 1000 * 1000},
 		{"T", 1ull << 40},
 		{"TiB", 1ull << 40},
-		{"TB", 1000ull * 1000 * 1000 * 1000},
+		{"TB", 1000ull * 1000ull * 1000 * 1000},
 	};
 	uint64_t value;
 	int status = take_u64(&text, UINT64_MAX, &value);
