@@ -313,6 +313,9 @@ int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_err
 	}
 	rc = load_conf(daemon, directory, ret_error, error_bytes);
 	if (rc == 0) {
+		/* A stall of the loop or of ZeroMQ's thread is an election: ask for more than our share before any
+		 * thread starts, so that all inherit it; without the right to, go on. */
+		(void)setpriority(PRIO_PROCESS, 0, DAEMON_NICE);
 		log_set_node(daemon->conf.name);
 		log_set_level((enum log_level)daemon->conf.log_level);
 		uv_loop_init(&daemon->loop);
@@ -343,10 +346,6 @@ int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_err
 
 int daemon_run(struct daemon *daemon)
 {
-	/* A stall of the loop is an election: ask for a little more than our share, go on without. */
-	if (setpriority(PRIO_PROCESS, 0, -10) < 0) {
-		log_debug("no higher priority: %s", strerror(errno));
-	}
 	log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION, daemon->conf.interface,
 	        daemon->conf.name, daemon->conf.peer_address);
 	sd_notify(0, "READY=1");

@@ -27,6 +27,7 @@
 #include <stdbool.h>
 
 #define DAEMON_TICK_MS     1000
+#define DAEMON_NICE        (-10)
 #define DAEMON_HANDOVER_MS 1000 /* how long an orderly stop waits for another leader */
 
 struct daemon {

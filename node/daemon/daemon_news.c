@@ -21,11 +21,17 @@ static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format,
 	events_post(daemon->events, &event);
 }
 
+/* A member's name; before the state has arrived, the one that the join reply gave. */
 static const char *name_of(const struct daemon *daemon, uint64_t id)
 {
 	const Pxe__Member *member = model_member(replica_model(daemon->replica), id);
 
-	return member != NULL ? member->name : "?";
+	for (size_t i = 0; member == NULL && i < daemon->start.member_count; i++) {
+		if (daemon->start.members[i]->id == id) {
+			member = daemon->start.members[i];
+		}
+	}
+	return member != NULL ? member->name : "a member that this node does not know yet";
 }
 
 static const struct replica_member_view *member_in(const struct replica_view *view, uint64_t id)
