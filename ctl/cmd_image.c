@@ -172,7 +172,8 @@ int cmd_image_remove(struct ctl *ctl, const struct invocation *in)
 	int result = CTL_OK;
 
 	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {
-		result = objects_delete(ctl, PXE__OBJECT_KIND__OBJECT_IMAGE, "image", in->args[i]);
+		result = objects_delete(ctl, PXE__OBJECT_KIND__OBJECT_IMAGE, "image", in->args[i],
+		        command_flag(in, "force"));
 	}
 	return result;
 }

@@ -272,8 +272,9 @@ static int print_result(const struct push *push, const char *image)
 	if (push->ctl->format == CTL_JSON) {
 		return ctl_print_json(push->ctl, &push->state->base);
 	}
-	fprintf(push->ctl->out, "image %s -> sha256:%s, on %zu nodes (revision %" PRIu64 ")\n", image,
-	        show_digest(&push->files.version->digest, digest), push->state->n_holders, push->state->revision);
+	fprintf(push->ctl->out, "image %s -> sha256:%s, on %zu node%s (revision %" PRIu64 ")\n", image,
+	        show_digest(&push->files.version->digest, digest), push->state->n_holders,
+	        push->state->n_holders == 1 ? "" : "s", push->state->revision);
 	return CTL_OK;
 }
 

@@ -112,13 +112,17 @@ static const struct command_option explain_options[] = {
         {"script", NULL, false, "show the iPXE script too"},
 };
 
+static const struct command_option remove_options[] = {
+        {"force", NULL, false, "even if something uses it, without asking"},
+};
+
 #define LIST(noun) \
 	{noun, "list", "[PATTERN]", 0, 1, "list", NULL, NULL, NO_OPTIONS, objects_list}
 #define SHOW(noun) \
 	{noun, "show", "NAME", 1, 1, "show one", NULL, NULL, NO_OPTIONS, objects_show}
 #define REMOVE(noun) \
 	{noun, "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if something uses it", NULL, NULL, \
-	        NO_OPTIONS, objects_remove}
+	        OPTIONS(remove_options), objects_remove}
 
 const struct command command_table[] = {
         {"status", NULL, "", 0, 0, "quorum, nodes, pools and what to look after", NULL,
@@ -149,7 +153,7 @@ const struct command command_table[] = {
                 "  pxectl subnet add lab 10.20.0.0/22 --gateway 10.20.0.1 --dns 10.20.0.2 --lease 1h",
                 OPTIONS(subnet_add_options), objects_add},
         {"subnet", "set", "NAME", 1, 1, "change what is named, nothing else", NULL,
-                "  pxectl subnet set lab --lease 2h --option 26=hex:2328", OPTIONS(subnet_set_options),
+                "  pxectl subnet set lab --lease 2h --option 150=ip:10.20.0.11", OPTIONS(subnet_set_options),
                 objects_set},
         REMOVE("subnet"),
         LIST("pool"),
@@ -192,7 +196,7 @@ const struct command command_table[] = {
         {"image", "show", "NAME", 1, 1, "versions and files of an image", NULL, NULL, NO_OPTIONS,
                 cmd_image_show},
         {"image", "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if a profile names it", NULL, NULL,
-                NO_OPTIONS, cmd_image_remove},
+                OPTIONS(remove_options), cmd_image_remove},
         {"boot", "explain", "MAC", 1, 1, "what a machine would boot, and why", NULL,
                 "  pxectl boot explain 52:54:00:aa:00:02 --arch bios", OPTIONS(explain_options),
                 cmd_boot_explain},

@@ -272,7 +272,7 @@ static int set_option(const struct ctl *ctl, const char *text, Pxe__Subnet *subn
 	        (strcmp(equals + 1, "none") != 0 && option_data(equals + 1, data, &bytes) != 0)) {
 		return ctl_fail(ctl, CTL_USAGE,
 		        "--option '%s': write CODE=hex:.., CODE=text:.., CODE=ip:A,B or CODE=none; CODE is a number "
-		        "from 1 to 254 or a name such as ntp-servers",
+		        "from 1 to 254 or a name such as root-path",
 		        text);
 	}
 	drop_option(subnet, code);

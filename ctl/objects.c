@@ -423,7 +423,8 @@ static uint32_t find_free(const Pxe__ObjectList *pools, const struct taken *take
 	for (size_t i = 0; i < pools->n_pools; i++) {
 		uint32_t first = show_ip_number(&pools->pools[i]->first_ip);
 		for (uint32_t ip = show_ip_number(&pools->pools[i]->last_ip); ip >= first && ip != 0; ip--) {
-			if (bsearch(&ip, taken->ips, taken->count, sizeof ip, compare_ips) == NULL) {
+			if (taken->count == 0 ||
+			        bsearch(&ip, taken->ips, taken->count, sizeof ip, compare_ips) == NULL) {
 				return ip;
 			}
 		}
@@ -454,7 +455,9 @@ static int choose_ip(struct ctl *ctl, Pxe__Host *host)
 		take(&taken, show_ip_number(&hosts->hosts[i]->ip));
 	}
 	if (result == CTL_OK && ip == 0) {
-		qsort(taken.ips, taken.count, sizeof *taken.ips, compare_ips);
+		if (taken.count > 0) {
+			qsort(taken.ips, taken.count, sizeof *taken.ips, compare_ips);
+		}
 		ip = find_free(pools, &taken);
 		result = ip != 0 ? CTL_OK
 		                 : ctl_fail(ctl, CTL_CONFLICT, "--ip auto: no pool has a free address; see: pxectl status");
@@ -602,7 +605,7 @@ int objects_set(struct ctl *ctl, const struct invocation *in)
 	return result;
 }
 
-int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name)
+int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name, bool force)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Delete message = PXE__DELETE__INIT;
@@ -613,10 +616,11 @@ int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, cons
 	snprintf(copy, sizeof copy, "%s", name);
 	message.kind = kind;
 	message.name = copy;
+	message.even_if_used = force;
 	command.op_case = PXE__COMMAND__OP_REMOVE;
 	command.remove = &message;
 	result = client_try_change(ctl, &command, &done, text, sizeof text);
-	if (result == CTL_CONFLICT) {
+	if (result == CTL_CONFLICT && !force) {
 		snprintf(question, sizeof question, "%s", text);
 		result = (int)ctl_confirm(ctl, question);
 		if (result != CTL_OK) {
@@ -637,7 +641,7 @@ int objects_remove(struct ctl *ctl, const struct invocation *in)
 	int result = CTL_OK;
 
 	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {
-		result = objects_delete(ctl, kind->kind, kind->noun, in->args[i]);
+		result = objects_delete(ctl, kind->kind, kind->noun, in->args[i], command_flag(in, "force"));
 	}
 	return result;
 }

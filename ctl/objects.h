@@ -17,8 +17,8 @@ int objects_remove(struct ctl *ctl, const struct invocation *in);
 ProtobufCMessage **objects_of(const Pxe__ObjectList *list, Pxe__ObjectKind kind, size_t *ret_count);
 /* {"hosts": [...], "revision": 18343, "stale": false, "as_of_ms": ...} on out. */
 int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__ObjectKind kind);
-/* Delete one object; asks first when something uses it. */
-int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name);
+/* Delete one object; asks first when something uses it, unless forced. */
+int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name, bool force);
 /* "host n07 added (revision 18343)", or the ChangeDone as JSON. Always CTL_OK. */
 int objects_print_done(const struct ctl *ctl, const char *what, const char *name, const char *done,
         uint64_t revision, const char *detail);

@@ -8,6 +8,7 @@
 
 #define PROGRESS_BAR     20u
 #define PROGRESS_DRAW_MS 100u
+#define PROGRESS_QUIET_MS 1000u /* what is done at once needs no lines in a log */
 
 static uint64_t now_ms(void)
 {
@@ -55,7 +56,8 @@ static void draw(struct progress *progress, bool last)
 		fprintf(progress->ctl->err, "\r%s   %s", line, last ? "\n" : "");
 		fflush(progress->ctl->err);
 		progress->drawn_ms = now;
-	} else if (!progress->tty && tenth > progress->told_tenth) {
+	} else if (!progress->tty && tenth > progress->told_tenth &&
+	        (tenth == 10 || now - progress->start_ms >= PROGRESS_QUIET_MS)) {
 		fprintf(progress->ctl->err, "%s %u %%\n", progress->phase, tenth * 10);
 		progress->told_tenth = tenth;
 	}

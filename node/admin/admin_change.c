@@ -146,14 +146,15 @@ static void on_applied(void *ctx, enum replica_outcome outcome, const struct mod
 	admin_pending_free(pending);
 }
 
-/* Propose for a pending record; takes it over. */
-static void propose(struct admin *admin, struct admin_pending *pending, Pxe__Command *command,
+/* Propose for a pending record; takes it over. The command may be part of the request: it is not changed. */
+static void propose(struct admin *admin, struct admin_pending *pending, const Pxe__Command *command,
         const ProtobufCBinaryData *request_id)
 {
+	Pxe__Command proposed = *command;
 	const Pxe__RequestOutcome *known = NULL;
 	enum replica_outcome outcome;
 
-	command->request_id = *request_id;
+	proposed.request_id = *request_id;
 	if (request_id->len == 16) {
 		memcpy(pending->request_id, request_id->data, 16);
 		pending->has_request_id = true;
@@ -164,7 +165,7 @@ static void propose(struct admin *admin, struct admin_pending *pending, Pxe__Com
 		admin_pending_free(pending);
 		return;
 	}
-	outcome = replica_propose(admin->config.replica, command, ADMIN_PROPOSE_MS, on_applied, pending);
+	outcome = replica_propose(admin->config.replica, &proposed, ADMIN_PROPOSE_MS, on_applied, pending);
 	if (outcome == REPLICA_APPLIED) {
 		return; /* on_applied will come */
 	}

@@ -206,10 +206,8 @@ static void add_counters(struct status *status)
 	add_counter(status, "admin_requests", admin->stats.requests);
 	add_counter(status, "admin_malformed", admin->stats.malformed);
 	add_counter(status, "admin_replies_dropped", admin->stats.replies_dropped);
-	add_counter(status, "admin_strangers_refused", zap_refused(admin->config.zap));
 	add_counter(status, "join_requests", admin->stats.joins);
 	add_counter(status, "join_refused", admin->stats.join_refused);
-	add_counter(status, "events_dropped", events_dropped(admin->config.events));
 }
 
 /* ---- what to look after */
@@ -254,12 +252,16 @@ static void warn_of_settings(struct status *status, const Pxe__Settings *setting
 	const struct model *model = admin_model(status->admin);
 	char text[ADMIN_TEXT_BYTES];
 
+	if (settings == NULL) {
+		warn(status, "this node has no state yet: it waits for the other nodes to send it");
+		return;
+	}
 	if (!status->view.has_quorum) {
 		admin_quorum_text(&status->view, model, text, sizeof text);
 		text[strcspn(text, "\n")] = '\0';
 		warn(status, "%.300s", text);
 	}
-	if (settings != NULL && settings->dhcp == PXE__DHCP_MODE__DHCP_OFF) {
+	if (settings->dhcp == PXE__DHCP_MODE__DHCP_OFF) {
 		warn(status, "DHCP is off: no machine is answered");
 	}
 }
@@ -313,11 +315,22 @@ static char *health_of(const struct status *status)
 	return status->view.diverged ? degraded : healthy;
 }
 
+static int compare_members(const void *a, const void *b)
+{
+	uint64_t x = ((const struct replica_member_view *)a)->id;
+	uint64_t y = ((const struct replica_member_view *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
 static void fill(struct status *status)
 {
 	const struct model *model = admin_model(status->admin);
 
 	replica_get_view(status->admin->config.replica, &status->view);
+	if (status->view.member_count > 0) {
+		qsort(status->view.member, status->view.member_count, sizeof status->view.member[0], compare_members);
+	}
 	pxe__status__init(&status->message);
 	status->message.nodes = status->node_list;
 	status->message.pools = status->pool_list;
@@ -326,7 +339,7 @@ static void fill(struct status *status)
 	fill_head(status);
 	warn_of_settings(status, model_settings(model));
 	model_each(model, PXE__OBJECT_KIND__OBJECT_POOL, add_pool, status);
-	if (status->message.n_pools == 0) {
+	if (status->message.n_pools == 0 && model_settings(model) != NULL) {
 		warn(status, "no pool: unknown machines get no address; add: pxectl subnet add, pxectl pool add");
 	}
 	model_each(model, PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, count_version, status);
