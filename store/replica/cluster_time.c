@@ -2,7 +2,8 @@
 
 #include <assert.h>
 
-/* Microseconds of correction that may be used up after `elapsed_ms`: x ppm of a millisecond is x/1000 us. */
+/* Microseconds of correction that may be used up after `elapsed_ms`: x ppm of a millisecond is
+ * x/1000 us. */
 static int64_t cluster_time_correction(const struct cluster_time *time, uint64_t elapsed_ms)
 {
 	int64_t limit_us = (int64_t)(elapsed_ms * time->ppm / 1000);
@@ -16,7 +17,8 @@ static int64_t cluster_time_correction(const struct cluster_time *time, uint64_t
 static uint64_t cluster_time_us(const struct cluster_time *time, uint64_t boot_ms)
 {
 	uint64_t elapsed_ms = boot_ms > time->base_boot_ms ? boot_ms - time->base_boot_ms : 0;
-	int64_t us = (int64_t)(time->base_us + elapsed_ms * 1000) + cluster_time_correction(time, elapsed_ms);
+	int64_t us = (int64_t)(time->base_us + elapsed_ms * 1000) +
+		     cluster_time_correction(time, elapsed_ms);
 	return (uint64_t)us;
 }
 
@@ -88,8 +90,8 @@ static void cluster_time_sort(struct cluster_time_sample *sample, size_t count)
 }
 
 /* The lower median, and the spread; count is not 0. */
-static uint64_t cluster_time_median(const struct cluster_time_sample *sample, size_t count, uint64_t *ret_lowest_ms,
-        uint64_t *ret_spread_ms)
+static uint64_t cluster_time_median(const struct cluster_time_sample *sample, size_t count,
+	uint64_t *ret_lowest_ms, uint64_t *ret_spread_ms)
 {
 	struct cluster_time_sample sorted[CLUSTER_TIME_SAMPLES_MAX];
 	assert(count > 0 && count <= CLUSTER_TIME_SAMPLES_MAX);
@@ -101,8 +103,8 @@ static uint64_t cluster_time_median(const struct cluster_time_sample *sample, si
 	return sorted[(count - 1) / 2].wall_ms;
 }
 
-enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64_t boot_ms, const struct cluster_time_sample *sample,
-        size_t sample_count, size_t needed)
+enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64_t boot_ms,
+	const struct cluster_time_sample *sample, size_t sample_count, size_t needed)
 {
 	assert(time != NULL && needed > 0);
 	if (time->known) {
@@ -129,7 +131,8 @@ enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64
 	return agreed ? CLUSTER_TIME_RESUMED : CLUSTER_TIME_DISAGREED;
 }
 
-void cluster_time_slew(struct cluster_time *time, uint64_t boot_ms, const struct cluster_time_sample *sample, size_t sample_count)
+void cluster_time_slew(struct cluster_time *time, uint64_t boot_ms,
+	const struct cluster_time_sample *sample, size_t sample_count)
 {
 	uint64_t lowest_ms, spread_ms;
 	if (sample_count == 0)

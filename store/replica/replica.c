@@ -1,4 +1,5 @@
-/* store/replica/replica.c: the way in: open, close, messages, durable tickets, ticks, the end of the turn. */
+/* store/replica/replica.c: the way in: open, close, messages, durable tickets, ticks, the end of
+ * the turn. */
 #include "store/replica/replica_impl.h"
 
 #include <assert.h>
@@ -12,7 +13,8 @@ void *replica_alloc(size_t bytes)
 {
 	void *memory = calloc(1, bytes == 0 ? 1 : bytes);
 	if (memory == NULL)
-		abort(); /* a node without memory is a dead node: the others go on, the service manager restarts it */
+		abort(); /* a node without memory is a dead node: the others go on, the service
+			    manager restarts it */
 	return memory;
 }
 
@@ -68,10 +70,11 @@ static void replica_free(struct replica *r)
 	free(r);
 }
 
-int replica_open(const struct replica_config *config, const struct replica_bootstrap *bootstrap, struct replica **ret_replica,
-        char *ret_error, size_t error_bytes)
+int replica_open(const struct replica_config *config, const struct replica_bootstrap *bootstrap,
+	struct replica **ret_replica, char *ret_error, size_t error_bytes)
 {
-	assert(config != NULL && config->kv != NULL && config->self != 0 && ret_replica != NULL && ret_error != NULL);
+	assert(config != NULL && config->kv != NULL && config->self != 0 && ret_replica != NULL &&
+		ret_error != NULL);
 	struct replica *r = replica_alloc(sizeof *r);
 	r->config = *config;
 	r->kv = config->kv;
@@ -81,7 +84,8 @@ int replica_open(const struct replica_config *config, const struct replica_boots
 	struct raft_config raft = {
 		.id = config->self,
 		.election_ms = config->election_ms == 0 ? REPLICA_ELECTION_MS : config->election_ms,
-		.heartbeat_ms = config->heartbeat_ms == 0 ? REPLICA_HEARTBEAT_MS : config->heartbeat_ms,
+		.heartbeat_ms =
+			config->heartbeat_ms == 0 ? REPLICA_HEARTBEAT_MS : config->heartbeat_ms,
 		.entries_max = REPLICA_ENTRIES_MAX,
 		.window = REPLICA_WINDOW,
 		.random_seed = r->config.env->random(r->config.env->ctx),
@@ -145,11 +149,21 @@ void replica_on_message(void *replica, uint64_t from, const Pxe__Envelope *envel
 	member->heard_ms = r->now_ms;
 	switch (envelope->body_case) {
 	case PXE__ENVELOPE__BODY_RAFT: replica_raft_on_message(r, from, envelope->raft); break;
-	case PXE__ENVELOPE__BODY_PROPOSE: replica_propose_on_forwarded(r, from, envelope->propose); break;
-	case PXE__ENVELOPE__BODY_PROPOSE_REFUSED: replica_propose_on_refused(r, from, envelope->propose_refused); break;
-	case PXE__ENVELOPE__BODY_SNAPSHOT_CHUNK: replica_install_on_chunk(r, from, envelope->snapshot_chunk); break;
-	case PXE__ENVELOPE__BODY_SNAPSHOT_ACK: replica_stream_on_ack(r, from, envelope->snapshot_ack); break;
-	case PXE__ENVELOPE__BODY_STATUS: replica_member_on_status(r, member, envelope->status); break;
+	case PXE__ENVELOPE__BODY_PROPOSE:
+		replica_propose_on_forwarded(r, from, envelope->propose);
+		break;
+	case PXE__ENVELOPE__BODY_PROPOSE_REFUSED:
+		replica_propose_on_refused(r, from, envelope->propose_refused);
+		break;
+	case PXE__ENVELOPE__BODY_SNAPSHOT_CHUNK:
+		replica_install_on_chunk(r, from, envelope->snapshot_chunk);
+		break;
+	case PXE__ENVELOPE__BODY_SNAPSHOT_ACK:
+		replica_stream_on_ack(r, from, envelope->snapshot_ack);
+		break;
+	case PXE__ENVELOPE__BODY_STATUS:
+		replica_member_on_status(r, member, envelope->status);
+		break;
 	case PXE__ENVELOPE__BODY_EVENT:
 		if (r->config.on_event != NULL)
 			r->config.on_event(r->config.ctx, envelope->event);
@@ -200,7 +214,8 @@ void replica_turn_end(struct replica *r)
 	replica_propose_flush(r);
 	raft_flush(&r->raft);
 	replica_raft_drain(r);
-	/* Followers answer their clients when they learn of the commit: tell them now, not with the next heartbeat. */
+	/* Followers answer their clients when they learn of the commit: tell them now, not with the
+	 * next heartbeat. */
 	if (r->raft.role == RAFT_LEADER && r->raft.commit > r->announced_commit) {
 		r->announced_commit = r->raft.commit;
 		raft_announce_commit(&r->raft);
@@ -236,7 +251,8 @@ void replica_set_status(struct replica *r, const Pxe__PeerStatus *status)
 	assert(r != NULL && status != NULL);
 	if (status->stopping != r->status.stopping || status->serving != r->status.serving)
 		r->status_due = true;
-	snprintf(r->version, sizeof r->version, "%s", status->version == NULL ? "" : status->version);
+	snprintf(r->version, sizeof r->version, "%s",
+		status->version == NULL ? "" : status->version);
 	r->status.serving = status->serving;
 	r->status.dhcp_per_s = status->dhcp_per_s;
 	r->status.boots = status->boots;

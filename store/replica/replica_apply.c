@@ -1,8 +1,9 @@
 /* store/replica/replica_apply.c: committed entries become state, in log order.
  *
- * The model decides in memory, on the loop; what it changes is queued for the disk together with the index up to which the
- * state is now valid (rule 8). These writes ride along with the next log write. Our user hears of changed records and
- * outcomes when the turn ends, so each sees the model as it is after the whole batch.
+ * The model decides in memory, on the loop; what it changes is queued for the disk together with
+ * the index up to which the state is now valid (rule 8). These writes ride along with the next log
+ * write. Our user hears of changed records and outcomes when the turn ends, so each sees the model
+ * as it is after the whole batch.
  */
 #include "store/replica/replica_impl.h"
 
@@ -30,7 +31,8 @@ static void apply_note_record(struct replica *r, const uint8_t *key, size_t key_
 	applied->record_bytes += key_bytes;
 }
 
-static void apply_on_put(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static void apply_on_put(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct replica *r = ctx;
 	kv_state_put(r->kv, key, key_bytes, value, value_bytes);
@@ -46,7 +48,8 @@ static void apply_on_remove(void *ctx, const uint8_t *key, size_t key_bytes)
 
 void replica_apply_init(struct replica *r)
 {
-	r->applied.sink = (struct model_sink){.ctx = r, .put = apply_on_put, .remove = apply_on_remove};
+	r->applied.sink =
+		(struct model_sink){.ctx = r, .put = apply_on_put, .remove = apply_on_remove};
 }
 
 void replica_apply_fini(struct replica *r)
@@ -63,9 +66,11 @@ void replica_apply_conf(struct replica *r, uint64_t index, const struct raft_con
 	if (applied->conf_count == REPLICA_CONFS_MAX) {
 		/* Dozens of changes before one state became durable: forget the second oldest. */
 		applied->conf_count--;
-		memmove(applied->conf + 1, applied->conf + 2, (applied->conf_count - 1) * sizeof applied->conf[0]);
+		memmove(applied->conf + 1, applied->conf + 2,
+			(applied->conf_count - 1) * sizeof applied->conf[0]);
 	}
-	applied->conf[applied->conf_count++] = (struct replica_conf_at){.index = index, .conf = *conf};
+	applied->conf[applied->conf_count++] =
+		(struct replica_conf_at){.index = index, .conf = *conf};
 	r->members_due = true;
 }
 
@@ -74,7 +79,8 @@ static void apply_batch(struct replica *r, const struct kv_entry *entry)
 	Pxe__Batch *batch = pxe__batch__unpack(NULL, entry->payload_bytes, entry->payload);
 	if (batch == NULL) {
 		/* The same bytes are in every log, so every node leaves them out. */
-		replica_alarm(r, "log entry %llu cannot be read and is left out", (unsigned long long)entry->index);
+		replica_alarm(r, "log entry %llu cannot be read and is left out",
+			(unsigned long long)entry->index);
 		return;
 	}
 	struct model_result *result = replica_alloc(sizeof *result);
@@ -93,11 +99,13 @@ static void apply_batch(struct replica *r, const struct kv_entry *entry)
 static void apply_take_conf(struct replica *r, const struct kv_entry *entry)
 {
 	struct raft_conf conf;
-	Pxe__Configuration *message = pxe__configuration__unpack(NULL, entry->payload_bytes, entry->payload);
+	Pxe__Configuration *message =
+		pxe__configuration__unpack(NULL, entry->payload_bytes, entry->payload);
 	if (replica_conf_unpack(message, &conf))
 		replica_apply_conf(r, entry->index, &conf);
 	else
-		replica_alarm(r, "configuration entry %llu cannot be read", (unsigned long long)entry->index);
+		replica_alarm(r, "configuration entry %llu cannot be read",
+			(unsigned long long)entry->index);
 	pxe__configuration__free_unpacked(message, NULL);
 }
 
@@ -115,8 +123,10 @@ static bool apply_next(struct replica *r)
 	bool copied;
 	uint64_t index = r->applied.index + 1;
 	if (!replica_disk_entry(r, index, &entry, &copied)) {
-		/* Durable, committed, and not there: the disk lost it. The core would wait for ever; say so. */
-		replica_alarm(r, "log entry %llu is missing on disk: this node cannot go on", (unsigned long long)index);
+		/* Durable, committed, and not there: the disk lost it. The core would wait for
+		 * ever; say so. */
+		replica_alarm(r, "log entry %llu is missing on disk: this node cannot go on",
+			(unsigned long long)index);
 		return false;
 	}
 	if (entry.type == RAFT_DATA)
@@ -139,7 +149,8 @@ bool replica_apply(struct replica *r)
 		return false;
 	uint64_t stop = end - before > REPLICA_APPLY_MAX ? before + REPLICA_APPLY_MAX : end;
 	r->applied.turn_commands = 0;
-	while (r->applied.index < stop && r->applied.turn_commands < REPLICA_APPLY_COMMANDS && apply_next(r))
+	while (r->applied.index < stop && r->applied.turn_commands < REPLICA_APPLY_COMMANDS &&
+		apply_next(r))
 		;
 	if (r->applied.index == before)
 		return false;
@@ -166,13 +177,14 @@ const struct replica_digest *replica_apply_digest_at(const struct replica *r, ui
 
 /* ---- telling our user */
 
-void replica_apply_done(struct replica *r, replica_done_cb *done, void *ctx, enum replica_outcome outcome,
-        const struct model_result *result)
+void replica_apply_done(struct replica *r, replica_done_cb *done, void *ctx,
+	enum replica_outcome outcome, const struct model_result *result)
 {
 	struct replica_applied *applied = &r->applied;
 	if (applied->done_count == applied->done_capacity) {
 		applied->done_capacity = applied->done_capacity * 2 + 64;
-		applied->done = realloc(applied->done, applied->done_capacity * sizeof *applied->done);
+		applied->done =
+			realloc(applied->done, applied->done_capacity * sizeof *applied->done);
 		if (applied->done == NULL)
 			abort();
 	}
@@ -196,7 +208,8 @@ static void apply_tell_records(struct replica *r)
 	r->applied.everything = false;
 	if (r->config.on_record != NULL && everything)
 		r->config.on_record(r->config.ctx, (const uint8_t *)"", 0);
-	for (size_t at = 0; at < bytes && r->config.on_record != NULL && !everything; at += 1 + (size_t)records[at])
+	for (size_t at = 0; at < bytes && r->config.on_record != NULL && !everything;
+		at += 1 + (size_t)records[at])
 		r->config.on_record(r->config.ctx, records + at + 1, records[at]);
 	free(records);
 }
@@ -209,6 +222,7 @@ void replica_apply_tell(struct replica *r)
 	r->applied.done = NULL;
 	r->applied.done_count = r->applied.done_capacity = 0;
 	for (size_t i = 0; i < count; i++)
-		done[i].done(done[i].ctx, done[i].outcome, done[i].outcome == REPLICA_APPLIED ? &done[i].result : NULL);
+		done[i].done(done[i].ctx, done[i].outcome,
+			done[i].outcome == REPLICA_APPLIED ? &done[i].result : NULL);
 	free(done);
 }

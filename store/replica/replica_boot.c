@@ -1,8 +1,10 @@
-/* store/replica/replica_boot.c: the first start, and every other one: durable state -> model and core.
+/* store/replica/replica_boot.c: the first start, and every other one: durable state -> model and
+ * core.
  *
- * The durable state is the snapshot: nothing is replayed. The log's entries are shown to the core, which wants their terms and
- * configurations; those after the applied index wait there until a leader says what is committed.
- * A new cluster's state stands at index 1, which is in no log: whoever joins gets it as a snapshot.
+ * The durable state is the snapshot: nothing is replayed. The log's entries are shown to the core,
+ * which wants their terms and configurations; those after the applied index wait there until a
+ * leader says what is committed. A new cluster's state stands at index 1, which is in no log:
+ * whoever joins gets it as a snapshot.
  */
 #include "store/replica/replica_impl.h"
 
@@ -12,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 4, 5))) static int boot_error(char *ret_error, size_t error_bytes, int status, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static int boot_error(
+	char *ret_error, size_t error_bytes, int status, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -43,7 +46,9 @@ static uint64_t boot_get_u64(struct replica *r, const char *name)
 {
 	uint8_t bytes[8];
 	size_t count;
-	return kv_meta_get(r->kv, name, bytes, sizeof bytes, &count) == 0 && count == sizeof bytes ? boot_read_u64(bytes) : 0;
+	return kv_meta_get(r->kv, name, bytes, sizeof bytes, &count) == 0 && count == sizeof bytes
+		       ? boot_read_u64(bytes)
+		       : 0;
 }
 
 /* ---- first start */
@@ -52,7 +57,8 @@ static void boot_new_cluster(struct replica *r, const struct replica_bootstrap *
 {
 	const struct replica_env *env = r->config.env;
 	struct raft_conf conf = {.count = 1, .member = {{.id = r->config.self, .voter = true}}};
-	model_bootstrap(r->model, bootstrap->settings, bootstrap->self, env->now_wall_ms(env->ctx), &r->applied.sink);
+	model_bootstrap(r->model, bootstrap->settings, bootstrap->self, env->now_wall_ms(env->ctx),
+		&r->applied.sink);
 	r->applied.index = r->applied.term = 1;
 	r->applied.record_bytes = 0;
 	replica_apply_conf(r, 1, &conf);
@@ -64,7 +70,8 @@ static int boot_keep_seed(struct replica *r, const Pxe__Member *member)
 {
 	uint8_t bytes[2048];
 	char name[24];
-	if (pxe__member__get_packed_size(member) > sizeof bytes || r->seed_count == MODEL_MEMBERS_MAX)
+	if (pxe__member__get_packed_size(member) > sizeof bytes ||
+		r->seed_count == MODEL_MEMBERS_MAX)
 		return -EINVAL;
 	size_t count = pxe__member__pack(member, bytes);
 	snprintf(name, sizeof name, "seed%u", r->seed_count);
@@ -76,7 +83,8 @@ static int boot_keep_seed(struct replica *r, const Pxe__Member *member)
 	return 0;
 }
 
-static int boot_first(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error, size_t error_bytes)
+static int boot_first(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error,
+	size_t error_bytes)
 {
 	if (bootstrap == NULL)
 		return boot_error(ret_error, error_bytes, -ENOENT,
@@ -84,11 +92,13 @@ static int boot_first(struct replica *r, const struct replica_bootstrap *bootstr
 	if (bootstrap->settings != NULL) {
 		boot_new_cluster(r, bootstrap);
 	} else if (bootstrap->seed_count == 0) {
-		return boot_error(ret_error, error_bytes, -EINVAL, "joining needs at least one member's address");
+		return boot_error(ret_error, error_bytes, -EINVAL,
+			"joining needs at least one member's address");
 	}
 	for (size_t i = 0; bootstrap->settings == NULL && i < bootstrap->seed_count; i++) {
 		if (boot_keep_seed(r, bootstrap->seed[i]) != 0)
-			return boot_error(ret_error, error_bytes, -EINVAL, "the join reply names an unfit member");
+			return boot_error(ret_error, error_bytes, -EINVAL,
+				"the join reply names an unfit member");
 	}
 	boot_put_u64(r, "self", r->config.self);
 	return 0;
@@ -112,7 +122,8 @@ static void boot_read_seeds(struct replica *r)
 }
 
 /* 0, -ENOENT, -EBADMSG. */
-static int boot_read_fact(struct replica *r, const char *name, uint64_t *ret_index, uint64_t *ret_term, struct replica_conf_at *ret_conf)
+static int boot_read_fact(struct replica *r, const char *name, uint64_t *ret_index,
+	uint64_t *ret_term, struct replica_conf_at *ret_conf)
 {
 	uint8_t bytes[REPLICA_APPLIED_BYTES_MAX];
 	size_t count;
@@ -125,7 +136,8 @@ static int boot_read_fact(struct replica *r, const char *name, uint64_t *ret_ind
 	*ret_index = fact->index;
 	*ret_term = fact->index_term;
 	ret_conf->index = fact->conf_index;
-	bool sound = replica_conf_unpack(fact->conf, &ret_conf->conf) && fact->index > 0 && fact->index_term > 0;
+	bool sound = replica_conf_unpack(fact->conf, &ret_conf->conf) && fact->index > 0 &&
+		     fact->index_term > 0;
 	pxe__snapshot_chunk__free_unpacked(fact, NULL);
 	return sound ? 0 : -EBADMSG;
 }
@@ -135,7 +147,8 @@ struct boot_load {
 	unsigned unread;
 };
 
-static bool boot_load_record(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool boot_load_record(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct boot_load *load = ctx;
 	load->unread += model_load(load->model, key, key_bytes, value, value_bytes) != 0;
@@ -150,11 +163,13 @@ static int boot_load_state(struct replica *r, char *ret_error, size_t error_byte
 	if (status == -ENOENT)
 		return 0; /* it joined and has got no state yet */
 	if (status != 0)
-		return boot_error(ret_error, error_bytes, -EBADMSG, "the index of the stored state is damaged");
+		return boot_error(ret_error, error_bytes, -EBADMSG,
+			"the index of the stored state is damaged");
 	status = kv_state_each(r->kv, boot_load_record, &load);
 	if (status != 0 || load.unread > 0)
 		return boot_error(ret_error, error_bytes, -EBADMSG,
-			"%u stored records cannot be read: damaged, or written by a newer version", load.unread);
+			"%u stored records cannot be read: damaged, or written by a newer version",
+			load.unread);
 	return 0;
 }
 
@@ -166,9 +181,13 @@ static int boot_restore_entry(struct replica *r, uint64_t index)
 	if (kv_log_get(r->kv, index, &entry) != 0)
 		return -EBADMSG;
 	struct raft_entry known = {.term = entry.term, .type = (enum raft_entry_type)entry.type};
-	int status = entry.term == 0 || entry.term > r->raft.term || r->raft.run_count == RAFT_RUNS_MAX ? -EBADMSG : 0;
+	int status =
+		entry.term == 0 || entry.term > r->raft.term || r->raft.run_count == RAFT_RUNS_MAX
+			? -EBADMSG
+			: 0;
 	if (entry.type == RAFT_CONF) {
-		Pxe__Configuration *message = pxe__configuration__unpack(NULL, entry.payload_bytes, entry.payload);
+		Pxe__Configuration *message =
+			pxe__configuration__unpack(NULL, entry.payload_bytes, entry.payload);
 		if (!replica_conf_unpack(message, &conf))
 			status = -EBADMSG;
 		pxe__configuration__free_unpacked(message, NULL);
@@ -176,7 +195,8 @@ static int boot_restore_entry(struct replica *r, uint64_t index)
 		if (status == 0 && index <= r->applied.index)
 			replica_apply_conf(r, index, &conf);
 	} else if (entry.type == RAFT_DATA) {
-		cluster_time_raise(&r->time, replica_batch_stamp_ms(entry.payload, entry.payload_bytes));
+		cluster_time_raise(
+			&r->time, replica_batch_stamp_ms(entry.payload, entry.payload_bytes));
 	}
 	kv_entry_fini(&entry);
 	if (status == 0)
@@ -197,21 +217,25 @@ static int boot_restore_log(struct replica *r, char *ret_error, size_t error_byt
 		return boot_error(ret_error, error_bytes, -EBADMSG, "the log's base is damaged");
 	uint64_t term = boot_read_u64(vote) > base_term ? boot_read_u64(vote) : base_term;
 	bool known = status == 0;
-	raft_restore(&r->raft, term, term == boot_read_u64(vote) ? boot_read_u64(vote + 8) : 0, base, base_term, conf.index,
-		known ? &conf.conf : NULL);
+	raft_restore(&r->raft, term, term == boot_read_u64(vote) ? boot_read_u64(vote + 8) : 0,
+		base, base_term, conf.index, known ? &conf.conf : NULL);
 	if (known)
 		replica_apply_conf(r, conf.index, &conf.conf);
 	kv_log_range(r->kv, &first, &last);
 	if (last > base && first > base + 1)
-		return boot_error(ret_error, error_bytes, -EBADMSG, "the log begins at %llu, after a gap: the state ends at %llu",
+		return boot_error(ret_error, error_bytes, -EBADMSG,
+			"the log begins at %llu, after a gap: the state ends at %llu",
 			(unsigned long long)first, (unsigned long long)base);
 	for (uint64_t index = base + 1; index <= last; index++) {
 		if (boot_restore_entry(r, index) != 0)
-			return boot_error(ret_error, error_bytes, -EBADMSG, "log entry %llu is damaged", (unsigned long long)index);
+			return boot_error(ret_error, error_bytes, -EBADMSG,
+				"log entry %llu is damaged", (unsigned long long)index);
 	}
 	if (r->applied.index < base || r->applied.index > r->raft.last)
-		return boot_error(ret_error, error_bytes, -EBADMSG, "state (%llu) and log (%llu to %llu) do not fit together",
-			(unsigned long long)r->applied.index, (unsigned long long)base, (unsigned long long)r->raft.last);
+		return boot_error(ret_error, error_bytes, -EBADMSG,
+			"state (%llu) and log (%llu to %llu) do not fit together",
+			(unsigned long long)r->applied.index, (unsigned long long)base,
+			(unsigned long long)r->raft.last);
 	r->tickets.applied = r->applied.index;
 	return 0;
 }
@@ -225,7 +249,8 @@ static void boot_restore_new(struct replica *r, bool joined)
 		raft_restore(&r->raft, 1, 0, 1, 1, 1, &r->applied.conf[0].conf);
 }
 
-/* Larger than at any start before: counts, and jumps with the clock, should this be a restored disk. */
+/* Larger than at any start before: counts, and jumps with the clock, should this be a restored
+ * disk. */
 static void boot_incarnation(struct replica *r)
 {
 	const struct replica_env *env = r->config.env;
@@ -236,12 +261,14 @@ static void boot_incarnation(struct replica *r)
 	r->hold_ticket = r->proposals.incarnation_ticket;
 }
 
-int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error, size_t error_bytes)
+int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error,
+	size_t error_bytes)
 {
 	uint64_t self = boot_get_u64(r, "self");
 	int status;
 	if (self != 0 && self != r->config.self)
-		return boot_error(ret_error, error_bytes, -EINVAL, "the data directory belongs to member %llu, this node is member %llu",
+		return boot_error(ret_error, error_bytes, -EINVAL,
+			"the data directory belongs to member %llu, this node is member %llu",
 			(unsigned long long)self, (unsigned long long)r->config.self);
 	if (self == 0) {
 		status = boot_first(r, bootstrap, ret_error, error_bytes);

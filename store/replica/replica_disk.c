@@ -1,12 +1,13 @@
 /* store/replica/replica_disk.c: what goes to disk, and what is known to be there.
  *
- * Each submit gives a ticket; the ring of tickets remembers what each one covers: the last log index, the applied index. When the
- * log is cut, tickets that wait are lowered, so that the core is never told of an index that is no longer in the log.
+ * Each submit gives a ticket; the ring of tickets remembers what each one covers: the last log
+ * index, the applied index. When the log is cut, tickets that wait are lowered, so that the core is
+ * never told of an index that is no longer in the log.
  *
  * Small facts beside log and state ("meta"):
  *   vote     term, vote: 8 bytes each, little endian
- *   applied  packed SnapshotChunk without records: index, its term, configuration: what the stored state covers
- *   base     the same for the entry before the first one in the log
+ *   applied  packed SnapshotChunk without records: index, its term, configuration: what the stored
+ * state covers base     the same for the entry before the first one in the log
  */
 #include "store/replica/replica_impl.h"
 
@@ -61,7 +62,8 @@ void replica_disk_on_durable(struct replica *r, uint64_t ticket)
 	}
 	tickets->count -= covered;
 	if (covered > 0)
-		memmove(tickets->slot, tickets->slot + covered, tickets->count * sizeof *tickets->slot);
+		memmove(tickets->slot, tickets->slot + covered,
+			tickets->count * sizeof *tickets->slot);
 	if (ticket > tickets->durable)
 		tickets->durable = ticket;
 	replica_raft_release(r);
@@ -76,7 +78,8 @@ void replica_disk_on_durable(struct replica *r, uint64_t ticket)
 
 /* ---- the log */
 
-void replica_disk_log(struct replica *r, uint64_t index, uint64_t term, uint32_t type, uint8_t *payload, size_t payload_bytes)
+void replica_disk_log(struct replica *r, uint64_t index, uint64_t term, uint32_t type,
+	uint8_t *payload, size_t payload_bytes)
 {
 	kv_log_append(r->kv, index, term, type, payload, payload_bytes);
 	replica_log_push(&r->log, index, term, type, payload, payload_bytes);
@@ -98,7 +101,8 @@ void replica_disk_truncate(struct replica *r, uint64_t from)
 	r->tickets.queued = true;
 }
 
-bool replica_disk_entry(struct replica *r, uint64_t index, struct kv_entry *ret_entry, bool *ret_copied)
+bool replica_disk_entry(
+	struct replica *r, uint64_t index, struct kv_entry *ret_entry, bool *ret_copied)
 {
 	const struct replica_log_entry *held = replica_log_get(&r->log, index);
 	if (held != NULL) {
@@ -112,7 +116,8 @@ bool replica_disk_entry(struct replica *r, uint64_t index, struct kv_entry *ret_
 		*ret_copied = false;
 		return true;
 	}
-	/* Not in memory: it has been durable for long, so what the disk has is what the core means; the term proves it. */
+	/* Not in memory: it has been durable for long, so what the disk has is what the core means;
+	 * the term proves it. */
 	if (kv_log_get(r->kv, index, ret_entry) != 0)
 		return false;
 	*ret_copied = true;
@@ -135,7 +140,8 @@ void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote)
 	r->hold_ticket = replica_disk_submit(r, true);
 }
 
-static void disk_put_fact(struct replica *r, const char *name, uint64_t index, uint64_t term, const struct replica_conf_at *conf)
+static void disk_put_fact(struct replica *r, const char *name, uint64_t index, uint64_t term,
+	const struct replica_conf_at *conf)
 {
 	Pxe__SnapshotChunk fact = PXE__SNAPSHOT_CHUNK__INIT;
 	Pxe__Configuration members = PXE__CONFIGURATION__INIT;
@@ -163,10 +169,12 @@ void replica_disk_applied(struct replica *r)
 {
 	const struct replica_applied *applied = &r->applied;
 	assert(applied->conf_count > 0);
-	disk_put_fact(r, "applied", applied->index, applied->term, &applied->conf[applied->conf_count - 1]);
+	disk_put_fact(r, "applied", applied->index, applied->term,
+		&applied->conf[applied->conf_count - 1]);
 }
 
-void replica_disk_base(struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf)
+void replica_disk_base(
+	struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf)
 {
 	disk_put_fact(r, "base", index, term, conf);
 }
@@ -187,9 +195,11 @@ static void disk_forget_confs(struct replica_applied *applied, uint64_t base)
 void replica_disk_compact(struct replica *r)
 {
 	uint64_t durable = r->tickets.applied, base = r->raft.base, to;
-	if (r->raft.installing || r->install.ticket != 0 || durable <= base || durable > raft_applicable(&r->raft))
+	if (r->raft.installing || r->install.ticket != 0 || durable <= base ||
+		durable > raft_applicable(&r->raft))
 		return;
-	if (r->raft.run_count > REPLICA_COMPACT_RUNS || r->applied.conf_count > REPLICA_CONFS_MAX / 2)
+	if (r->raft.run_count > REPLICA_COMPACT_RUNS ||
+		r->applied.conf_count > REPLICA_CONFS_MAX / 2)
 		to = durable;
 	else if (durable - base >= REPLICA_COMPACT_EVERY + REPLICA_COMPACT_TRAILING)
 		to = durable - REPLICA_COMPACT_TRAILING;

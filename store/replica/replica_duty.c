@@ -4,8 +4,8 @@
  *  - Configuration follows the model's members, one step at a time, each committed before the next:
  *      in the model, not in the configuration   -> learner
  *      learner, caught up and live              -> voter
- *      removing, or gone from the model         -> out (ourselves: hand over first, the next leader does it)
- *      removing, and out                        -> MemberGone drops the record
+ *      removing, or gone from the model         -> out (ourselves: hand over first, the next leader
+ * does it) removing, and out                        -> MemberGone drops the record
  *  - Sweep when something has run out; ImagePublish when only dead nodes hold an image up.
  */
 #include "store/replica/replica_impl.h"
@@ -41,7 +41,9 @@ void replica_duty_time(struct replica *r)
 	case CLUSTER_TIME_CONTINUED:
 	case CLUSTER_TIME_RESUMED: break;
 	case CLUSTER_TIME_DISAGREED:
-		replica_alarm(r, "the members' clocks differ by more than %u ms: cluster time goes on from the lowest; set the clocks",
+		replica_alarm(r,
+			"the members' clocks differ by more than %u ms: cluster time goes on from "
+			"the lowest; set the clocks",
 			CLUSTER_TIME_SKEW_MS);
 		break;
 	}
@@ -93,20 +95,24 @@ static bool duty_take_out(struct replica *r, const struct raft_conf *conf)
 		}
 		struct raft_conf next = *conf;
 		next.count--;
-		memmove(&next.member[i], &next.member[i + 1], (next.count - i) * sizeof next.member[0]);
+		memmove(&next.member[i], &next.member[i + 1],
+			(next.count - i) * sizeof next.member[0]);
 		duty_change(r, &next);
 		return true;
 	}
 	return false;
 }
 
-static bool duty_take_in(struct replica *r, const struct raft_conf *conf, const Pxe__Member *const *member, size_t member_count)
+static bool duty_take_in(struct replica *r, const struct raft_conf *conf,
+	const Pxe__Member *const *member, size_t member_count)
 {
 	for (size_t i = 0; i < member_count; i++) {
-		if (member[i]->removing || duty_conf_find(conf, member[i]->id) != NULL || conf->count == RAFT_MEMBERS_MAX)
+		if (member[i]->removing || duty_conf_find(conf, member[i]->id) != NULL ||
+			conf->count == RAFT_MEMBERS_MAX)
 			continue;
 		struct raft_conf next = *conf;
-		next.member[next.count++] = (struct raft_member){.id = member[i]->id, .voter = false};
+		next.member[next.count++] =
+			(struct raft_member){.id = member[i]->id, .voter = false};
 		duty_change(r, &next);
 		return true;
 	}
@@ -117,8 +123,9 @@ static bool duty_promote(struct replica *r, const struct raft_conf *conf)
 {
 	for (unsigned i = 0; i < conf->count; i++) {
 		const struct raft_peer *peer = raft_peer(&r->raft, conf->member[i].id);
-		if (conf->member[i].voter || peer == NULL || peer->in_snapshot || peer->match == 0 ||
-			peer->match + REPLICA_CAUGHT_UP < r->raft.last || !replica_is_live(r, peer->id))
+		if (conf->member[i].voter || peer == NULL || peer->in_snapshot ||
+			peer->match == 0 || peer->match + REPLICA_CAUGHT_UP < r->raft.last ||
+			!replica_is_live(r, peer->id))
 			continue;
 		struct raft_conf next = *conf;
 		next.member[i].voter = true;
@@ -128,7 +135,8 @@ static bool duty_promote(struct replica *r, const struct raft_conf *conf)
 	return false;
 }
 
-static void duty_drop_records(struct replica *r, const struct raft_conf *conf, const Pxe__Member *const *member, size_t member_count)
+static void duty_drop_records(struct replica *r, const struct raft_conf *conf,
+	const Pxe__Member *const *member, size_t member_count)
 {
 	for (size_t i = 0; i < member_count; i++) {
 		if (!member[i]->removing || duty_conf_find(conf, member[i]->id) != NULL)
@@ -154,7 +162,8 @@ static void duty_reconcile(struct replica *r)
 	if (index > r->raft.commit || r->applied.index < index)
 		return; /* the last change is not settled */
 	size_t count = model_members(r->model, member, MODEL_MEMBERS_MAX);
-	if (duty_take_out(r, &in_force) || duty_take_in(r, &in_force, member, count) || duty_promote(r, &in_force))
+	if (duty_take_out(r, &in_force) || duty_take_in(r, &in_force, member, count) ||
+		duty_promote(r, &in_force))
 		return;
 	duty_drop_records(r, &in_force, member, count);
 }
@@ -163,7 +172,8 @@ static void duty_reconcile(struct replica *r)
 
 static void duty_sweep(struct replica *r)
 {
-	if (r->now_ms - r->sweep_ms < 1000 || !model_sweep_due(r->model, cluster_time_now(&r->time, r->now_ms)))
+	if (r->now_ms - r->sweep_ms < 1000 ||
+		!model_sweep_due(r->model, cluster_time_now(&r->time, r->now_ms)))
 		return;
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Sweep sweep = PXE__SWEEP__INIT;
@@ -187,7 +197,8 @@ static bool duty_holds(const Pxe__ImageVersion *version, uint64_t id)
 static bool duty_is_long_dead(const struct replica *r, uint64_t id)
 {
 	const struct replica_member *member = replica_member_find(r, id);
-	if (id == r->config.self || member == NULL || r->now_ms - r->raft.lead_since_ms < REPLICA_PUBLISH_MS)
+	if (id == r->config.self || member == NULL ||
+		r->now_ms - r->raft.lead_since_ms < REPLICA_PUBLISH_MS)
 		return false;
 	return !member->heard || r->now_ms - member->heard_ms >= REPLICA_PUBLISH_MS;
 }
@@ -214,7 +225,8 @@ static bool duty_publish_image(void *ctx, const void *object)
 	const Pxe__Image *image = object;
 	if (image->staged_digest.len != 32)
 		return true;
-	const Pxe__ImageVersion *version = model_image_version(r->model, image->name, image->staged_digest.data);
+	const Pxe__ImageVersion *version =
+		model_image_version(r->model, image->name, image->staged_digest.data);
 	if (version == NULL || version->published || !duty_may_publish(r, version))
 		return true;
 	Pxe__Command command = PXE__COMMAND__INIT;

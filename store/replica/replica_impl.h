@@ -1,8 +1,10 @@
-/* store/replica/replica_impl.h: the parts of a replica, and how they share it. Only for the files of this folder.
+/* store/replica/replica_impl.h: the parts of a replica, and how they share it. Only for the files
+ * of this folder.
  *
- * One turn of the loop: messages, durable tickets, ticks and proposals come in through replica.c; each goes through the pure
- * core, whose effects are carried out at once, in order (replica_raft.c). What can wait until the turn ends does:
- * batching, forwarding, the disk's ticket, applying, and all callbacks to our user (replica_turn_end).
+ * One turn of the loop: messages, durable tickets, ticks and proposals come in through replica.c;
+ * each goes through the pure core, whose effects are carried out at once, in order
+ * (replica_raft.c). What can wait until the turn ends does: batching, forwarding, the disk's
+ * ticket, applying, and all callbacks to our user (replica_turn_end).
  *
  *   replica.c           in: open, close, messages, ticks, end of turn
  *   replica_boot.c      first start, restart: durable state -> core and model
@@ -15,8 +17,8 @@
  *   replica_stream.c    leader: the state, in chunks, to a node that the log no longer reaches
  *   replica_install.c   follower: such a state
  *   replica_member.c    members known, peers connected, liveness, statuses
- *   replica_duty.c      leader's duties: configuration follows the model, sweeping, publishing, time
- *   replica_view.c      what the user may see
+ *   replica_duty.c      leader's duties: configuration follows the model, sweeping, publishing,
+ * time replica_view.c      what the user may see
  */
 #ifndef STORE_REPLICA_REPLICA_IMPL_H
 #define STORE_REPLICA_REPLICA_IMPL_H
@@ -26,47 +28,48 @@
 #include "store/replica/replica.h"
 #include "store/replica/replica_log.h"
 
-#define REPLICA_ELECTION_MS 300
+#define REPLICA_ELECTION_MS  300
 #define REPLICA_HEARTBEAT_MS 60
-#define REPLICA_TICK_MS 10
-#define REPLICA_ENTRIES_MAX 16             /* entries of one APPEND: times the batch's limit it stays under 16 MiB */
-#define REPLICA_WINDOW 4                   /* APPENDs in flight to a peer; data entries in flight */
-#define REPLICA_BATCH_BYTES (512u << 10)
-#define REPLICA_BATCH_COMMANDS 1024
-#define REPLICA_COMMAND_BYTES (960u << 10) /* larger commands are refused */
-#define REPLICA_PENDING_MAX (MODEL_WINDOW / 2)
-#define REPLICA_WAITING_MAX 8192           /* commands of others that wait for a batch here */
-#define REPLICA_WAITING_BYTES (16u << 20)
-#define REPLICA_RESEND_MS 300              /* a forwarded proposal without outcome is repeated */
-#define REPLICA_RETRY_MS 20                /* after a refusal */
-#define REPLICA_TIMEOUT_MS 5000
-#define REPLICA_BACKLOG_BYTES (32u << 20)  /* the disk lags by this much: no new batches */
-#define REPLICA_APPLY_MAX 64               /* entries applied in one turn */
-#define REPLICA_APPLY_COMMANDS 4096        /* and commands: heartbeats must not wait for more */
-#define REPLICA_HELD_MAX 4096
-#define REPLICA_COMPACT_EVERY 8192
-#define REPLICA_COMPACT_TRAILING 4096
-#define REPLICA_COMPACT_RUNS 512
-#define REPLICA_CONFS_MAX 64
-#define REPLICA_DIGEST_EVERY 256
-#define REPLICA_DIGESTS 32
-#define REPLICA_STATUS_MS 100
-#define REPLICA_DEAD_MS 350                /* silence after which a member is not live */
-#define REPLICA_SAMPLE_MS 2000             /* a clock's sample is good for so long */
-#define REPLICA_GONE_MS 2000               /* a removed member stays connected so long, to learn of it */
-#define REPLICA_CAUGHT_UP 64               /* a learner this close to the log's end is promoted */
-#define REPLICA_PUBLISH_MS 30000           /* holders dead for so long do not hold up an image */
-#define REPLICA_FRESH_MS 1000              /* [R9] */
-#define REPLICA_DRIFT_MS 10                /* clock rate allowance in a lease of E */
-#define REPLICA_PROMISES 32
-#define REPLICA_MEMBERS 16
-#define REPLICA_CHUNK_BYTES (256u << 10)
-#define REPLICA_CHUNK_WINDOW 4
-#define REPLICA_CHUNK_RESEND_MS 200
-#define REPLICA_STREAM_DEAD_MS 5000
+#define REPLICA_TICK_MS      10
+#define REPLICA_ENTRIES_MAX                                                                        \
+	16 /* entries of one APPEND: times the batch's limit it stays under 16 MiB */
+#define REPLICA_WINDOW             4 /* APPENDs in flight to a peer; data entries in flight */
+#define REPLICA_BATCH_BYTES        (512u << 10)
+#define REPLICA_BATCH_COMMANDS     1024
+#define REPLICA_COMMAND_BYTES      (960u << 10) /* larger commands are refused */
+#define REPLICA_PENDING_MAX        (MODEL_WINDOW / 2)
+#define REPLICA_WAITING_MAX        8192 /* commands of others that wait for a batch here */
+#define REPLICA_WAITING_BYTES      (16u << 20)
+#define REPLICA_RESEND_MS          300 /* a forwarded proposal without outcome is repeated */
+#define REPLICA_RETRY_MS           20  /* after a refusal */
+#define REPLICA_TIMEOUT_MS         5000
+#define REPLICA_BACKLOG_BYTES      (32u << 20) /* the disk lags by this much: no new batches */
+#define REPLICA_APPLY_MAX          64          /* entries applied in one turn */
+#define REPLICA_APPLY_COMMANDS     4096        /* and commands: heartbeats must not wait for more */
+#define REPLICA_HELD_MAX           4096
+#define REPLICA_COMPACT_EVERY      8192
+#define REPLICA_COMPACT_TRAILING   4096
+#define REPLICA_COMPACT_RUNS       512
+#define REPLICA_CONFS_MAX          64
+#define REPLICA_DIGEST_EVERY       256
+#define REPLICA_DIGESTS            32
+#define REPLICA_STATUS_MS          100
+#define REPLICA_DEAD_MS            350  /* silence after which a member is not live */
+#define REPLICA_SAMPLE_MS          2000 /* a clock's sample is good for so long */
+#define REPLICA_GONE_MS            2000 /* a removed member stays connected so long, to learn of it */
+#define REPLICA_CAUGHT_UP          64   /* a learner this close to the log's end is promoted */
+#define REPLICA_PUBLISH_MS         30000 /* holders dead for so long do not hold up an image */
+#define REPLICA_FRESH_MS           1000  /* [R9] */
+#define REPLICA_DRIFT_MS           10    /* clock rate allowance in a lease of E */
+#define REPLICA_PROMISES           32
+#define REPLICA_MEMBERS            16
+#define REPLICA_CHUNK_BYTES        (256u << 10)
+#define REPLICA_CHUNK_WINDOW       4
+#define REPLICA_CHUNK_RESEND_MS    200
+#define REPLICA_STREAM_DEAD_MS     5000
 #define REPLICA_SNAPSHOT_BYTES_MAX (1024u << 20)
-#define REPLICA_ALARMS_MAX 8
-#define REPLICA_APPLIED_BYTES_MAX 1024     /* packed "applied" fact */
+#define REPLICA_ALARMS_MAX         8
+#define REPLICA_APPLIED_BYTES_MAX  1024 /* packed "applied" fact */
 
 struct replica_loop;
 struct replica_stream_job;
@@ -74,17 +77,18 @@ struct replica_stream_job;
 /* What one ticket of the disk covers. */
 struct replica_ticket {
 	uint64_t ticket;
-	uint64_t log_last; /* last log index that it made durable and that is still in the log; 0: none */
+	uint64_t log_last; /* last log index that it made durable and that is still in the log; 0:
+			      none */
 	uint64_t applied;
 };
 
 struct replica_tickets {
 	struct replica_ticket *slot; /* oldest first */
 	size_t count, capacity;
-	uint64_t durable;            /* newest durable ticket */
-	uint64_t applied;            /* applied index of the durable state */
-	uint64_t log_queued;         /* last log index queued since the last ticket; 0: none */
-	bool queued;                 /* anything queued since the last ticket */
+	uint64_t durable;    /* newest durable ticket */
+	uint64_t applied;    /* applied index of the durable state */
+	uint64_t log_queued; /* last log index queued since the last ticket; 0: none */
+	bool queued;         /* anything queued since the last ticket */
 };
 
 /* A message of the core that waits for the vote before it to be durable. */
@@ -119,13 +123,13 @@ struct replica_proposals {
 	uint64_t incarnation, incarnation_ticket;
 	uint64_t next_seq, oldest_seq; /* seqs in [oldest, next) may be outstanding */
 	unsigned outstanding;
-	struct replica_pending slot[REPLICA_PENDING_MAX]; /* of seq: seq % REPLICA_PENDING_MAX */
-	bool unsent;                                      /* some slot may be UNSENT */
+	struct replica_pending slot[REPLICA_PENDING_MAX];    /* of seq: seq % REPLICA_PENDING_MAX */
+	bool unsent;                                         /* some slot may be UNSENT */
 	struct replica_waiting waiting[REPLICA_WAITING_MAX]; /* others' commands, a ring */
 	size_t waiting_first, waiting_count, waiting_bytes;
 	uint64_t flight[REPLICA_WINDOW]; /* data entries of ours that are not committed */
 	unsigned flight_count;
-	uint8_t *scratch;                /* a batch being packed */
+	uint8_t *scratch; /* a batch being packed */
 };
 
 /* An outcome to be told at the end of the turn. */
@@ -148,21 +152,23 @@ struct replica_conf_at {
 
 struct replica_applied {
 	uint64_t index, term;
-	struct replica_conf_at conf[REPLICA_CONFS_MAX]; /* the configurations since the log's base, the newest last */
+	struct replica_conf_at conf[REPLICA_CONFS_MAX]; /* the configurations since the log's base,
+							   the newest last */
 	unsigned conf_count;
-	struct replica_digest digest[REPLICA_DIGESTS];  /* a ring */
+	struct replica_digest digest[REPLICA_DIGESTS]; /* a ring */
 	uint64_t digest_count;
 	struct model_sink sink;
-	uint8_t *records;      /* changed keys of this turn: length byte, key */
+	uint8_t *records; /* changed keys of this turn: length byte, key */
 	size_t record_bytes, record_capacity;
-	bool everything;       /* a snapshot was installed in this turn */
+	bool everything; /* a snapshot was installed in this turn */
 	bool members_changed;
-	size_t turn_commands;  /* applied in this turn */
+	size_t turn_commands; /* applied in this turn */
 	struct replica_done *done;
 	size_t done_count, done_capacity;
 };
 
-/* What the leader had committed when it sent a message, and a time on our clock before which it did not: fresh once applied. */
+/* What the leader had committed when it sent a message, and a time on our clock before which it did
+ * not: fresh once applied. */
 struct replica_promise {
 	uint64_t commit, since_ms;
 };
@@ -176,16 +182,21 @@ struct replica_member {
 	Pxe__PeerStatus status;       /* without pointers */
 	char version[32];
 	uint8_t digest[32];
-	bool differs, unreachable;    /* alarm raised */
+	bool differs, unreachable; /* alarm raised */
 };
 
-enum replica_stream_state { REPLICA_STREAM_FREE = 0, REPLICA_STREAM_READING, REPLICA_STREAM_SENDING, REPLICA_STREAM_FAILED };
+enum replica_stream_state {
+	REPLICA_STREAM_FREE = 0,
+	REPLICA_STREAM_READING,
+	REPLICA_STREAM_SENDING,
+	REPLICA_STREAM_FAILED
+};
 
 struct replica_stream {
 	enum replica_stream_state state;
 	uint64_t to, id;
 	struct replica_stream_job *job;
-	Pxe__SnapshotChunk *head;  /* index, term, configuration: the "applied" fact */
+	Pxe__SnapshotChunk *head; /* index, term, configuration: the "applied" fact */
 	uint8_t *bytes;
 	size_t byte_count;
 	uint32_t chunk_count, next, acked; /* acked: chunks the peer has */
@@ -212,13 +223,13 @@ struct replica {
 	struct raft raft;
 	struct cluster_time time;
 	struct replica_loop *loop;
-	uint64_t now_ms;       /* host clock of this turn */
+	uint64_t now_ms; /* host clock of this turn */
 
 	struct replica_log log;
 	struct replica_tickets tickets;
 	struct replica_held *held;
 	size_t held_count, held_capacity;
-	uint64_t hold_ticket;  /* messages of the core wait for it */
+	uint64_t hold_ticket;              /* messages of the core wait for it */
 	const Pxe__RaftMessage *receiving; /* the message that the core works on */
 
 	struct replica_proposals proposals;
@@ -230,18 +241,19 @@ struct replica {
 	struct replica_member member[REPLICA_MEMBERS]; /* the others */
 	Pxe__Member *seed[MODEL_MEMBERS_MAX];          /* until the model has members */
 	unsigned seed_count;
-	Pxe__PeerStatus status;                        /* set by the user; without pointers */
+	Pxe__PeerStatus status; /* set by the user; without pointers */
 	char version[32];
 	uint64_t dropped;
 
-	uint64_t opened_ms, stamp_base;     /* our stamps: stamp_base, random, plus what has passed since opening */
-	uint64_t contact_ms;                /* follower: the leader spoke after this, host clock; 0: not yet */
-	uint64_t fresh_ms;                  /* all that was committed then is applied */
+	uint64_t opened_ms,
+		stamp_base; /* our stamps: stamp_base, random, plus what has passed since opening */
+	uint64_t contact_ms; /* follower: the leader spoke after this, host clock; 0: not yet */
+	uint64_t fresh_ms;   /* all that was committed then is applied */
 	struct replica_promise promise[REPLICA_PROMISES];
 	unsigned promise_count;
-	uint64_t no_quorum_since_ms;        /* host clock; 0: has it */
+	uint64_t no_quorum_since_ms; /* host clock; 0: has it */
 	uint64_t announced_commit;
-	bool time_ready;                    /* leader: may stamp */
+	bool time_ready; /* leader: may stamp */
 
 	uint64_t slow_due_ms, duty_due_ms;
 	uint64_t transfer_ms, sweep_ms, publish_ms, gone_ms; /* when the leader last did it */
@@ -259,7 +271,8 @@ struct replica {
 /* replica.c */
 uint64_t replica_see_time(struct replica *r);
 void replica_wake(struct replica *r); /* there is something to do at the end of the turn */
-void replica_alarm(struct replica *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void replica_alarm(struct replica *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void *replica_alloc(size_t bytes); /* zeroed; ends the process when there is none */
 uint8_t *replica_copy(const uint8_t *bytes, size_t count);
 
@@ -268,20 +281,24 @@ int replica_loop_open(struct replica *r, uv_loop_t *loop, struct replica_loop **
 void replica_loop_start(struct replica_loop *loop);
 void replica_loop_wake(struct replica_loop *loop);
 void replica_loop_close(struct replica_loop *loop);
-/* work() on a worker, then after() on the loop, also when the replica is closed meanwhile. loop NULL: both at once. */
-int replica_loop_work(struct replica_loop *loop, void (*work)(void *ctx), void (*after)(void *ctx), void *ctx);
+/* work() on a worker, then after() on the loop, also when the replica is closed meanwhile. loop
+ * NULL: both at once. */
+int replica_loop_work(
+	struct replica_loop *loop, void (*work)(void *ctx), void (*after)(void *ctx), void *ctx);
 
 /* replica_boot.c */
-int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error, size_t error_bytes);
+int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error,
+	size_t error_bytes);
 
 /* replica_raft.c */
 void replica_raft_drain(struct replica *r);
 void replica_raft_on_message(struct replica *r, uint64_t from, const Pxe__RaftMessage *message);
 void replica_raft_release(struct replica *r); /* held messages whose ticket is durable */
 /* As leader, append one entry; payload (malloc'ed) is taken over in any case. */
-enum raft_status replica_raft_append(struct replica *r, const struct raft_conf *conf, uint8_t *payload, size_t payload_bytes,
-        uint64_t *ret_index);
-bool replica_raft_leads(const struct replica *r); /* leader, with an entry of its own term committed */
+enum raft_status replica_raft_append(struct replica *r, const struct raft_conf *conf,
+	uint8_t *payload, size_t payload_bytes, uint64_t *ret_index);
+bool replica_raft_leads(
+	const struct replica *r); /* leader, with an entry of its own term committed */
 bool replica_conf_unpack(const Pxe__Configuration *message, struct raft_conf *ret_conf);
 /* The caller frees *ret_bytes. */
 void replica_conf_pack(const struct raft_conf *conf, uint8_t **ret_bytes, size_t *ret_count);
@@ -289,39 +306,47 @@ void replica_conf_pack(const struct raft_conf *conf, uint8_t **ret_bytes, size_t
 uint64_t replica_batch_stamp_ms(const uint8_t *bytes, size_t count);
 
 /* replica_disk.c */
-void replica_disk_log(struct replica *r, uint64_t index, uint64_t term, uint32_t type, uint8_t *payload, size_t payload_bytes);
+void replica_disk_log(struct replica *r, uint64_t index, uint64_t term, uint32_t type,
+	uint8_t *payload, size_t payload_bytes);
 void replica_disk_truncate(struct replica *r, uint64_t from);
 void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote);
 void replica_disk_applied(struct replica *r);
-void replica_disk_base(struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
+void replica_disk_base(
+	struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
 uint64_t replica_disk_submit(struct replica *r, bool urgent); /* the ticket */
 void replica_disk_flush(struct replica *r);                   /* end of turn */
 void replica_disk_on_durable(struct replica *r, uint64_t ticket);
 void replica_disk_compact(struct replica *r);
-/* One entry, from memory or disk: false if neither has it. Free with kv_entry_fini() if *ret_copied. */
-bool replica_disk_entry(struct replica *r, uint64_t index, struct kv_entry *ret_entry, bool *ret_copied);
+/* One entry, from memory or disk: false if neither has it. Free with kv_entry_fini() if
+ * *ret_copied. */
+bool replica_disk_entry(
+	struct replica *r, uint64_t index, struct kv_entry *ret_entry, bool *ret_copied);
 
 /* replica_propose.c */
 void replica_propose_init(struct replica *r);
 void replica_propose_fini(struct replica *r);
-void replica_propose_on_leader(struct replica *r);  /* leader or term changed */
+void replica_propose_on_leader(struct replica *r); /* leader or term changed */
 void replica_propose_on_forwarded(struct replica *r, uint64_t from, const Pxe__Propose *propose);
-void replica_propose_on_refused(struct replica *r, uint64_t from, const Pxe__ProposeRefused *refused);
+void replica_propose_on_refused(
+	struct replica *r, uint64_t from, const Pxe__ProposeRefused *refused);
 void replica_propose_tick(struct replica *r);
 void replica_propose_flush(struct replica *r);
-void replica_propose_applied(struct replica *r, const Pxe__Command *command, const struct model_result *result);
-void replica_propose_abandon(struct replica *r);    /* a snapshot replaced the state: outcomes are unknown */
+void replica_propose_applied(
+	struct replica *r, const Pxe__Command *command, const struct model_result *result);
+void replica_propose_abandon(
+	struct replica *r); /* a snapshot replaced the state: outcomes are unknown */
 
 /* replica_apply.c */
 void replica_apply_init(struct replica *r);
 void replica_apply_fini(struct replica *r);
-bool replica_apply(struct replica *r);              /* true: more waits */
+bool replica_apply(struct replica *r); /* true: more waits */
 void replica_apply_conf(struct replica *r, uint64_t index, const struct raft_conf *conf);
-void replica_apply_done(struct replica *r, replica_done_cb *done, void *ctx, enum replica_outcome outcome,
-        const struct model_result *result);
-void replica_apply_tell(struct replica *r);         /* callbacks: records, then outcomes */
+void replica_apply_done(struct replica *r, replica_done_cb *done, void *ctx,
+	enum replica_outcome outcome, const struct model_result *result);
+void replica_apply_tell(struct replica *r); /* callbacks: records, then outcomes */
 const struct replica_digest *replica_apply_digest_at(const struct replica *r, uint64_t index);
-const struct replica_digest *replica_apply_digest(const struct replica *r); /* the newest, or NULL */
+const struct replica_digest *replica_apply_digest(
+	const struct replica *r); /* the newest, or NULL */
 
 /* replica_stream.c */
 void replica_stream_start(struct replica *r, uint64_t to);
@@ -329,7 +354,9 @@ void replica_stream_on_ack(struct replica *r, uint64_t from, const Pxe__Snapshot
 void replica_stream_tick(struct replica *r);
 void replica_stream_abort(struct replica *r);
 int replica_stream_read_records(const uint8_t *bytes, size_t count,
-        void (*record)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes), void *ctx);
+	void (*record)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+		size_t value_bytes),
+	void *ctx);
 
 /* replica_install.c */
 void replica_install_on_chunk(struct replica *r, uint64_t from, const Pxe__SnapshotChunk *chunk);
@@ -339,14 +366,16 @@ void replica_install_fini(struct replica *r);
 
 /* replica_member.c */
 struct replica_member *replica_member_find(const struct replica *r, uint64_t id);
-void replica_member_connect(struct replica *r);     /* peers follow the model's members */
-void replica_member_on_status(struct replica *r, struct replica_member *member, const Pxe__PeerStatus *status);
-void replica_member_tick(struct replica *r);        /* liveness, statuses */
+void replica_member_connect(struct replica *r); /* peers follow the model's members */
+void replica_member_on_status(
+	struct replica *r, struct replica_member *member, const Pxe__PeerStatus *status);
+void replica_member_tick(struct replica *r); /* liveness, statuses */
 void replica_member_fini(struct replica *r);
-size_t replica_member_samples(const struct replica *r, struct cluster_time_sample *ret_sample, size_t max);
+size_t replica_member_samples(
+	const struct replica *r, struct cluster_time_sample *ret_sample, size_t max);
 
 /* replica_duty.c */
-void replica_duty_time(struct replica *r);          /* leader: may it stamp */
+void replica_duty_time(struct replica *r); /* leader: may it stamp */
 void replica_duty_tick(struct replica *r);
 
 /* replica_view.c */
@@ -354,7 +383,7 @@ uint64_t replica_view_stamp_ms(const struct replica *r); /* for our status */
 void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms);
 void replica_view_applied(struct replica *r);
 void replica_view_tick(struct replica *r);
-bool replica_view_changed(struct replica *r);       /* since the last call */
+bool replica_view_changed(struct replica *r); /* since the last call */
 
 /* Send to one member; what cannot be sent is lost, as on any network. */
 void replica_send(struct replica *r, uint64_t to, Pxe__Envelope *envelope);

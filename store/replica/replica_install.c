@@ -1,10 +1,11 @@
 /* store/replica/replica_install.c: follower: a state that arrives in chunks replaces ours.
  *
- *   chunk 0 .. last collected -> checked whole -> raft_install_begin() -> one disk unit: state and log cleared, records, facts
+ *   chunk 0 .. last collected -> checked whole -> raft_install_begin() -> one disk unit: state and
+ * log cleared, records, facts
  *   -> durable -> model loaded anew -> raft_installed() -> last chunk acknowledged
  *
- * Nothing is changed before the last chunk is here and every record in it was accepted; a crash leaves the old state or the new.
- * While chunks arrive this node goes on with what it has.
+ * Nothing is changed before the last chunk is here and every record in it was accepted; a crash
+ * leaves the old state or the new. While chunks arrive this node goes on with what it has.
  */
 #include "store/replica/replica_impl.h"
 
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void install_ack(struct replica *r, uint64_t to, uint64_t stream, uint32_t number, bool refused)
+static void install_ack(
+	struct replica *r, uint64_t to, uint64_t stream, uint32_t number, bool refused)
 {
 	Pxe__Envelope envelope = PXE__ENVELOPE__INIT;
 	Pxe__SnapshotAck ack = PXE__SNAPSHOT_ACK__INIT;
@@ -46,7 +48,8 @@ struct install_load {
 	bool sound;
 };
 
-static void install_load_record(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static void install_load_record(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct install_load *load = ctx;
 	if (model_load(load->model, key, key_bytes, value, value_bytes) != 0)
@@ -57,16 +60,20 @@ static void install_load_record(void *ctx, const uint8_t *key, size_t key_bytes,
 static bool install_load_all(const struct replica_install *install, struct model *model)
 {
 	struct install_load load = {.model = model, .sound = true};
-	return replica_stream_read_records(install->bytes, install->byte_count, install_load_record, &load) == 0 && load.sound;
+	return replica_stream_read_records(
+		       install->bytes, install->byte_count, install_load_record, &load) == 0 &&
+	       load.sound;
 }
 
-static void install_put_record(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static void install_put_record(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct replica *r = ctx;
 	kv_state_put(r->kv, key, key_bytes, value, value_bytes);
 }
 
-/* All chunks are here: give the state to the disk if the core agrees. It may not for a moment, while writes are in flight. */
+/* All chunks are here: give the state to the disk if the core agrees. It may not for a moment,
+ * while writes are in flight. */
 static void install_try(struct replica *r)
 {
 	struct replica_install *install = &r->install;
@@ -81,7 +88,8 @@ static void install_try(struct replica *r)
 	bool begin = raft_install_begin(&r->raft, r->now_ms, &message);
 	replica_raft_drain(r);
 	if (!begin) {
-		if (r->raft.term > install->term || install->index <= r->raft.commit || r->now_ms - install->heard_ms > REPLICA_FRESH_MS)
+		if (r->raft.term > install->term || install->index <= r->raft.commit ||
+			r->now_ms - install->heard_ms > REPLICA_FRESH_MS)
 			install_refuse(r);
 		return;
 	}
@@ -89,7 +97,8 @@ static void install_try(struct replica *r)
 	kv_state_clear(r->kv);
 	kv_log_clear(r->kv);
 	/* Checked when the last chunk arrived: it reads to the end. */
-	int status = replica_stream_read_records(install->bytes, install->byte_count, install_put_record, r);
+	int status = replica_stream_read_records(
+		install->bytes, install->byte_count, install_put_record, r);
 	assert(status == 0);
 	r->applied.index = install->index;
 	r->applied.term = install->index_term;
@@ -104,7 +113,8 @@ void replica_install_tick(struct replica *r)
 {
 	if (r->install.complete && r->install.ticket == 0)
 		install_try(r);
-	else if (r->install.active && !r->install.complete && r->now_ms - r->install.heard_ms > REPLICA_STREAM_DEAD_MS)
+	else if (r->install.active && !r->install.complete &&
+		 r->now_ms - r->install.heard_ms > REPLICA_STREAM_DEAD_MS)
 		install_drop(r);
 }
 
@@ -123,7 +133,8 @@ void replica_install_on_durable(struct replica *r)
 	r->applied.members_changed = true;
 	cluster_time_raise(&r->time, model_stamp_ms(r->model));
 	replica_propose_abandon(r);
-	raft_installed(&r->raft, install->index, install->index_term, install->conf.index, &install->conf.conf);
+	raft_installed(&r->raft, install->index, install->index_term, install->conf.index,
+		&install->conf.conf);
 	install_ack(r, install->from, install->stream, install->next - 1, false);
 	install_drop(r);
 	replica_raft_drain(r);
@@ -135,8 +146,9 @@ void replica_install_on_durable(struct replica *r)
 static bool install_open(struct replica *r, uint64_t from, const Pxe__SnapshotChunk *chunk)
 {
 	struct raft_conf conf;
-	if (chunk->number != 0 || !replica_conf_unpack(chunk->conf, &conf) || chunk->index == 0 || chunk->index_term == 0 ||
-		chunk->conf_index > chunk->index || chunk->index_term > chunk->term)
+	if (chunk->number != 0 || !replica_conf_unpack(chunk->conf, &conf) || chunk->index == 0 ||
+		chunk->index_term == 0 || chunk->conf_index > chunk->index ||
+		chunk->index_term > chunk->term)
 		return false;
 	install_drop(r);
 	r->install.active = true;
@@ -176,7 +188,8 @@ static void install_complete(struct replica *r)
 	bool sound = install_load_all(&r->install, trial);
 	model_free(trial);
 	if (!sound) {
-		replica_alarm(r, "member %llu sent a state that cannot be read", (unsigned long long)r->install.from);
+		replica_alarm(r, "member %llu sent a state that cannot be read",
+			(unsigned long long)r->install.from);
 		r->dropped++;
 		install_refuse(r);
 		return;
@@ -196,8 +209,8 @@ void replica_install_on_chunk(struct replica *r, uint64_t from, const Pxe__Snaps
 	}
 	raft_heard_leader(&r->raft, r->now_ms, from, chunk->term);
 	replica_raft_drain(r);
-	bool same = install->active && install->from == from && install->stream == chunk->stream && install->term == chunk->term &&
-		install->index == chunk->index;
+	bool same = install->active && install->from == from && install->stream == chunk->stream &&
+		    install->term == chunk->term && install->index == chunk->index;
 	if (!same && !install_open(r, from, chunk)) {
 		if (chunk->number == 0)
 			r->dropped++;

@@ -37,7 +37,8 @@ static void replica_log_grow(struct replica_log *log)
 	log->first = 0;
 }
 
-void replica_log_push(struct replica_log *log, uint64_t index, uint64_t term, uint32_t type, uint8_t *payload, size_t payload_bytes)
+void replica_log_push(struct replica_log *log, uint64_t index, uint64_t term, uint32_t type,
+	uint8_t *payload, size_t payload_bytes)
 {
 	assert(log != NULL && index > 0 && term > 0);
 	if (log->count > 0 && index != replica_log_at(log, log->count - 1)->index + 1)

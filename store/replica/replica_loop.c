@@ -1,7 +1,8 @@
 /* store/replica/replica_loop.c: a replica on a libuv loop: the only file that uses it. Edge file.
  *
- * A timer gives the ticks; a prepare handle ends the turn, after all callbacks and before the loop sleeps. What is queued after
- * that (by a later prepare handle, say) starts an idle handle, so that the loop does not sleep on it.
+ * A timer gives the ticks; a prepare handle ends the turn, after all callbacks and before the loop
+ * sleeps. What is queued after that (by a later prepare handle, say) starts an idle handle, so that
+ * the loop does not sleep on it.
  */
 #include "store/replica/replica_impl.h"
 
@@ -69,7 +70,8 @@ void replica_loop_start(struct replica_loop *loop)
 
 void replica_loop_wake(struct replica_loop *loop)
 {
-	if (loop != NULL && uv_is_active((uv_handle_t *)&loop->prepare) && !uv_is_active((uv_handle_t *)&loop->idle))
+	if (loop != NULL && uv_is_active((uv_handle_t *)&loop->prepare) &&
+		!uv_is_active((uv_handle_t *)&loop->idle))
 		uv_idle_start(&loop->idle, loop_on_idle);
 }
 
@@ -104,7 +106,8 @@ static void loop_on_worked(uv_work_t *request, int status)
 	free(work);
 }
 
-int replica_loop_work(struct replica_loop *loop, void (*work)(void *ctx), void (*after)(void *ctx), void *ctx)
+int replica_loop_work(
+	struct replica_loop *loop, void (*work)(void *ctx), void (*after)(void *ctx), void *ctx)
 {
 	if (loop == NULL) {
 		work(ctx);

@@ -1,10 +1,12 @@
 /* store/replica/replica_member.c: the other members: connecting, liveness, statuses, clocks.
  *
- * Whoever is in the model is a peer of the transport; before the model has members (a node that joins), the seeds are. A member that was
- * removed stays connected for two seconds, so that it learns of it.
+ * Whoever is in the model is a peer of the transport; before the model has members (a node that
+ * joins), the seeds are. A member that was removed stays connected for two seconds, so that it
+ * learns of it.
  *
- * A member is live while something of it arrives at least every 350 ms; statuses flow every 100 ms in all directions, since
- * heartbeats flow only to and from the leader. One that says it is stopping is not live at once.
+ * A member is live while something of it arrives at least every 350 ms; statuses flow every 100 ms
+ * in all directions, since heartbeats flow only to and from the leader. One that says it is
+ * stopping is not live at once.
  */
 #include "store/replica/replica_impl.h"
 
@@ -39,11 +41,14 @@ static void member_connect_one(struct replica *r, const Pxe__Member *member)
 	if (r->transport == NULL)
 		return;
 	int status = member->public_key.len != 32 || member->peer_address == NULL
-		? -EINVAL
-		: transport_set_peer(r->transport, member->id, member->peer_address, member->public_key.data);
+			     ? -EINVAL
+			     : transport_set_peer(r->transport, member->id, member->peer_address,
+				       member->public_key.data);
 	if (status != 0) {
-		if (!slot->unreachable && status == -EINVAL) /* no room: a removed member is still connected; tried again */
-			replica_alarm(r, "member %llu cannot be connected to: its address or key is unfit",
+		if (!slot->unreachable && status == -EINVAL) /* no room: a removed member is still
+								connected; tried again */
+			replica_alarm(r,
+				"member %llu cannot be connected to: its address or key is unfit",
 				(unsigned long long)member->id);
 		slot->unreachable = true;
 		return;
@@ -66,7 +71,8 @@ void replica_member_connect(struct replica *r)
 		member_connect_one(r, r->seed[i]);
 	for (unsigned i = 0; i < REPLICA_MEMBERS; i++) {
 		struct replica_member *slot = &r->member[i];
-		if (slot->id == 0 || slot->gone_ms == 0 || r->now_ms - slot->gone_ms < REPLICA_GONE_MS)
+		if (slot->id == 0 || slot->gone_ms == 0 ||
+			r->now_ms - slot->gone_ms < REPLICA_GONE_MS)
 			continue;
 		if (r->transport != NULL)
 			transport_remove_peer(r->transport, slot->id);
@@ -84,13 +90,15 @@ void replica_member_fini(struct replica *r)
 /* ---- what they say */
 
 /* Of the members that tell a digest at this index, ourselves counted: how many have ours. */
-static void member_count_digests(const struct replica *r, const struct replica_digest *own, unsigned *ret_same, unsigned *ret_other)
+static void member_count_digests(const struct replica *r, const struct replica_digest *own,
+	unsigned *ret_same, unsigned *ret_other)
 {
 	*ret_same = 1;
 	*ret_other = 0;
 	for (unsigned i = 0; i < REPLICA_MEMBERS; i++) {
 		const struct replica_member *member = &r->member[i];
-		if (member->id == 0 || !member->has_status || member->status.digest_index != own->index)
+		if (member->id == 0 || !member->has_status ||
+			member->status.digest_index != own->index)
 			continue;
 		if (memcmp(member->digest, own->digest, sizeof own->digest) == 0)
 			(*ret_same)++;
@@ -99,32 +107,40 @@ static void member_count_digests(const struct replica *r, const struct replica_d
 	}
 }
 
-/* Equal index, different state: a fault of hardware or program. Whoever differs from the leader, or from most, serves nothing more. */
+/* Equal index, different state: a fault of hardware or program. Whoever differs from the leader, or
+ * from most, serves nothing more. */
 static void member_compare(struct replica *r, struct replica_member *member)
 {
 	const struct replica_digest *own = replica_apply_digest_at(r, member->status.digest_index);
 	unsigned same, other;
-	if (member->status.digest_index == 0 || own == NULL || memcmp(own->digest, member->digest, sizeof own->digest) == 0)
+	if (member->status.digest_index == 0 || own == NULL ||
+		memcmp(own->digest, member->digest, sizeof own->digest) == 0)
 		return;
 	if (!member->differs)
-		replica_alarm(r, "state differs from member %llu's at index %llu", (unsigned long long)member->id,
-			(unsigned long long)own->index);
+		replica_alarm(r, "state differs from member %llu's at index %llu",
+			(unsigned long long)member->id, (unsigned long long)own->index);
 	member->differs = true;
 	member_count_digests(r, own, &same, &other);
-	bool leader_differs = r->raft.role != RAFT_LEADER && member->id == r->raft.leader && other >= same;
+	bool leader_differs =
+		r->raft.role != RAFT_LEADER && member->id == r->raft.leader && other >= same;
 	if ((leader_differs || other > same) && !r->diverged) {
-		replica_alarm(r, "this node's state has diverged at index %llu: it serves nothing more; remove it and let it join anew",
+		replica_alarm(r,
+			"this node's state has diverged at index %llu: it serves nothing more; "
+			"remove it and let it join anew",
 			(unsigned long long)own->index);
 		r->diverged = true;
 	}
 }
 
-void replica_member_on_status(struct replica *r, struct replica_member *member, const Pxe__PeerStatus *status)
+void replica_member_on_status(
+	struct replica *r, struct replica_member *member, const Pxe__PeerStatus *status)
 {
 	bool digest = status->digest_sha256.len == sizeof member->digest;
 	member->status = *status;
-	member->status.base = (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(&pxe__peer_status__descriptor);
-	snprintf(member->version, sizeof member->version, "%s", status->version == NULL ? "" : status->version);
+	member->status.base =
+		(ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(&pxe__peer_status__descriptor);
+	snprintf(member->version, sizeof member->version, "%s",
+		status->version == NULL ? "" : status->version);
 	member->status.version = member->version;
 	member->status.digest_sha256 = (ProtobufCBinaryData){0};
 	if (digest)
@@ -137,7 +153,8 @@ void replica_member_on_status(struct replica *r, struct replica_member *member, 
 	member_compare(r, member);
 }
 
-size_t replica_member_samples(const struct replica *r, struct cluster_time_sample *ret_sample, size_t max)
+size_t replica_member_samples(
+	const struct replica *r, struct cluster_time_sample *ret_sample, size_t max)
 {
 	const struct replica_env *env = r->config.env;
 	size_t count = 0;
@@ -146,12 +163,15 @@ size_t replica_member_samples(const struct replica *r, struct cluster_time_sampl
 	for (unsigned i = 0; i < REPLICA_MEMBERS && count < max; i++) {
 		const struct replica_member *member = &r->member[i];
 		uint64_t age_ms = r->now_ms - member->status_ms;
-		if (member->id == 0 || !member->has_status || age_ms > REPLICA_SAMPLE_MS || member->status.wall_ms == 0 ||
-			member->status.wall_ms > INT64_MAX / 2000 || member->status.cluster_ms > INT64_MAX / 2000)
+		if (member->id == 0 || !member->has_status || age_ms > REPLICA_SAMPLE_MS ||
+			member->status.wall_ms == 0 || member->status.wall_ms > INT64_MAX / 2000 ||
+			member->status.cluster_ms > INT64_MAX / 2000)
 			continue;
 		ret_sample[count++] = (struct cluster_time_sample){
 			.wall_ms = member->status.wall_ms + age_ms,
-			.cluster_ms = member->status.cluster_ms == 0 ? 0 : member->status.cluster_ms + age_ms,
+			.cluster_ms = member->status.cluster_ms == 0
+					      ? 0
+					      : member->status.cluster_ms + age_ms,
 		};
 	}
 	return count;
@@ -197,8 +217,9 @@ void replica_member_tick(struct replica *r)
 {
 	for (unsigned i = 0; i < REPLICA_MEMBERS; i++) {
 		struct replica_member *member = &r->member[i];
-		member->live = member->id != 0 && member->heard && r->now_ms - member->heard_ms < REPLICA_DEAD_MS &&
-			!(member->has_status && member->status.stopping);
+		member->live = member->id != 0 && member->heard &&
+			       r->now_ms - member->heard_ms < REPLICA_DEAD_MS &&
+			       !(member->has_status && member->status.stopping);
 	}
 	if (r->now_ms >= r->slow_due_ms) {
 		r->slow_due_ms = r->now_ms + REPLICA_STATUS_MS;

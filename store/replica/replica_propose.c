@@ -1,4 +1,5 @@
-/* store/replica/replica_propose.c: commands on their way into the log: our own, and those that followers hand over.
+/* store/replica/replica_propose.c: commands on their way into the log: our own, and those that
+ * followers hand over.
  *
  *            forward                     outcome refused, leader changed, 300 ms
  *   UNSENT ----------> FORWARDED  ------------------------------------> UNSENT
@@ -6,8 +7,8 @@
  *      +-------------> LOGGED     ------ lost the lead ---------------> UNSENT
  *   any ---- applied here, or timed out, or a snapshot replaced the state ----> told once, FREE
  *
- * Repeating is harmless: the model applies each (origin, incarnation, seq) once. Its window reaches MODEL_WINDOW sequence numbers
- * back, so outstanding ones span at most half of that.
+ * Repeating is harmless: the model applies each (origin, incarnation, seq) once. Its window reaches
+ * MODEL_WINDOW sequence numbers back, so outstanding ones span at most half of that.
  */
 #include "store/replica/replica_impl.h"
 
@@ -29,8 +30,8 @@ static struct replica_pending *propose_slot(struct replica *r, uint64_t seq)
 }
 
 /* Give the slot free; the outcome is told at the end of the turn. */
-static void propose_finish(struct replica *r, struct replica_pending *pending, enum replica_outcome outcome,
-        const struct model_result *result)
+static void propose_finish(struct replica *r, struct replica_pending *pending,
+	enum replica_outcome outcome, const struct model_result *result)
 {
 	struct replica_proposals *proposals = &r->proposals;
 	assert(pending->state != REPLICA_PENDING_FREE);
@@ -73,21 +74,24 @@ void replica_propose_fini(struct replica *r)
 /* ---- our own */
 
 /* Refused here, with the same outcome anywhere: told like any other. */
-static void propose_refuse_size(struct replica *r, replica_done_cb *done, void *ctx, size_t byte_count)
+static void propose_refuse_size(
+	struct replica *r, replica_done_cb *done, void *ctx, size_t byte_count)
 {
 	struct model_result *result = replica_alloc(sizeof *result);
 	result->verdict = PXE__VERDICT__VERDICT_LIMIT;
 	result->revision = model_revision(r->model);
 	snprintf(result->detail, sizeof result->detail,
-		"the command has %zu bytes, the limit is %u; split it (an image: fewer files with shorter paths)", byte_count,
-		REPLICA_COMMAND_BYTES);
+		"the command has %zu bytes, the limit is %u; split it (an image: fewer files with "
+		"shorter paths)",
+		byte_count, REPLICA_COMMAND_BYTES);
 	if (done != NULL)
 		replica_apply_done(r, done, ctx, REPLICA_APPLIED, result);
 	free(result);
 	replica_wake(r);
 }
 
-enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, unsigned timeout_ms, replica_done_cb *done, void *ctx)
+enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, unsigned timeout_ms,
+	replica_done_cb *done, void *ctx)
 {
 	struct replica_proposals *proposals = &r->proposals;
 	assert(r != NULL && command != NULL);
@@ -122,16 +126,19 @@ enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, u
 	return REPLICA_APPLIED;
 }
 
-void replica_propose_applied(struct replica *r, const Pxe__Command *command, const struct model_result *result)
+void replica_propose_applied(
+	struct replica *r, const Pxe__Command *command, const struct model_result *result)
 {
 	if (command->origin != r->config.self || command->incarnation != r->proposals.incarnation)
 		return;
 	struct replica_pending *pending = propose_slot(r, command->seq);
 	if (pending->state == REPLICA_PENDING_FREE || pending->seq != command->seq)
 		return; /* a repetition, or given up */
-	/* A duplicate here means that its first application was not seen: a snapshot came in between. */
+	/* A duplicate here means that its first application was not seen: a snapshot came in
+	 * between. */
 	bool duplicate = result->verdict == PXE__VERDICT__VERDICT_DUPLICATE;
-	propose_finish(r, pending, duplicate ? REPLICA_UNKNOWN : REPLICA_APPLIED, duplicate ? NULL : result);
+	propose_finish(r, pending, duplicate ? REPLICA_UNKNOWN : REPLICA_APPLIED,
+		duplicate ? NULL : result);
 }
 
 void replica_propose_tick(struct replica *r)
@@ -143,7 +150,8 @@ void replica_propose_tick(struct replica *r)
 			continue;
 		if (r->now_ms >= pending->deadline_ms) {
 			propose_finish(r, pending, REPLICA_UNKNOWN, NULL);
-		} else if (pending->state == REPLICA_PENDING_FORWARDED && r->now_ms >= pending->again_ms) {
+		} else if (pending->state == REPLICA_PENDING_FORWARDED &&
+			   r->now_ms >= pending->again_ms) {
 			pending->state = REPLICA_PENDING_UNSENT;
 			proposals->unsent = true;
 		} else if (pending->state == REPLICA_PENDING_UNSENT) {
@@ -167,7 +175,8 @@ void replica_propose_on_leader(struct replica *r)
 	}
 	proposals->flight_count = 0;
 	if (r->raft.role != RAFT_LEADER)
-		propose_clear_waiting(proposals); /* their proposers repeat them to the new leader */
+		propose_clear_waiting(
+			proposals); /* their proposers repeat them to the new leader */
 }
 
 static void propose_send_refusal(struct replica *r, uint64_t to, uint64_t *seq, size_t seq_count)
@@ -186,11 +195,13 @@ static bool propose_wait(struct replica *r, const Pxe__Command *command)
 {
 	struct replica_proposals *proposals = &r->proposals;
 	size_t byte_count = pxe__command__get_packed_size(command);
-	if (r->raft.role != RAFT_LEADER || byte_count > REPLICA_COMMAND_BYTES || proposals->waiting_count == REPLICA_WAITING_MAX ||
+	if (r->raft.role != RAFT_LEADER || byte_count > REPLICA_COMMAND_BYTES ||
+		proposals->waiting_count == REPLICA_WAITING_MAX ||
 		proposals->waiting_bytes + byte_count > REPLICA_WAITING_BYTES)
 		return false;
 	struct replica_waiting *waiting =
-		&proposals->waiting[(proposals->waiting_first + proposals->waiting_count++) % REPLICA_WAITING_MAX];
+		&proposals->waiting[(proposals->waiting_first + proposals->waiting_count++) %
+				    REPLICA_WAITING_MAX];
 	waiting->bytes = replica_alloc(byte_count);
 	waiting->byte_count = pxe__command__pack(command, waiting->bytes);
 	proposals->waiting_bytes += byte_count;
@@ -217,7 +228,8 @@ void replica_propose_on_forwarded(struct replica *r, uint64_t from, const Pxe__P
 	replica_wake(r);
 }
 
-void replica_propose_on_refused(struct replica *r, uint64_t from, const Pxe__ProposeRefused *refused)
+void replica_propose_on_refused(
+	struct replica *r, uint64_t from, const Pxe__ProposeRefused *refused)
 {
 	(void)from;
 	for (size_t i = 0; i < refused->n_seq; i++) {
@@ -288,7 +300,8 @@ static bool propose_batch_takes(const struct propose_batch *batch, size_t byte_c
 {
 	return batch->command_count == 0 ||
 	       (batch->command_count < REPLICA_BATCH_COMMANDS &&
-		       batch->byte_count + byte_count + 1 + PROPOSE_VARINT_MAX <= REPLICA_BATCH_BYTES);
+		       batch->byte_count + byte_count + 1 + PROPOSE_VARINT_MAX <=
+			       REPLICA_BATCH_BYTES);
 }
 
 static void propose_batch_put(struct propose_batch *batch, const uint8_t *bytes, size_t byte_count)
@@ -339,8 +352,9 @@ static bool propose_may_append(struct replica *r)
 			proposals->flight[open++] = proposals->flight[i];
 	}
 	proposals->flight_count = open;
-	return open < REPLICA_WINDOW && r->time_ready && kv_backlog_bytes(r->kv) < REPLICA_BACKLOG_BYTES &&
-	       r->raft.transfer_to == 0 && r->raft.run_count < RAFT_RUNS_MAX &&
+	return open < REPLICA_WINDOW && r->time_ready &&
+	       kv_backlog_bytes(r->kv) < REPLICA_BACKLOG_BYTES && r->raft.transfer_to == 0 &&
+	       r->raft.run_count < RAFT_RUNS_MAX &&
 	       raft_term_at(&r->raft, r->raft.stored) == r->raft.term;
 }
 
@@ -356,9 +370,10 @@ static void propose_append(struct replica *r)
 		if (batch.command_count == 0)
 			return;
 		cluster_time_raise(&r->time, stamp_ms);
-		enum raft_status status = replica_raft_append(
-			r, NULL, replica_copy(batch.bytes, batch.byte_count), batch.byte_count, &index);
-		assert(status == RAFT_OK); /* propose_may_append() asked for all that the core asks for */
+		enum raft_status status = replica_raft_append(r, NULL,
+			replica_copy(batch.bytes, batch.byte_count), batch.byte_count, &index);
+		assert(status ==
+			RAFT_OK); /* propose_may_append() asked for all that the core asks for */
 		proposals->flight[proposals->flight_count++] = index;
 	}
 }

@@ -1,7 +1,8 @@
 /* store/replica/replica_raft.c: between the pure core and the world: effects out, messages in.
  *
- * Effects are carried out in the order the core queued them. A message after RAFT_SAVE_VOTE leaves only when that vote is
- * durable (rule 9); it is held by value, and its entries are attached when it leaves.
+ * Effects are carried out in the order the core queued them. A message after RAFT_SAVE_VOTE leaves
+ * only when that vote is durable (rule 9); it is held by value, and its entries are attached when
+ * it leaves.
  */
 #include "store/replica/replica_impl.h"
 
@@ -25,7 +26,8 @@ bool replica_conf_unpack(const Pxe__Configuration *message, struct raft_conf *re
 		}
 		if (entry->id == 0)
 			return false;
-		conf.member[conf.count++] = (struct raft_member){.id = entry->id, .voter = entry->voter};
+		conf.member[conf.count++] =
+			(struct raft_member){.id = entry->id, .voter = entry->voter};
 		voter = voter || entry->voter;
 	}
 	if (!voter)
@@ -55,7 +57,8 @@ void replica_conf_pack(const struct raft_conf *conf, uint8_t **ret_bytes, size_t
 uint64_t replica_batch_stamp_ms(const uint8_t *bytes, size_t count)
 {
 	uint64_t value = 0;
-	if (count < 2 || bytes[0] != 0x08) /* field 1, varint: written first by whoever packs a Batch */
+	if (count < 2 ||
+		bytes[0] != 0x08) /* field 1, varint: written first by whoever packs a Batch */
 		return 0;
 	for (size_t i = 1; i < count && i < 10; i++) {
 		value |= (uint64_t)(bytes[i] & 0x7f) << (7 * (i - 1));
@@ -98,7 +101,8 @@ static void raft_send(struct replica *r, const struct raft_message *message)
 	unsigned count = 0;
 
 	assert(message->entry_count <= REPLICA_ENTRIES_MAX);
-	while (count < message->entry_count && replica_disk_entry(r, message->index + 1 + count, &held[count], &copied[count])) {
+	while (count < message->entry_count &&
+		replica_disk_entry(r, message->index + 1 + count, &held[count], &copied[count])) {
 		pxe__log_entry__init(&entry[count]);
 		entry[count].term = held[count].term;
 		entry[count].type = held[count].type;
@@ -107,7 +111,8 @@ static void raft_send(struct replica *r, const struct raft_message *message)
 		pointer[count] = &entry[count];
 		count++;
 	}
-	/* An entry that is gone (compacted, cut) makes this a lost message: the core asks again, or for a snapshot. */
+	/* An entry that is gone (compacted, cut) makes this a lost message: the core asks again, or
+	 * for a snapshot. */
 	if (count == message->entry_count) {
 		raft_fill(&out, message);
 		out.entries = pointer;
@@ -137,7 +142,8 @@ static void raft_hold(struct replica *r, const struct raft_message *message)
 		if (r->held == NULL)
 			abort();
 	}
-	r->held[r->held_count++] = (struct replica_held){.ticket = r->hold_ticket, .message = *message};
+	r->held[r->held_count++] =
+		(struct replica_held){.ticket = r->hold_ticket, .message = *message};
 }
 
 void replica_raft_release(struct replica *r)
@@ -164,9 +170,10 @@ static void raft_store(struct replica *r, uint64_t index, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		const Pxe__LogEntry *entry = message->entries[message->n_entries - count + i];
 		if (entry->type == RAFT_DATA)
-			cluster_time_raise(&r->time, replica_batch_stamp_ms(entry->payload.data, entry->payload.len));
-		replica_disk_log(r, index + i, entry->term, entry->type, replica_copy(entry->payload.data, entry->payload.len),
-			entry->payload.len);
+			cluster_time_raise(&r->time,
+				replica_batch_stamp_ms(entry->payload.data, entry->payload.len));
+		replica_disk_log(r, index + i, entry->term, entry->type,
+			replica_copy(entry->payload.data, entry->payload.len), entry->payload.len);
 	}
 }
 
@@ -190,7 +197,9 @@ static void raft_carry_out(struct replica *r, const struct raft_effect *effect)
 	switch (effect->kind) {
 	case RAFT_SAVE_VOTE: replica_disk_vote(r, effect->term, effect->vote); break;
 	case RAFT_STORE: raft_store(r, effect->index, effect->count); break;
-	case RAFT_STORE_NOOP: replica_disk_log(r, effect->index, effect->term, RAFT_NOOP, NULL, 0); break;
+	case RAFT_STORE_NOOP:
+		replica_disk_log(r, effect->index, effect->term, RAFT_NOOP, NULL, 0);
+		break;
 	case RAFT_DO_TRUNCATE: replica_disk_truncate(r, effect->index); break;
 	case RAFT_SEND:
 		if (r->hold_ticket > r->tickets.durable)
@@ -216,16 +225,18 @@ void replica_raft_drain(struct replica *r)
 
 bool replica_raft_leads(const struct replica *r)
 {
-	return r->raft.role == RAFT_LEADER && raft_term_at(&r->raft, r->raft.commit) == r->raft.term;
+	return r->raft.role == RAFT_LEADER &&
+	       raft_term_at(&r->raft, r->raft.commit) == r->raft.term;
 }
 
-enum raft_status replica_raft_append(struct replica *r, const struct raft_conf *conf, uint8_t *payload, size_t payload_bytes,
-        uint64_t *ret_index)
+enum raft_status replica_raft_append(struct replica *r, const struct raft_conf *conf,
+	uint8_t *payload, size_t payload_bytes, uint64_t *ret_index)
 {
 	uint64_t term;
 	enum raft_status status = raft_propose(&r->raft, conf, ret_index, &term);
 	if (status == RAFT_OK)
-		replica_disk_log(r, *ret_index, term, conf == NULL ? RAFT_DATA : RAFT_CONF, payload, payload_bytes);
+		replica_disk_log(r, *ret_index, term, conf == NULL ? RAFT_DATA : RAFT_CONF, payload,
+			payload_bytes);
 	else
 		free(payload);
 	replica_raft_drain(r);
@@ -233,15 +244,18 @@ enum raft_status replica_raft_append(struct replica *r, const struct raft_conf *
 }
 
 /* What the core has to know of the entries; false: no node of ours sent this. */
-static bool raft_read_entries(const Pxe__RaftMessage *in, struct raft_entry *ret_entry, struct raft_conf *ret_conf)
+static bool raft_read_entries(
+	const Pxe__RaftMessage *in, struct raft_entry *ret_entry, struct raft_conf *ret_conf)
 {
 	if (in->n_entries > REPLICA_ENTRIES_MAX)
 		return false;
 	for (size_t i = 0; i < in->n_entries; i++) {
 		const Pxe__LogEntry *entry = in->entries[i];
-		ret_entry[i] = (struct raft_entry){.term = entry->term, .type = (enum raft_entry_type)entry->type};
+		ret_entry[i] = (struct raft_entry){
+			.term = entry->term, .type = (enum raft_entry_type)entry->type};
 		if (entry->type == RAFT_CONF) {
-			Pxe__Configuration *conf = pxe__configuration__unpack(NULL, entry->payload.len, entry->payload.data);
+			Pxe__Configuration *conf = pxe__configuration__unpack(
+				NULL, entry->payload.len, entry->payload.data);
 			bool sound = replica_conf_unpack(conf, &ret_conf[i]);
 			pxe__configuration__free_unpacked(conf, NULL);
 			if (!sound)
@@ -258,7 +272,8 @@ void replica_raft_on_message(struct replica *r, uint64_t from, const Pxe__RaftMe
 {
 	struct raft_entry entry[REPLICA_ENTRIES_MAX];
 	struct raft_conf conf[REPLICA_ENTRIES_MAX];
-	if (in->kind < RAFT_VOTE || in->kind > RAFT_TIMEOUT_NOW || (in->kind != RAFT_APPEND && in->n_entries > 0) ||
+	if (in->kind < RAFT_VOTE || in->kind > RAFT_TIMEOUT_NOW ||
+		(in->kind != RAFT_APPEND && in->n_entries > 0) ||
 		!raft_read_entries(in, entry, conf)) {
 		r->dropped++;
 		return;
@@ -282,7 +297,8 @@ void replica_raft_on_message(struct replica *r, uint64_t from, const Pxe__RaftMe
 	raft_receive(&r->raft, r->now_ms, &message, in->n_entries > 0 ? entry : NULL);
 	replica_raft_drain(r);
 	r->receiving = NULL;
-	if (message.kind == RAFT_APPEND && r->raft.role == RAFT_FOLLOWER && r->raft.leader == from && r->raft.term == message.term) {
+	if (message.kind == RAFT_APPEND && r->raft.role == RAFT_FOLLOWER &&
+		r->raft.leader == from && r->raft.term == message.term) {
 		cluster_time_heard(&r->time, r->now_ms, in->cluster_ms);
 		replica_view_heard_leader(r, in->commit, in->echo_ms);
 	}

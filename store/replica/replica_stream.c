@@ -7,8 +7,9 @@
  *                                        | 200 ms
  *                                        +---------> FREE (failed: the core tries again)
  *
- * The durable state is the snapshot: one read transaction copies it, with the "applied" fact of the same moment. It leaves in chunks
- * of 256 KiB, four ahead of the last acknowledged one; chunks are repeated from there after 200 ms without progress.
+ * The durable state is the snapshot: one read transaction copies it, with the "applied" fact of the
+ * same moment. It leaves in chunks of 256 KiB, four ahead of the last acknowledged one; chunks are
+ * repeated from there after 200 ms without progress.
  */
 #include "store/replica/replica_impl.h"
 
@@ -42,7 +43,8 @@ static size_t stream_put_varint(uint8_t *at, size_t value)
 	return count;
 }
 
-static bool stream_on_record(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static bool stream_on_record(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
 {
 	struct replica_stream_job *job = ctx;
 	size_t need = key_bytes + value_bytes + 20;
@@ -75,7 +77,8 @@ static void stream_work(void *ctx)
 	uv_mutex_unlock(&job->mutex);
 	if (cancelled)
 		return;
-	int status = kv_snapshot_each(job->kv, "applied", job->fact, sizeof job->fact, &job->fact_bytes, stream_on_record, job);
+	int status = kv_snapshot_each(job->kv, "applied", job->fact, sizeof job->fact,
+		&job->fact_bytes, stream_on_record, job);
 	if (job->status == 0)
 		job->status = status;
 	uv_mutex_lock(&job->mutex);
@@ -99,12 +102,16 @@ static void stream_fail(struct replica *r, struct replica_stream *stream)
 	stream->progress_ms = r->now_ms;
 }
 
-static void stream_begin(struct replica *r, struct replica_stream *stream, struct replica_stream_job *job)
+static void stream_begin(
+	struct replica *r, struct replica_stream *stream, struct replica_stream_job *job)
 {
 	stream->job = NULL;
-	stream->head = job->status == 0 ? pxe__snapshot_chunk__unpack(NULL, job->fact_bytes, job->fact) : NULL;
+	stream->head = job->status == 0
+			       ? pxe__snapshot_chunk__unpack(NULL, job->fact_bytes, job->fact)
+			       : NULL;
 	if (stream->head == NULL) {
-		replica_alarm(r, "the state cannot be read for member %llu: %s", (unsigned long long)stream->to,
+		replica_alarm(r, "the state cannot be read for member %llu: %s",
+			(unsigned long long)stream->to,
 			job->status != 0 ? strerror(-job->status) : "its index is damaged");
 		stream_fail(r, stream);
 		return;
@@ -112,7 +119,8 @@ static void stream_begin(struct replica *r, struct replica_stream *stream, struc
 	stream->bytes = job->bytes;
 	stream->byte_count = job->byte_count;
 	job->bytes = NULL;
-	stream->chunk_count = (uint32_t)((stream->byte_count + REPLICA_CHUNK_BYTES - 1) / REPLICA_CHUNK_BYTES);
+	stream->chunk_count =
+		(uint32_t)((stream->byte_count + REPLICA_CHUNK_BYTES - 1) / REPLICA_CHUNK_BYTES);
 	if (stream->chunk_count == 0)
 		stream->chunk_count = 1;
 	stream->state = REPLICA_STREAM_SENDING;
@@ -176,7 +184,8 @@ void replica_stream_start(struct replica *r, uint64_t to)
 	job->kv = r->kv;
 	if (uv_mutex_init(&job->mutex) != 0 || uv_cond_init(&job->cond) != 0)
 		abort(); /* only for want of memory */
-	*stream = (struct replica_stream){.state = REPLICA_STREAM_READING, .to = to, .id = ++r->stream_next, .job = job};
+	*stream = (struct replica_stream){
+		.state = REPLICA_STREAM_READING, .to = to, .id = ++r->stream_next, .job = job};
 	stream->progress_ms = r->now_ms;
 	if (replica_loop_work(r->loop, stream_work, stream_after, job) != 0)
 		abort(); /* uv_queue_work refuses only a missing function */
@@ -209,7 +218,8 @@ static void stream_send_chunk(struct replica *r, struct replica_stream *stream, 
 
 static void stream_send_more(struct replica *r, struct replica_stream *stream)
 {
-	while (stream->next < stream->chunk_count && stream->next < stream->acked + REPLICA_CHUNK_WINDOW)
+	while (stream->next < stream->chunk_count &&
+		stream->next < stream->acked + REPLICA_CHUNK_WINDOW)
 		stream_send_chunk(r, stream, stream->next++);
 }
 
@@ -250,7 +260,8 @@ static void stream_tick(struct replica *r, struct replica_stream *stream)
 		stream_fail(r, stream);
 		return;
 	}
-	if (silent_ms >= REPLICA_CHUNK_RESEND_MS && r->now_ms - stream->sent_ms >= REPLICA_CHUNK_RESEND_MS)
+	if (silent_ms >= REPLICA_CHUNK_RESEND_MS &&
+		r->now_ms - stream->sent_ms >= REPLICA_CHUNK_RESEND_MS)
 		stream->next = stream->acked;
 	stream_send_more(r, stream);
 }
@@ -273,7 +284,8 @@ void replica_stream_abort(struct replica *r)
 
 /* ---- the records in it */
 
-static bool stream_get_bytes(const uint8_t *bytes, size_t count, size_t *at, const uint8_t **ret, size_t *ret_bytes)
+static bool stream_get_bytes(
+	const uint8_t *bytes, size_t count, size_t *at, const uint8_t **ret, size_t *ret_bytes)
 {
 	uint64_t length = 0;
 	unsigned shift = 0;
@@ -292,7 +304,9 @@ static bool stream_get_bytes(const uint8_t *bytes, size_t count, size_t *at, con
 }
 
 int replica_stream_read_records(const uint8_t *bytes, size_t count,
-        void (*record)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes), void *ctx)
+	void (*record)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+		size_t value_bytes),
+	void *ctx)
 {
 	const uint8_t *key, *value;
 	size_t at = 0, key_bytes, value_bytes;

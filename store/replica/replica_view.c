@@ -1,9 +1,12 @@
-/* store/replica/replica_view.c: what our user may know of the cluster, and how fresh our own state is.
+/* store/replica/replica_view.c: what our user may know of the cluster, and how fresh our own state
+ * is.
  *
- * [R9] Fresh: everything that the leader had committed less than 1 s ago is applied here. A leader knows by its echoed stamps until when a
- * majority would elect nobody else. A follower stamps its statuses with its own clock, the leader echoes the newest stamp in each APPEND: so "C was
- * committed" was said after that time on our own clock. Once C is applied our state is as of then. A message that lay in a queue while we
- * slept carries an old stamp and proves nothing new, and nobody's clock but ours is asked.
+ * [R9] Fresh: everything that the leader had committed less than 1 s ago is applied here. A leader
+ * knows by its echoed stamps until when a majority would elect nobody else. A follower stamps its
+ * statuses with its own clock, the leader echoes the newest stamp in each APPEND: so "C was
+ * committed" was said after that time on our own clock. Once C is applied our state is as of then.
+ * A message that lay in a queue while we slept carries an old stamp and proves nothing new, and
+ * nobody's clock but ours is asked.
  */
 #include "store/replica/replica_impl.h"
 
@@ -32,7 +35,8 @@ void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo
 		if (since_ms > r->fresh_ms)
 			r->fresh_ms = since_ms;
 	} else if (r->promise_count < REPLICA_PROMISES) {
-		r->promise[r->promise_count++] = (struct replica_promise){.commit = commit, .since_ms = since_ms};
+		r->promise[r->promise_count++] =
+			(struct replica_promise){.commit = commit, .since_ms = since_ms};
 	}
 }
 
@@ -66,7 +70,8 @@ static uint64_t view_age_ms(const struct replica *r, uint64_t since_ms)
 	return since_ms == 0 ? UINT64_MAX : now_ms > since_ms ? now_ms - since_ms : 0;
 }
 
-/* Leader: has a majority been heard within the election time? (The lease says more, but is void after a hand-over that failed.) */
+/* Leader: has a majority been heard within the election time? (The lease says more, but is void
+ * after a hand-over that failed.) */
 static bool view_hears_majority(const struct replica *r)
 {
 	const struct raft_conf *conf = raft_conf_in_force(&r->raft, NULL);
@@ -74,7 +79,8 @@ static bool view_hears_majority(const struct replica *r)
 	unsigned voters = 0, heard = 0;
 	for (unsigned i = 0; i < conf->count; i++) {
 		const struct raft_peer *peer = raft_peer(&r->raft, conf->member[i].id);
-		bool recent = conf->member[i].id == r->config.self ||
+		bool recent =
+			conf->member[i].id == r->config.self ||
 			(peer != NULL && now_ms < peer->heard_at_ms + r->raft.config.election_ms);
 		voters += conf->member[i].voter;
 		heard += conf->member[i].voter && recent;
@@ -94,7 +100,8 @@ static bool view_has_quorum(const struct replica *r)
 static bool view_is_fresh(const struct replica *r)
 {
 	if (r->raft.role == RAFT_LEADER)
-		return view_lease_age_ms(r) < REPLICA_FRESH_MS && view_has_applied(r, r->raft.commit);
+		return view_lease_age_ms(r) < REPLICA_FRESH_MS &&
+		       view_has_applied(r, r->raft.commit);
 	return view_age_ms(r, r->fresh_ms) < REPLICA_FRESH_MS;
 }
 
@@ -140,7 +147,8 @@ static void view_fill_self(const struct replica *r, struct replica_member_view *
 	}
 }
 
-static void view_fill_member(const struct replica *r, const struct replica_member *member, struct replica_member_view *view)
+static void view_fill_member(const struct replica *r, const struct replica_member *member,
+	struct replica_member_view *view)
 {
 	const struct raft_peer *peer = raft_peer(&r->raft, member->id);
 	view->id = member->id;
@@ -175,11 +183,14 @@ void replica_get_view(const struct replica *r, struct replica_view *ret_view)
 	};
 	/* The tick notes when it was lost; a process that was stopped may not have ticked yet. */
 	if (!ret_view->has_quorum)
-		ret_view->no_quorum_ms = r->no_quorum_since_ms == 0 ? 1 : now_ms - r->no_quorum_since_ms + 1;
+		ret_view->no_quorum_ms =
+			r->no_quorum_since_ms == 0 ? 1 : now_ms - r->no_quorum_since_ms + 1;
 	view_fill_self(r, &ret_view->member[ret_view->member_count++]);
-	for (unsigned i = 0; i < REPLICA_MEMBERS && ret_view->member_count < MODEL_MEMBERS_MAX; i++) {
+	for (unsigned i = 0; i < REPLICA_MEMBERS && ret_view->member_count < MODEL_MEMBERS_MAX;
+		i++) {
 		if (r->member[i].id != 0)
-			view_fill_member(r, &r->member[i], &ret_view->member[ret_view->member_count++]);
+			view_fill_member(
+				r, &r->member[i], &ret_view->member[ret_view->member_count++]);
 	}
 }
 
@@ -198,9 +209,10 @@ bool replica_view_changed(struct replica *r)
 	for (unsigned i = 0; i < REPLICA_MEMBERS; i++)
 		live |= (uint32_t)(r->member[i].live ? 1u << i : 0u);
 	bool is_leader = replica_raft_leads(r), quorum = view_has_quorum(r);
-	bool changed = r->seen.leader != r->raft.leader || r->seen.term != r->raft.term || r->seen.live != live ||
-		r->seen.is_leader != is_leader || r->seen.quorum != quorum || r->seen.diverged != r->diverged ||
-		r->applied.members_changed;
+	bool changed = r->seen.leader != r->raft.leader || r->seen.term != r->raft.term ||
+		       r->seen.live != live || r->seen.is_leader != is_leader ||
+		       r->seen.quorum != quorum || r->seen.diverged != r->diverged ||
+		       r->applied.members_changed;
 	r->seen.leader = r->raft.leader;
 	r->seen.term = r->raft.term;
 	r->seen.live = live;

@@ -1,4 +1,5 @@
-/* Cluster time: never back, never a jump while the cluster lives, slow towards the median, resumed from a majority. */
+/* Cluster time: never back, never a jump while the cluster lives, slow towards the median, resumed
+ * from a majority. */
 #include "store/replica/cluster_time.h"
 
 #include <setjmp.h>
@@ -56,7 +57,8 @@ static void test_a_late_message_never_sets_a_follower_back(void **state)
 	assert_int_equal(cluster_time_now(&time, BOOT + 5000), before);
 	/* It gives way by a tenth, */
 	assert_int_equal(cluster_time_now(&time, BOOT + 6000), before + 900);
-	cluster_time_heard(&time, BOOT + 6000, before + 1000); /* and returns with the first prompt message */
+	cluster_time_heard(
+		&time, BOOT + 6000, before + 1000); /* and returns with the first prompt message */
 	assert_int_equal(cluster_time_now(&time, BOOT + 6000), before + 1000);
 }
 
@@ -97,7 +99,8 @@ static void test_after_all_were_down_time_resumes_from_the_median(void **state)
 {
 	(void)state;
 	struct cluster_time time;
-	struct cluster_time_sample sample[] = {{WALL + 3601900, 0}, {WALL + 3600000, 0}, {WALL + 3600700, 0}};
+	struct cluster_time_sample sample[] = {
+		{WALL + 3601900, 0}, {WALL + 3600000, 0}, {WALL + 3600700, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 3, 2), CLUSTER_TIME_RESUMED);
 	assert_int_equal(cluster_time_now(&time, BOOT), WALL + 3600700);
@@ -107,7 +110,8 @@ static void test_clocks_that_disagree_resume_from_the_lowest(void **state)
 {
 	(void)state;
 	struct cluster_time time;
-	struct cluster_time_sample sample[] = {{WALL + 90000, 0}, {WALL + 10000, 0}, {WALL + 12001, 0}};
+	struct cluster_time_sample sample[] = {
+		{WALL + 90000, 0}, {WALL + 10000, 0}, {WALL + 12001, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 3, 2), CLUSTER_TIME_DISAGREED);
 	assert_int_equal(cluster_time_now(&time, BOOT), WALL + 10000);
@@ -183,12 +187,20 @@ static void test_never_goes_back_whatever_comes(void **state)
 			struct cluster_time_sample sample[3];
 			boot += next_random(&seed) % 50;
 			for (unsigned i = 0; i < 3; i++)
-				sample[i] = (struct cluster_time_sample){WALL + next_random(&seed) % 200000, next_random(&seed) % 2};
+				sample[i] = (struct cluster_time_sample){
+					WALL + next_random(&seed) % 200000, next_random(&seed) % 2};
 			switch (next_random(&seed) % 4) {
-			case 0: cluster_time_heard(&time, boot, WALL + next_random(&seed) % 100000); break;
+			case 0:
+				cluster_time_heard(&time, boot, WALL + next_random(&seed) % 100000);
+				break;
 			case 1: cluster_time_slew(&time, boot, sample, 3); break;
-			case 2: (void)cluster_time_lead(&time, boot, sample, 1 + next_random(&seed) % 3, 2); break;
-			default: cluster_time_raise(&time, WALL + next_random(&seed) % 100000); break;
+			case 2:
+				(void)cluster_time_lead(
+					&time, boot, sample, 1 + next_random(&seed) % 3, 2);
+				break;
+			default:
+				cluster_time_raise(&time, WALL + next_random(&seed) % 100000);
+				break;
 			}
 			uint64_t now = cluster_time_now(&time, boot);
 			assert_true(now >= last);

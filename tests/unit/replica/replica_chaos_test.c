@@ -1,7 +1,9 @@
-/* Three processes, killed and stopped at random under load: what was acknowledged stays, and all states are equal at the end.
+/* Three processes, killed and stopped at random under load: what was acknowledged stays, and all
+ * states are equal at the end.
  *
- * The parent forks the nodes, kills (SIGKILL, started again on the same directory) and stops (SIGSTOP, SIGCONT) them, and keeps every
- * acknowledgement it is told of. At the end each node dumps its leases. PXE_CHAOS_MS sets how long (20 s without).
+ * The parent forks the nodes, kills (SIGKILL, started again on the same directory) and stops
+ * (SIGSTOP, SIGCONT) them, and keeps every acknowledgement it is told of. At the end each node
+ * dumps its leases. PXE_CHAOS_MS sets how long (20 s without).
  *
  *   parent -> node   'q' stop proposing   'd' report   'x' exit
  *   node -> parent   struct report
@@ -26,9 +28,9 @@
 
 #include <cmocka.h>
 
-#define NODES 3
+#define NODES            3
 #define NUMBERS_PER_NODE 40000 /* numbers that one node binds, over all its lives */
-#define OUTSTANDING 16
+#define OUTSTANDING      16
 
 enum report_kind { REPORT_ACK = 1, REPORT_TAKEN, REPORT_LEASE, REPORT_STATE };
 
@@ -39,7 +41,7 @@ struct report {
 	uint64_t leader, applied;
 	uint8_t digest[32];
 	unsigned alarms;
-	unsigned drained;     /* outcomes still missing */
+	unsigned drained; /* outcomes still missing */
 };
 
 /* ---- the node's process */
@@ -66,7 +68,8 @@ static void worker_tell(struct worker *worker, const struct report *report)
 	size_t done = 0;
 	while (done < sizeof *report) {
 		struct pollfd writable = {.fd = worker->fd, .events = POLLOUT};
-		ssize_t wrote = write(worker->fd, (const char *)report + done, sizeof *report - done);
+		ssize_t wrote =
+			write(worker->fd, (const char *)report + done, sizeof *report - done);
 		if (wrote > 0)
 			done += (size_t)wrote;
 		else if (errno != EAGAIN && errno != EINTR)
@@ -78,14 +81,16 @@ static void worker_tell(struct worker *worker, const struct report *report)
 
 static void worker_pump(struct worker *worker);
 
-static void worker_on_done(void *ctx, enum replica_outcome outcome, const struct model_result *result)
+static void worker_on_done(
+	void *ctx, enum replica_outcome outcome, const struct model_result *result)
 {
 	struct worker_item *item = ctx;
 	struct worker *worker = item->worker;
 	worker->outstanding--;
 	if (outcome == REPLICA_APPLIED) {
 		struct report report = {.kind = REPORT_ACK, .number = item->number};
-		if (result->verdict != PXE__VERDICT__VERDICT_OK || result->lease.ip != bind_ip(item->number))
+		if (result->verdict != PXE__VERDICT__VERDICT_OK ||
+			result->lease.ip != bind_ip(item->number))
 			report.kind = REPORT_TAKEN;
 		worker_tell(worker, &report);
 	}
@@ -102,7 +107,8 @@ static void worker_pump(struct worker *worker)
 		*item = (struct worker_item){.worker = worker, .number = worker->next};
 		bind_command_init(&bind, item->number);
 		worker->outstanding++;
-		if (replica_propose(worker->node.replica, &bind.command, 3000, worker_on_done, item) != REPLICA_APPLIED) {
+		if (replica_propose(worker->node.replica, &bind.command, 3000, worker_on_done,
+			    item) != REPLICA_APPLIED) {
 			worker->outstanding--;
 			free(item);
 			return;
@@ -117,8 +123,9 @@ static bool worker_on_lease(void *ctx, const void *object)
 	const Pxe__Lease *lease = object;
 	struct report report = {.kind = REPORT_LEASE};
 	if (lease->ip.len == 4 && lease->client.len == 7) {
-		uint32_t ip = (uint32_t)lease->ip.data[0] << 24 | (uint32_t)lease->ip.data[1] << 16 |
-			(uint32_t)lease->ip.data[2] << 8 | lease->ip.data[3];
+		uint32_t ip = (uint32_t)lease->ip.data[0] << 24 |
+			      (uint32_t)lease->ip.data[1] << 16 | (uint32_t)lease->ip.data[2] << 8 |
+			      lease->ip.data[3];
 		struct bind_command bind;
 		bind_command_init(&bind, bind_number(ip));
 		/* Only a lease of the right client counts. */
@@ -137,7 +144,8 @@ static void worker_report(struct worker *worker, bool leases)
 	struct report report = {
 		.kind = REPORT_STATE,
 		.quorum = view.has_quorum,
-		.settled = worker->outstanding == 0 && view.applied == view.last && view.commit == view.last,
+		.settled = worker->outstanding == 0 && view.applied == view.last &&
+			   view.commit == view.last,
 		.leader = view.leader,
 		.applied = view.applied,
 		.alarms = worker->node.alarms,
@@ -145,7 +153,8 @@ static void worker_report(struct worker *worker, bool leases)
 	};
 	model_digest(replica_model(worker->node.replica), report.digest);
 	if (leases)
-		model_each(replica_model(worker->node.replica), PXE__OBJECT_KIND__OBJECT_LEASE, worker_on_lease, worker);
+		model_each(replica_model(worker->node.replica), PXE__OBJECT_KIND__OBJECT_LEASE,
+			worker_on_lease, worker);
 	worker_tell(worker, &report);
 }
 
@@ -160,9 +169,7 @@ static void worker_on_control(uv_poll_t *poll, int status, int events)
 	case 'q': worker->quiet = true; break;
 	case 's': worker_report(worker, false); break;
 	case 'd': worker_report(worker, true); break;
-	case 'x':
-		node_stop(&worker->node);
-		_exit(0);
+	case 'x': node_stop(&worker->node); _exit(0);
 	default: _exit(5);
 	}
 }
@@ -172,7 +179,8 @@ static void worker_on_timer(uv_timer_t *timer)
 	worker_pump(timer->data);
 }
 
-static void worker_run(const struct cluster_node *self, const struct cluster_node *all, int fd, uint32_t next, bool first, bool quiet)
+static void worker_run(const struct cluster_node *self, const struct cluster_node *all, int fd,
+	uint32_t next, bool first, bool quiet)
 {
 	static struct worker worker;
 	Pxe__Member member[NODES], *seed[NODES];
@@ -298,7 +306,8 @@ static void chaos_poll(struct chaos *chaos, int timeout_ms)
 			if (!chaos_read(chaos, i)) {
 				int status = 0;
 				waitpid(chaos->pid[i], &status, 0);
-				fail_msg("node %u ended by itself, status %x", i + 1, (unsigned)status);
+				fail_msg("node %u ended by itself, status %x", i + 1,
+					(unsigned)status);
 			}
 		}
 	} while (cluster_now_ms() < end);
@@ -336,7 +345,8 @@ static void chaos_ask(struct chaos *chaos, char byte)
 
 static void chaos_misdeed(struct chaos *chaos, unsigned *seed)
 {
-	unsigned i = (unsigned)rand_r(seed) % NODES, other = (i + 1 + (unsigned)rand_r(seed) % 2) % NODES;
+	unsigned i = (unsigned)rand_r(seed) % NODES,
+		 other = (i + 1 + (unsigned)rand_r(seed) % 2) % NODES;
 	switch (rand_r(seed) % 4) {
 	case 0: /* two at once: no quorum for a while */
 		chaos_kill(chaos, i);
@@ -372,15 +382,19 @@ static void chaos_settle(struct chaos *chaos)
 		bool equal = true;
 		for (unsigned i = 0; i < NODES; i++) {
 			const struct report *report = &chaos->report[i], *first = &chaos->report[0];
-			equal = equal && report->settled && report->quorum && report->applied == first->applied &&
+			equal = equal && report->settled && report->quorum &&
+				report->applied == first->applied &&
 				report->leader == first->leader;
 		}
 		if (equal)
 			return;
 		if (cluster_now_ms() > end)
-			fail_msg("the nodes do not settle: applied %llu %llu %llu, missing outcomes %u %u %u",
-				(unsigned long long)chaos->report[0].applied, (unsigned long long)chaos->report[1].applied,
-				(unsigned long long)chaos->report[2].applied, chaos->report[0].drained, chaos->report[1].drained,
+			fail_msg("the nodes do not settle: applied %llu %llu %llu, missing "
+				 "outcomes %u %u %u",
+				(unsigned long long)chaos->report[0].applied,
+				(unsigned long long)chaos->report[1].applied,
+				(unsigned long long)chaos->report[2].applied,
+				chaos->report[0].drained, chaos->report[1].drained,
 				chaos->report[2].drained);
 		chaos_poll(chaos, 50);
 	}
@@ -409,7 +423,8 @@ static void test_what_was_acknowledged_survives(void **state)
 {
 	static struct chaos chaos;
 	const char *length = getenv("PXE_CHAOS_MS"), *seed_text = getenv("PXE_CHAOS_SEED");
-	unsigned seed = seed_text == NULL ? (unsigned)getpid() : (unsigned)strtoul(seed_text, NULL, 10);
+	unsigned seed =
+		seed_text == NULL ? (unsigned)getpid() : (unsigned)strtoul(seed_text, NULL, 10);
 	uint64_t length_ms = length == NULL ? 20000 : strtoull(length, NULL, 10);
 	char command[100];
 	(void)state;
@@ -427,9 +442,11 @@ static void test_what_was_acknowledged_survives(void **state)
 	while (cluster_now_ms() - began_ms < length_ms)
 		chaos_misdeed(&chaos, &seed);
 	chaos_settle(&chaos);
-	print_message("[  MEASURED ] %llu ms: %u acknowledged, %llu kills, %llu stops, longest pause %llu ms\n",
-		(unsigned long long)(cluster_now_ms() - began_ms), chaos.ack_count, (unsigned long long)chaos.kills,
-		(unsigned long long)chaos.stops, (unsigned long long)chaos.longest_gap_ms);
+	print_message("[  MEASURED ] %llu ms: %u acknowledged, %llu kills, %llu stops, longest "
+		      "pause %llu ms\n",
+		(unsigned long long)(cluster_now_ms() - began_ms), chaos.ack_count,
+		(unsigned long long)chaos.kills, (unsigned long long)chaos.stops,
+		(unsigned long long)chaos.longest_gap_ms);
 	assert_true(chaos.ack_count > 0);
 	for (unsigned i = 0; i < NODES; i++) {
 		memset(chaos.found, 0, (NODES + 1) * NUMBERS_PER_NODE);

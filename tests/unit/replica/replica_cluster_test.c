@@ -1,4 +1,5 @@
-/* Replicas together: real disks, real sockets, one process. Rates and pauses are printed, never asserted. */
+/* Replicas together: real disks, real sockets, one process. Rates and pauses are printed, never
+ * asserted. */
 #include "tests/unit/replica/support/cluster.h"
 #include "tests/unit/replica/support/load.h"
 
@@ -14,7 +15,8 @@
 static void print_rate(const char *what, uint32_t count, uint64_t began_ms)
 {
 	uint64_t took_ms = cluster_now_ms() - began_ms;
-	print_message("[  MEASURED ] %s: %u commands in %llu ms, %llu/s\n", what, count, (unsigned long long)took_ms,
+	print_message("[  MEASURED ] %s: %u commands in %llu ms, %llu/s\n", what, count,
+		(unsigned long long)took_ms,
 		(unsigned long long)(count * UINT64_C(1000) / (took_ms == 0 ? 1 : took_ms)));
 }
 
@@ -100,18 +102,21 @@ static void test_leader_is_lost_under_load(void **state)
 		load.last_ok_ms = cluster_now_ms();
 		node_stop(leader);
 		load_run_until(&load, round * 2000 + 600);
-		print_message("[  MEASURED ] leader %llu gone: %llu ms without an outcome\n", (unsigned long long)leader->id,
-			(unsigned long long)load.longest_gap_ms);
+		print_message("[  MEASURED ] leader %llu gone: %llu ms without an outcome\n",
+			(unsigned long long)leader->id, (unsigned long long)load.longest_gap_ms);
 		cluster_restart(&cluster, (unsigned)(leader->id - 1));
 	}
 	load_run(&load);
 	cluster_wait_equal(&cluster);
 	assert_int_equal(load.refused, 0);
-	/* The log was enough for whoever came back; the state was sent only to those that joined. */
+	/* The log was enough for whoever came back; the state was sent only to those that joined.
+	 */
 	assert_int_equal(cluster.node[0].everything, 0);
 	assert_int_equal(cluster.node[1].everything, 1);
 	assert_int_equal(cluster.node[2].everything, 1);
-	assert_true(load.ok >= load.count - 4 * 64); /* only what the stopped ones had outstanding is unknown */
+	assert_true(
+		load.ok >=
+		load.count - 4 * 64); /* only what the stopped ones had outstanding is unknown */
 	for (unsigned i = 0; i < 3; i++)
 		load_check(&load, &cluster.node[i]);
 	load_fini(&load);
@@ -146,7 +151,8 @@ static void test_changes_of_leader_apply_each_command_once(void **state)
 	cluster_grow(&cluster, 3);
 	uint64_t revision = model_revision(replica_model(cluster.node[0].replica));
 	for (unsigned round = 0; round < 12; round++) {
-		/* Every application of this counts: the same profile with another text moves the revision. */
+		/* Every application of this counts: the same profile with another text moves the
+		 * revision. */
 		for (unsigned i = 0; i < 60; i++) {
 			Pxe__Command command = PXE__COMMAND__INIT;
 			Pxe__Put put = PXE__PUT__INIT;
@@ -160,7 +166,8 @@ static void test_changes_of_leader_apply_each_command_once(void **state)
 			put.profile = &profile;
 			command.op_case = PXE__COMMAND__OP_PUT;
 			command.put = &put;
-			if (replica_propose(cluster.node[i % 3].replica, &command, 60000, once_on_done, &once) == REPLICA_APPLIED)
+			if (replica_propose(cluster.node[i % 3].replica, &command, 60000,
+				    once_on_done, &once) == REPLICA_APPLIED)
 				proposed++;
 		}
 		for (unsigned i = 0; i < round % 4; i++)
@@ -178,7 +185,8 @@ static void test_changes_of_leader_apply_each_command_once(void **state)
 	assert_int_equal(once.unknown, 0);
 	cluster_wait_equal(&cluster);
 	assert_true(proposed > 60);
-	assert_int_equal(model_revision(replica_model(cluster.node[0].replica)), revision + proposed);
+	assert_int_equal(
+		model_revision(replica_model(cluster.node[0].replica)), revision + proposed);
 	cluster_close(&cluster);
 }
 
@@ -207,7 +215,8 @@ static void test_step_down_hands_over(void **state)
 	uint64_t began_ms = cluster_now_ms();
 	replica_step_down(cluster_leader(&cluster)->replica);
 	cluster_wait(&cluster, is_handed_over, &handed, "another leader");
-	print_message("[  MEASURED ] handed over in %llu ms\n", (unsigned long long)(cluster_now_ms() - began_ms));
+	print_message("[  MEASURED ] handed over in %llu ms\n",
+		(unsigned long long)(cluster_now_ms() - began_ms));
 	cluster_close(&cluster);
 }
 
@@ -222,7 +231,8 @@ static bool is_gone(struct cluster *cluster, void *ctx)
 	struct member_gone *gone = ctx;
 	struct cluster_node *leader = cluster_leader(cluster);
 	struct replica_view view;
-	if (leader == NULL || leader->id == gone->id || model_member(replica_model(leader->replica), gone->id) != NULL)
+	if (leader == NULL || leader->id == gone->id ||
+		model_member(replica_model(leader->replica), gone->id) != NULL)
 		return false;
 	replica_get_view(leader->replica, &view);
 	for (unsigned i = 0; i < view.member_count; i++) {
@@ -242,7 +252,8 @@ static void remove_member(struct cluster *cluster, struct cluster_node *node)
 	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
 	command.member_remove = &remove;
 	cluster_wait_leader(cluster);
-	assert_int_equal(cluster_do(cluster, cluster_leader(cluster), &command, &result), REPLICA_APPLIED);
+	assert_int_equal(
+		cluster_do(cluster, cluster_leader(cluster), &command, &result), REPLICA_APPLIED);
 	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
 	/* The removed node no longer agrees on a leader: ask the others only. */
 	uint64_t end = cluster_now_ms() + CLUSTER_WAIT_MS;
@@ -263,7 +274,8 @@ static void test_members_are_removed_the_leader_too(void **state)
 	(void)state;
 	cluster_open(&cluster);
 	cluster_grow(&cluster, 4);
-	remove_member(&cluster, &cluster.node[cluster_leader(&cluster) == &cluster.node[2] ? 1 : 2]);
+	remove_member(
+		&cluster, &cluster.node[cluster_leader(&cluster) == &cluster.node[2] ? 1 : 2]);
 	cluster_wait_leader(&cluster);
 	remove_member(&cluster, cluster_leader(&cluster));
 	load_init(&load, &cluster, 1, 500, 32);
@@ -300,12 +312,19 @@ static void test_a_node_joins_twenty_thousand_leases(void **state)
 	cluster_close(&cluster);
 }
 
+/* Everywhere: any of them may lead when the absent one returns. */
 static bool has_compacted(struct cluster *cluster, void *ctx)
 {
 	uint64_t first, last;
 	(void)ctx;
-	kv_log_range(cluster->node[0].kv, &first, &last);
-	return first > 1000;
+	for (unsigned i = 0; i < cluster->count; i++) {
+		if (!cluster->node[i].running)
+			continue;
+		kv_log_range(cluster->node[i].kv, &first, &last);
+		if (first <= 1000)
+			return false;
+	}
+	return true;
 }
 
 static void test_a_node_absent_for_long_gets_the_state(void **state)
@@ -375,13 +394,16 @@ static void test_one_of_three_knows_that_it_is_alone(void **state)
 	assert_true(replica_is_live(cluster.node[0].replica, 1));
 	struct bind_command bind;
 	bind_command_init(&bind, 7);
-	assert_int_equal(replica_propose(cluster.node[0].replica, &bind.command, 0, once_on_done, NULL), REPLICA_NO_QUORUM);
+	assert_int_equal(
+		replica_propose(cluster.node[0].replica, &bind.command, 0, once_on_done, NULL),
+		REPLICA_NO_QUORUM);
 	uint64_t now_ms = replica_now_ms(cluster.node[0].replica);
 	cluster_restart(&cluster, 1);
 	cluster_wait_equal(&cluster);
 	assert_true(replica_now_ms(cluster.node[0].replica) >= now_ms);
 	struct model_result result;
-	assert_int_equal(cluster_do(&cluster, &cluster.node[0], &bind.command, &result), REPLICA_APPLIED);
+	assert_int_equal(
+		cluster_do(&cluster, &cluster.node[0], &bind.command, &result), REPLICA_APPLIED);
 	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
 	cluster_close(&cluster);
 }
@@ -401,7 +423,8 @@ static void test_an_outcome_that_never_comes_is_unknown(void **state)
 	}
 	struct bind_command bind;
 	bind_command_init(&bind, 7);
-	assert_int_equal(replica_propose(leader->replica, &bind.command, 200, once_on_done, &once), REPLICA_APPLIED);
+	assert_int_equal(replica_propose(leader->replica, &bind.command, 200, once_on_done, &once),
+		REPLICA_APPLIED);
 	uint64_t end = cluster_now_ms() + CLUSTER_WAIT_MS;
 	while (once.told == 0 && cluster_now_ms() < end)
 		cluster_turn(&cluster);
@@ -421,7 +444,8 @@ static void test_outstanding_proposals_are_bounded(void **state)
 	for (unsigned i = 0; i < MODEL_WINDOW; i++) {
 		struct bind_command bind;
 		bind_command_init(&bind, i + 1);
-		enum replica_outcome outcome = replica_propose(cluster.node[0].replica, &bind.command, 0, once_on_done, &once);
+		enum replica_outcome outcome = replica_propose(
+			cluster.node[0].replica, &bind.command, 0, once_on_done, &once);
 		assert_true(outcome == REPLICA_APPLIED || outcome == REPLICA_BUSY);
 		taken += outcome == REPLICA_APPLIED;
 	}
@@ -453,7 +477,8 @@ static void test_a_command_that_is_too_large_is_refused(void **state)
 	put.profile = &profile;
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &put;
-	assert_int_equal(cluster_do(&cluster, &cluster.node[0], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(
+		cluster_do(&cluster, &cluster.node[0], &command, &result), REPLICA_APPLIED);
 	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_LIMIT);
 	assert_true(strlen(result.detail) > 0);
 	free(script);
@@ -463,15 +488,17 @@ static void test_a_command_that_is_too_large_is_refused(void **state)
 /* ---- time */
 
 struct skewed {
-	uint64_t offset_ms;                   /* of the wall clock */
-	uint64_t boot_offset_ms, rate, since_ms; /* of the boot clock; rate 0: as it is, else times as fast since then */
+	uint64_t offset_ms; /* of the wall clock */
+	uint64_t boot_offset_ms, rate,
+		since_ms; /* of the boot clock; rate 0: as it is, else times as fast since then */
 };
 
 static uint64_t skewed_boot(void *ctx)
 {
 	const struct skewed *skewed = ctx;
 	uint64_t now_ms = replica_env_system()->now_boot_ms(NULL) + skewed->boot_offset_ms;
-	return skewed->rate == 0 ? now_ms : skewed->since_ms + (now_ms - skewed->since_ms) * skewed->rate;
+	return skewed->rate == 0 ? now_ms
+				 : skewed->since_ms + (now_ms - skewed->since_ms) * skewed->rate;
 }
 
 static uint64_t skewed_wall(void *ctx)
@@ -505,20 +532,24 @@ static void test_after_all_were_down_wrong_clocks_raise_an_alarm(void **state)
 		node_stop(&cluster.node[i]);
 	for (unsigned i = 0; i < 3; i++) {
 		skewed[i].offset_ms = 600000 + i * 10000;
-		env[i] = (struct replica_env){&skewed[i], skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+		env[i] = (struct replica_env){
+			&skewed[i], skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
 		cluster.node[i].env = &env[i];
 	}
 	for (unsigned i = 0; i < 3; i++)
 		cluster_restart(&cluster, i);
 	cluster_wait_leader(&cluster);
-	assert_int_equal(cluster.node[0].alarms + cluster.node[1].alarms + cluster.node[2].alarms, 1);
+	assert_int_equal(
+		cluster.node[0].alarms + cluster.node[1].alarms + cluster.node[2].alarms, 1);
 	uint64_t now_ms = replica_now_ms(cluster.node[0].replica);
-	assert_true(now_ms >= stamp_ms + 500000); /* the machines were off for ten minutes: so it is */
+	assert_true(
+		now_ms >= stamp_ms + 500000); /* the machines were off for ten minutes: so it is */
 	assert_true(now_ms <= replica_env_system()->now_wall_ms(NULL) + 612000);
 	struct bind_command bind;
 	struct model_result result;
 	bind_command_init(&bind, 7);
-	assert_int_equal(cluster_do(&cluster, &cluster.node[0], &bind.command, &result), REPLICA_APPLIED);
+	assert_int_equal(
+		cluster_do(&cluster, &cluster.node[0], &bind.command, &result), REPLICA_APPLIED);
 	assert_true(model_stamp_ms(replica_model(cluster.node[0].replica)) >= stamp_ms + 500000);
 	cluster_close(&cluster);
 }
@@ -527,23 +558,27 @@ static void test_a_stepped_clock_moves_nothing(void **state)
 {
 	struct cluster cluster;
 	struct skewed skewed = {0};
-	struct replica_env env = {&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+	struct replica_env env = {
+		&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
 	(void)state;
 	cluster_open(&cluster);
 	node_stop(&cluster.node[0]);
 	cluster.node[0].env = &env;
 	cluster_restart(&cluster, 0);
 	cluster_wait_leader(&cluster);
-	uint64_t boot_ms = skewed_boot(&skewed), before_ms = replica_now_ms(cluster.node[0].replica);
+	uint64_t boot_ms = skewed_boot(&skewed),
+		 before_ms = replica_now_ms(cluster.node[0].replica);
 	skewed.offset_ms = UINT64_C(365) * 86400 * 1000;
 	for (unsigned i = 0; i < 50; i++)
 		cluster_turn(&cluster);
-	uint64_t elapsed_ms = skewed_boot(&skewed) - boot_ms, moved_ms = replica_now_ms(cluster.node[0].replica) - before_ms;
+	uint64_t elapsed_ms = skewed_boot(&skewed) - boot_ms,
+		 moved_ms = replica_now_ms(cluster.node[0].replica) - before_ms;
 	assert_true(moved_ms <= elapsed_ms + elapsed_ms / 1000 + 2);
 	cluster_close(&cluster);
 }
 
-/* What SIGSTOP, a suspended machine or a stalled loop look like from inside: suddenly it is later. */
+/* What SIGSTOP, a suspended machine or a stalled loop look like from inside: suddenly it is later.
+ */
 static void test_a_node_that_slept_trusts_nothing_it_knew(void **state)
 {
 	struct cluster cluster;
@@ -555,7 +590,8 @@ static void test_a_node_that_slept_trusts_nothing_it_knew(void **state)
 	cluster_grow(&cluster, 3);
 	for (unsigned i = 0; i < 3; i++) {
 		node_stop(&cluster.node[i]);
-		env[i] = (struct replica_env){&skewed[i], skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+		env[i] = (struct replica_env){
+			&skewed[i], skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
 		cluster.node[i].env = &env[i];
 	}
 	for (unsigned i = 0; i < 3; i++)
@@ -591,7 +627,8 @@ static void test_what_has_run_out_is_swept(void **state)
 {
 	struct cluster cluster;
 	struct skewed skewed = {.offset_ms = 3600000};
-	struct replica_env env = {&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+	struct replica_env env = {
+		&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
 	struct bind_command bind;
 	struct model_result result;
 	(void)state;
@@ -603,7 +640,8 @@ static void test_what_has_run_out_is_swept(void **state)
 	offer.subnet = (char *)cluster_subnet;
 	command.op_case = PXE__COMMAND__OP_OFFER;
 	command.offer = &offer;
-	assert_int_equal(cluster_do(&cluster, &cluster.node[0], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(
+		cluster_do(&cluster, &cluster.node[0], &command, &result), REPLICA_APPLIED);
 	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
 	assert_int_equal(model_lease_count(replica_model(cluster.node[0].replica)), 1);
 	node_stop(&cluster.node[0]);
@@ -620,7 +658,8 @@ struct publishing {
 static bool is_published(struct cluster *cluster, void *ctx)
 {
 	const struct publishing *publishing = ctx;
-	const Pxe__ImageVersion *version = model_image_version(replica_model(cluster->node[0].replica), "tiny", publishing->digest);
+	const Pxe__ImageVersion *version = model_image_version(
+		replica_model(cluster->node[0].replica), "tiny", publishing->digest);
 	return version != NULL && version->published;
 }
 
@@ -645,7 +684,8 @@ static void stage_image(struct cluster *cluster, struct publishing *publishing)
 	stage.version = &version;
 	command.op_case = PXE__COMMAND__OP_IMAGE_STAGE;
 	command.image_stage = &stage;
-	assert_int_equal(cluster_do(cluster, &cluster->node[0], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(
+		cluster_do(cluster, &cluster->node[0], &command, &result), REPLICA_APPLIED);
 	if (result.verdict != PXE__VERDICT__VERDICT_OK)
 		fail_msg("stage refused: %d %s", (int)result.verdict, result.detail);
 }
@@ -660,7 +700,8 @@ static void hold_image(struct cluster *cluster, struct publishing *publishing, u
 	held.member = member;
 	command.op_case = PXE__COMMAND__OP_IMAGE_HELD;
 	command.image_held = &held;
-	assert_int_equal(cluster_do(cluster, &cluster->node[member - 1], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(cluster_do(cluster, &cluster->node[member - 1], &command, &result),
+		REPLICA_APPLIED);
 	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
 }
 
@@ -669,7 +710,8 @@ static void test_an_image_does_not_wait_for_the_dead(void **state)
 {
 	struct cluster cluster;
 	struct skewed skewed = {.rate = 8, .since_ms = replica_env_system()->now_boot_ms(NULL)};
-	struct replica_env env = {&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
+	struct replica_env env = {
+		&skewed, skewed_boot, skewed_wall, skewed_synchronised, skewed_random};
 	struct publishing publishing;
 	(void)state;
 	cluster_open(&cluster);
@@ -686,7 +728,8 @@ static void test_an_image_does_not_wait_for_the_dead(void **state)
 	hold_image(&cluster, &publishing, 1);
 	hold_image(&cluster, &publishing, 2);
 	assert_false(is_published(&cluster, &publishing)); /* the third may only be slow */
-	cluster_wait(&cluster, is_published, &publishing, "the image is published without the dead");
+	cluster_wait(
+		&cluster, is_published, &publishing, "the image is published without the dead");
 	cluster_close(&cluster);
 }
 

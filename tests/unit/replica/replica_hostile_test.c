@@ -1,4 +1,5 @@
-/* What a member may send that no correct one does: it is counted and dropped, the node goes on; and what it does when states differ. */
+/* What a member may send that no correct one does: it is counted and dropped, the node goes on; and
+ * what it does when states differ. */
 #include "store/raft/raft.h"
 #include "tests/unit/replica/support/cluster.h"
 #include "tests/unit/replica/support/load.h"
@@ -80,7 +81,8 @@ static void test_messages_without_sense_are_dropped(void **state)
 	entry.type = 9; /* of no kind */
 	give_raft(node, leader, &raft);
 	entry.type = RAFT_CONF;
-	entry.payload = (ProtobufCBinaryData){.data = (uint8_t *)"\xff\xff\xff", .len = 3}; /* no configuration */
+	entry.payload = (ProtobufCBinaryData){
+		.data = (uint8_t *)"\xff\xff\xff", .len = 3}; /* no configuration */
 	give_raft(node, leader, &raft);
 	entry.payload = (ProtobufCBinaryData){0}; /* nobody in it */
 	give_raft(node, leader, &raft);
@@ -115,7 +117,8 @@ static void test_configurations_without_sense_are_dropped(void **state)
 		raft.term = 1;
 		entry.term = 1;
 		entry.type = RAFT_CONF;
-		entry.payload = (ProtobufCBinaryData){.data = (uint8_t *)cases[i].bytes, .len = cases[i].count};
+		entry.payload = (ProtobufCBinaryData){
+			.data = (uint8_t *)cases[i].bytes, .len = cases[i].count};
 		raft.entries = &pointer;
 		raft.n_entries = 1;
 		give_raft(node, cluster_leader(&cluster)->id, &raft);
@@ -139,7 +142,8 @@ static void test_random_messages_do_no_harm(void **state)
 		Pxe__RaftMessage raft = PXE__RAFT_MESSAGE__INIT;
 		Pxe__LogEntry entry[3], *pointer[3];
 		raft.kind = (uint32_t)rand_r(&seed) % 9;
-		/* Terms at or below the present one: a higher one is a right that only a correct member uses. */
+		/* Terms at or below the present one: a higher one is a right that only a correct
+		 * member uses. */
 		struct replica_view view;
 		replica_get_view(node->replica, &view);
 		raft.term = (uint64_t)rand_r(&seed) % (view.term + 1);
@@ -159,7 +163,8 @@ static void test_random_messages_do_no_harm(void **state)
 			pxe__log_entry__init(&entry[i]);
 			entry[i].term = (uint64_t)rand_r(&seed) % 4;
 			entry[i].type = (uint32_t)rand_r(&seed) % 5;
-			entry[i].payload = (ProtobufCBinaryData){.data = payload, .len = (size_t)rand_r(&seed) % sizeof payload};
+			entry[i].payload = (ProtobufCBinaryData){
+				.data = payload, .len = (size_t)rand_r(&seed) % sizeof payload};
 			pointer[i] = &entry[i];
 		}
 		raft.entries = pointer;
@@ -232,11 +237,13 @@ static void test_a_damaged_snapshot_changes_nothing(void **state)
 	chunk.conf = &conf;
 	chunk.last = true;
 	uint64_t before = dropped(node);
-	static const char *const records[] = {"\x05zzz", "\xff\xff\xff\xff\xff\xff\xff", "\x01L\x01x", "\x01\x01\x00"};
+	static const char *const records[] = {
+		"\x05zzz", "\xff\xff\xff\xff\xff\xff\xff", "\x01L\x01x", "\x01\x01\x00"};
 	static const size_t record_bytes[] = {4, 7, 4, 3};
 	for (unsigned i = 0; i < 4; i++) {
 		chunk.stream++;
-		chunk.records = (ProtobufCBinaryData){.data = (uint8_t *)records[i], .len = record_bytes[i]};
+		chunk.records = (ProtobufCBinaryData){
+			.data = (uint8_t *)records[i], .len = record_bytes[i]};
 		give_chunk(node, leader, &chunk);
 	}
 	assert_int_equal(dropped(node), before + 4);

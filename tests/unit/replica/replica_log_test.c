@@ -1,4 +1,5 @@
-/* The recent log in memory: consecutive, cut at either end, never forgetting what is not durable. */
+/* The recent log in memory: consecutive, cut at either end, never forgetting what is not durable.
+ */
 #include "store/replica/replica_log.h"
 
 #include <setjmp.h>

@@ -19,7 +19,8 @@
 #include <cmocka.h>
 
 const char *const cluster_subnet = "lab";
-static uint8_t first_ip[4] = {10, 1, 0, 0}, last_ip[4] = {10, 3, 255, 255}, network_ip[4] = {10, 0, 0, 0};
+static uint8_t first_ip[4] = {10, 1, 0, 0}, last_ip[4] = {10, 3, 255, 255},
+	       network_ip[4] = {10, 0, 0, 0};
 
 uint64_t cluster_now_ms(void)
 {
@@ -32,7 +33,8 @@ uint64_t cluster_now_ms(void)
 
 uint16_t node_free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0);
@@ -42,7 +44,8 @@ uint16_t node_free_port(void)
 	return ntohs(address.sin_port);
 }
 
-void node_init(struct cluster_node *node, uint64_t id, const char *root, uint16_t port, const uint8_t cluster_id[16])
+void node_init(struct cluster_node *node, uint64_t id, const char *root, uint16_t port,
+	const uint8_t cluster_id[16])
 {
 	*node = (struct cluster_node){.id = id};
 	snprintf(node->directory, sizeof node->directory, "%s/n%llu", root, (unsigned long long)id);
@@ -108,7 +111,8 @@ static void node_on_alarm(void *ctx, const char *text)
 	print_message("[ %s  ALARM  ] %s\n", node->name, text);
 }
 
-void node_start(struct cluster_node *node, uv_loop_t *loop, const struct replica_bootstrap *bootstrap)
+void node_start(
+	struct cluster_node *node, uv_loop_t *loop, const struct replica_bootstrap *bootstrap)
 {
 	char error[256] = "";
 	node->loop = loop;
@@ -274,7 +278,8 @@ void cluster_turn(struct cluster *cluster)
 	uv_run(&cluster->loop, UV_RUN_ONCE);
 }
 
-void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *cluster, void *ctx), void *ctx, const char *what)
+void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *cluster, void *ctx),
+	void *ctx, const char *what)
 {
 	uint64_t end = cluster_now_ms() + CLUSTER_WAIT_MS;
 	while (!condition(cluster, ctx)) {
@@ -284,9 +289,13 @@ void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *clu
 				if (!cluster->node[i].running)
 					continue;
 				replica_get_view(cluster->node[i].replica, &view);
-				print_message("node %llu: leader %llu term %llu last %llu commit %llu applied %llu quorum %d\n",
-					(unsigned long long)view.self, (unsigned long long)view.leader, (unsigned long long)view.term,
-					(unsigned long long)view.last, (unsigned long long)view.commit,
+				print_message("node %llu: leader %llu term %llu last %llu commit "
+					      "%llu applied %llu quorum %d\n",
+					(unsigned long long)view.self,
+					(unsigned long long)view.leader,
+					(unsigned long long)view.term,
+					(unsigned long long)view.last,
+					(unsigned long long)view.commit,
 					(unsigned long long)view.applied, view.has_quorum);
 			}
 			fail_msg("in vain: %s", what);
@@ -378,11 +387,13 @@ static bool do_is_done(struct cluster *cluster, void *ctx)
 	return wait->done;
 }
 
-enum replica_outcome cluster_do(struct cluster *cluster, struct cluster_node *node, Pxe__Command *command, struct model_result *ret_result)
+enum replica_outcome cluster_do(struct cluster *cluster, struct cluster_node *node,
+	Pxe__Command *command, struct model_result *ret_result)
 {
 	struct do_wait wait = {.done = false};
 	uint64_t end = cluster_now_ms() + CLUSTER_WAIT_MS;
-	while (replica_propose(node->replica, command, 30000, do_on_done, &wait) != REPLICA_APPLIED) {
+	while (replica_propose(node->replica, command, 30000, do_on_done, &wait) !=
+		REPLICA_APPLIED) {
 		assert_true(cluster_now_ms() < end);
 		cluster_turn(cluster);
 	}
@@ -450,7 +461,8 @@ static bool join_is_voter(struct cluster *cluster, void *ctx)
 		return false;
 	replica_get_view(leader->replica, &view);
 	for (unsigned i = 0; i < view.member_count; i++) {
-		if (view.member[i].id == wait->node->id && view.member[i].voter && view.member[i].live)
+		if (view.member[i].id == wait->node->id && view.member[i].voter &&
+			view.member[i].live)
 			return view.commit == view.last;
 	}
 	return false;
@@ -501,7 +513,8 @@ struct cluster_node *cluster_join(struct cluster *cluster)
 		node_member(&cluster->node[i], &seed[i]);
 		seed_pointer[seed_count++] = &seed[i];
 	}
-	struct replica_bootstrap bootstrap = {.self = &member, .seed = seed_pointer, .seed_count = seed_count};
+	struct replica_bootstrap bootstrap = {
+		.self = &member, .seed = seed_pointer, .seed_count = seed_count};
 	node_start(node, &cluster->loop, &bootstrap);
 	cluster->count++;
 	struct join_wait wait = {.node = node};

@@ -1,7 +1,9 @@
-/* tests/unit/replica/support/cluster.h: a cluster of real replicas in one process: real disks, real sockets, one loop.
+/* tests/unit/replica/support/cluster.h: a cluster of real replicas in one process: real disks, real
+ * sockets, one loop.
  *
- * Each node has its own ZeroMQ context, data directory and keys; all share a uv loop. A node can be stopped and started again on its
- * directory. Waiting is for conditions, with a generous limit; nothing here depends on how fast the machine is.
+ * Each node has its own ZeroMQ context, data directory and keys; all share a uv loop. A node can be
+ * stopped and started again on its directory. Waiting is for conditions, with a generous limit;
+ * nothing here depends on how fast the machine is.
  */
 #ifndef TESTS_UNIT_REPLICA_SUPPORT_CLUSTER_H
 #define TESTS_UNIT_REPLICA_SUPPORT_CLUSTER_H
@@ -14,7 +16,7 @@
 #include <uv.h>
 
 #define CLUSTER_NODES_MAX 8
-#define CLUSTER_WAIT_MS 60000
+#define CLUSTER_WAIT_MS   60000
 
 struct cluster_node {
 	uint64_t id;
@@ -29,17 +31,21 @@ struct cluster_node {
 	struct transport *transport;
 	struct replica *replica;
 	const struct replica_env *env;
-	unsigned slowness; /* 0: 1; election and heartbeat times that much longer, for an env whose clock runs faster */
+	unsigned slowness; /* 0: 1; election and heartbeat times that much longer, for an env whose
+			      clock runs faster */
 	uint64_t records, everything; /* on_record calls; those without a key */
 	unsigned alarms;
 	char alarm[200];
 };
 
 /* One node by itself; the forked tests use these. All asserts, no errors. */
-void node_init(struct cluster_node *node, uint64_t id, const char *root, uint16_t port, const uint8_t cluster_id[16]);
-void node_member(const struct cluster_node *node, Pxe__Member *ret_member); /* strings and keys are borrowed */
+void node_init(struct cluster_node *node, uint64_t id, const char *root, uint16_t port,
+	const uint8_t cluster_id[16]);
+void node_member(const struct cluster_node *node,
+	Pxe__Member *ret_member); /* strings and keys are borrowed */
 /* bootstrap as for replica_open(). */
-void node_start(struct cluster_node *node, uv_loop_t *loop, const struct replica_bootstrap *bootstrap);
+void node_start(
+	struct cluster_node *node, uv_loop_t *loop, const struct replica_bootstrap *bootstrap);
 void node_stop(struct cluster_node *node);
 void node_wipe(struct cluster_node *node);
 uint16_t node_free_port(void);
@@ -62,13 +68,16 @@ void cluster_restart(struct cluster *cluster, unsigned index); /* start a stoppe
 
 void cluster_turn(struct cluster *cluster); /* one turn of the loop */
 /* Run the loop until the condition holds; fails the test with `what` after CLUSTER_WAIT_MS. */
-void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *cluster, void *ctx), void *ctx, const char *what);
-struct cluster_node *cluster_leader(struct cluster *cluster); /* that all running nodes agree on, or NULL */
+void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *cluster, void *ctx),
+	void *ctx, const char *what);
+struct cluster_node *cluster_leader(
+	struct cluster *cluster); /* that all running nodes agree on, or NULL */
 void cluster_wait_leader(struct cluster *cluster);
 /* All running nodes have applied the same, and their digests are equal. */
 void cluster_wait_equal(struct cluster *cluster);
 /* Propose and wait for the outcome; repeats while there is no quorum or too much is outstanding. */
-enum replica_outcome cluster_do(struct cluster *cluster, struct cluster_node *node, Pxe__Command *command, struct model_result *ret_result);
+enum replica_outcome cluster_do(struct cluster *cluster, struct cluster_node *node,
+	Pxe__Command *command, struct model_result *ret_result);
 uint64_t cluster_now_ms(void);
 
 /* A command that binds an address made of the number to a client made of the number. */
@@ -81,7 +90,8 @@ struct bind_command {
 void bind_command_init(struct bind_command *bind, uint32_t number);
 uint32_t bind_ip(uint32_t number);
 uint32_t bind_number(uint32_t ip);
-/* The state of every pool's address and so on, set up by one proposal at a time: by cluster_open() and the forked tests. */
+/* The state of every pool's address and so on, set up by one proposal at a time: by cluster_open()
+ * and the forked tests. */
 extern const char *const cluster_subnet;
 void cluster_fill_subnet(Pxe__Command *command, Pxe__Put *put, Pxe__Subnet *subnet);
 void cluster_fill_pool(Pxe__Command *command, Pxe__Put *put, Pxe__Pool *pool);

@@ -15,9 +15,13 @@ struct load_item {
 	bool ok;
 };
 
-void load_init(struct load *load, struct cluster *cluster, uint32_t first, uint32_t count, unsigned outstanding_max)
+void load_init(struct load *load, struct cluster *cluster, uint32_t first, uint32_t count,
+	unsigned outstanding_max)
 {
-	*load = (struct load){.cluster = cluster, .first = first, .count = count, .outstanding_max = outstanding_max};
+	*load = (struct load){.cluster = cluster,
+		.first = first,
+		.count = count,
+		.outstanding_max = outstanding_max};
 	load->item = calloc(count, sizeof *load->item);
 	assert_non_null(load->item);
 	for (uint32_t i = 0; i < count; i++)
@@ -59,7 +63,8 @@ static bool load_propose(struct load *load, unsigned node)
 	bind_command_init(&bind, item->number);
 	item->node = node;
 	load->outstanding[node]++; /* before: the outcome may come from inside */
-	if (replica_propose(load->cluster->node[node].replica, &bind.command, 30000, load_on_done, item) != REPLICA_APPLIED) {
+	if (replica_propose(load->cluster->node[node].replica, &bind.command, 30000, load_on_done,
+		    item) != REPLICA_APPLIED) {
 		load->outstanding[node]--;
 		load->busy++;
 		return false;
@@ -73,7 +78,8 @@ void load_pump(struct load *load)
 	for (bool more = true; more;) {
 		more = false;
 		for (unsigned i = 0; i < load->cluster->count && load->next < load->count; i++) {
-			if (load->cluster->node[i].running && load->outstanding[i] < load->outstanding_max)
+			if (load->cluster->node[i].running &&
+				load->outstanding[i] < load->outstanding_max)
 				more = load_propose(load, i) || more;
 		}
 	}
