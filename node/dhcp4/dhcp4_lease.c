@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-	static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
+static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
 {
 	const struct dhcp4_request *request = step->request;
 	return lease->client_len == request->client_bytes &&

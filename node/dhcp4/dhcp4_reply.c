@@ -146,34 +146,43 @@ static void put_subnet_options(const struct dhcp4_plan *plan, struct dhcp4_build
 	}
 }
 
-/* RFC 2131 §4.1. A NAK goes to everybody: the client's address is wrong (FIELD 15). */
+/* Straight to a machine on our own link. */
+static void address_to_hardware(
+	const struct dhcp4_plan *plan, uint32_t ip, struct dhcp4_reply *reply)
+{
+	reply->where = DHCP4_TO_HARDWARE;
+	reply->ip = ip;
+	memcpy(reply->mac, plan->request->message.header.chaddr, sizeof reply->mac);
+	reply->source_ip = plan->view->serve_ip;
+}
+
+/* RFC 2131 §4.1. A NAK goes to everybody: the client's address is wrong (FIELD 15). Who asked
+ * everybody without a relay is on our link: it gets its answer without being asked by ARP first. */
 static void address_reply(const struct dhcp4_plan *plan, struct dhcp4_reply *reply)
 {
 	const struct dhcp4_request *request = plan->request;
 	const struct dhcp4_header *asked = &request->message.header;
+	bool informs = request->stage == DHCP4_STAGE_INFORM;
+	bool is_ethernet = asked->htype == HTYPE_ETHERNET && asked->hlen == sizeof reply->mac;
+	uint32_t own_ip = informs ? request->wanted_ip : request->ciaddr;
 	reply->port = DHCP4_CLIENT_PORT;
 	reply->source_ip = request->unicast ? request->destination_ip : 0;
-	if (request->stage == DHCP4_STAGE_INFORM) {
-		reply->where = DHCP4_TO_ADDRESS;
-		reply->ip = request->wanted_ip;
-	} else if (asked->giaddr != 0) {
+	if (asked->giaddr != 0 && !informs) {
 		reply->where = DHCP4_TO_RELAY;
 		reply->ip = asked->giaddr;
 		reply->port = DHCP4_SERVER_PORT;
-	} else if (request->ciaddr != 0 && plan->type != DHCP4_NAK) {
+	} else if (plan->type != DHCP4_NAK && own_ip != 0) {
 		reply->where = DHCP4_TO_ADDRESS;
-		reply->ip = request->ciaddr;
+		reply->ip = own_ip;
+		if (is_ethernet && !request->unicast && asked->giaddr == 0)
+			address_to_hardware(plan, own_ip, reply);
 	} else if (plan->type == DHCP4_NAK || (asked->flags & DHCP4_FLAG_BROADCAST) ||
-		   asked->htype != HTYPE_ETHERNET || asked->hlen != sizeof reply->mac) {
+		   !is_ethernet) {
 		reply->where = DHCP4_TO_EVERYBODY;
-	} else {
-		reply->where = DHCP4_TO_HARDWARE;
-		reply->ip = plan->ip;
-		memcpy(reply->mac, asked->chaddr, sizeof reply->mac);
-		reply->source_ip = plan->view->serve_ip;
-	}
-	if (reply->where == DHCP4_TO_EVERYBODY)
 		reply->ip = UINT32_MAX;
+	} else {
+		address_to_hardware(plan, plan->ip, reply);
+	}
 }
 
 bool dhcp4_reply_build(const struct dhcp4_plan *plan, struct dhcp4_reply *ret_reply)

@@ -10,12 +10,12 @@
 
 #define DHCP4_REPLY_MAX 1472 /* one Ethernet frame; UEFI ignores longer ones (FIELD 41) */
 
-/* RFC 2131 §4.1. */
+/* RFC 2131 §4.1. TO_HARDWARE: the client is on our link and need not answer ARP for `ip` yet: the
+ * frame goes straight to `mac` (FIELD 21). */
 enum dhcp4_where {
-	DHCP4_TO_RELAY,     /* giaddr, port 67 */
-	DHCP4_TO_ADDRESS,   /* the client has `ip` and answers ARP for it */
-	DHCP4_TO_HARDWARE,  /* the client is to get `ip` and does not answer ARP yet: straight to
-			       `mac` (FIELD 21) */
+	DHCP4_TO_RELAY,   /* giaddr, port 67 */
+	DHCP4_TO_ADDRESS, /* the client has `ip` and answers ARP for it */
+	DHCP4_TO_HARDWARE,
 	DHCP4_TO_EVERYBODY, /* 255.255.255.255 */
 };
 

@@ -271,7 +271,9 @@ static void rebinding_by_broadcast_extends(void **state)
 	struct ask ask = {.type = DHCP4_REQUEST, .client = 1, .ciaddr = ip, .from = ip};
 	assert_true(rig_ask(rig, &ask));
 	rig_expect_reply(rig, DHCP4_ACK);
-	assert_int_equal(rig->effects.reply.where, DHCP4_TO_ADDRESS);
+	/* It asked everybody, so it is on our link: no ARP before the answer. */
+	assert_int_equal(rig->effects.reply.where, DHCP4_TO_HARDWARE);
+	assert_int_equal(rig->effects.reply.ip, ip);
 	assert_int_equal(rig_u32(rig, DHCP4_LEASE_SECONDS), RIG_LEASE_S);
 }
 
@@ -464,6 +466,11 @@ static void inform_gets_configuration_and_no_address(void **state) /* RFC 2131 Â
 	struct rig *rig = *state;
 	uint32_t ip = IP(10, 0, 0, 44);
 	struct ask ask = {.type = DHCP4_INFORM, .client = 1, .ciaddr = ip, .from = ip};
+	rig_send(rig, &ask);
+	rig_expect_reply(rig, DHCP4_ACK);
+	assert_int_equal(rig->effects.reply.where, DHCP4_TO_HARDWARE);
+	assert_int_equal(rig->effects.reply.ip, ip);
+	ask.unicast = true;
 	rig_send(rig, &ask);
 	rig_expect_reply(rig, DHCP4_ACK);
 	assert_int_equal(rig->effects.reply.where, DHCP4_TO_ADDRESS);
