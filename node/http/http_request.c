@@ -68,10 +68,10 @@ static enum MHD_Result answer_error(
 		atomic_fetch_add(&server->counters.malformed, 1);
 		return answer_text(connection, MHD_HTTP_BAD_REQUEST, "bad request\n", NULL, NULL);
 	default:
+		/* No Retry-After: iPXE obeys it for ever, and would never ask the next node. */
 		atomic_fetch_add(&server->counters.failed, 1);
 		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-			"no node can give this file now, try again\n", MHD_HTTP_HEADER_RETRY_AFTER,
-			"2");
+			"this node cannot give the file now\n", NULL, NULL);
 	}
 }
 

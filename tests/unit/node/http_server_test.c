@@ -551,6 +551,19 @@ static void test_a_missing_file_is_fetched_from_its_holder(void **state)
 	fixture_close(other);
 }
 
+/* iPXE obeys Retry-After for ever: without it, its script goes on to the next node. */
+static void test_a_file_that_nobody_has_is_refused_at_once(void **state)
+{
+	struct site *s = *state;
+	struct reply r;
+
+	assert_int_equal(blob_remove(s->f->blobs, s->sha256), 0);
+	fetch(s, "/img/boot/linux.efi", NULL, &r);
+	assert_int_equal(r.status, 503);
+	assert_null(strcasestr(r.headers, "Retry-After"));
+	free(r.body);
+}
+
 /* ---- many at once */
 
 struct download {
@@ -682,6 +695,8 @@ int main(void)
 			test_copies_between_nodes_are_no_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_missing_file_is_fetched_from_its_holder, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_file_that_nobody_has_is_refused_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_eight_large_downloads_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_busy_port_is_named, setup, teardown),
