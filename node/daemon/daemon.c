@@ -91,6 +91,17 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 
 /* ---- opening */
 
+/* A TFTP transfer, a connection and an open blob are a descriptor each: take all that we may have. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int load_conf(struct daemon *daemon, const char *directory, char *ret_error, size_t error_bytes)
 {
 	int rc;
@@ -316,6 +327,7 @@ int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_err
 		/* A stall of the loop or of ZeroMQ's thread is an election: ask for more than our share before any
 		 * thread starts, so that all inherit it; without the right to, go on. */
 		(void)setpriority(PRIO_PROCESS, 0, DAEMON_NICE);
+		raise_descriptors();
 		log_set_node(daemon->conf.name);
 		log_set_level((enum log_level)daemon->conf.log_level);
 		uv_loop_init(&daemon->loop);
