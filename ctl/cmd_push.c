@@ -122,7 +122,7 @@ static int send_file(struct push *push, const Pxe__ImageFile *file, const char *
 	int fd = open(source, O_RDONLY | O_CLOEXEC), result = CTL_OK;
 	uint64_t offset = 0;
 	bool done = false;
-	size_t bytes;
+	size_t bytes = 0;
 
 	if (fd < 0) {
 		return ctl_fail(push->ctl, CTL_USAGE, "cannot read %s: %s", source, strerror(errno));

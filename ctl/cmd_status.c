@@ -166,7 +166,7 @@ static bool describe_removal(const Pxe__Status *status, const char *name, char *
 	}
 	state_text(found, state, sizeof state);
 	snprintf(ret_text, bytes,
-	        "node %s (%s, %s) leaves the cluster; %u voters remain, %u of them answer%s.\n"
+	        "node %s (%s, %.80s) leaves the cluster; %u voters remain, %u of them answer%s.\n"
 	        "  It must join again with a token to come back. Stop its pxed: it is no longer listened to.",
 	        name, found->raft_role, state, voters, up,
 	        voters == 2 ? "; 2 voters cannot lose one" : "");
@@ -179,7 +179,7 @@ int cmd_node_remove(struct ctl *ctl, const struct invocation *in)
 	Pxe__MemberRemove removal = PXE__MEMBER_REMOVE__INIT;
 	struct client_done done;
 	Pxe__AdminReply *reply;
-	char question[512], name[256];
+	char question[1024], name[256];
 	bool found;
 	int result = get_status(ctl, &reply);
 
