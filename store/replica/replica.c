@@ -276,6 +276,7 @@ void replica_step_down(struct replica *r)
 {
 	assert(r != NULL);
 	replica_see_time(r);
+	r->transfer_ms = r->now_ms;
 	/* Nobody to hand over to, or not the leader: nothing to do. */
 	(void)raft_transfer(&r->raft, 0);
 	replica_raft_drain(r);

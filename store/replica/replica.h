@@ -98,7 +98,7 @@ struct replica_view {
 	bool is_leader;        /* and an entry of its own term is committed */
 	bool has_quorum;       /* leader known and heard from (or we lead with fresh contact to a
 				  majority) */
-	uint64_t no_quorum_ms; /* since when without; 0 with */
+	uint64_t no_quorum_ms; /* for how long it has been without; 0 with */
 	bool fresh;    /* [R9]: has applied all that the leader had committed less than 1 s ago */
 	bool diverged; /* digest differed from the majority's: serves nothing */
 	uint64_t dropped; /* messages of members that made no sense, since start */

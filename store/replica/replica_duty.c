@@ -73,7 +73,7 @@ static const struct raft_member *duty_conf_find(const struct raft_conf *conf, ui
 
 static void duty_hand_over(struct replica *r)
 {
-	if (r->now_ms - r->transfer_ms < 1000 && r->transfer_ms != 0)
+	if (r->transfer_ms != 0 && r->now_ms - r->transfer_ms < 1000)
 		return;
 	r->transfer_ms = r->now_ms;
 	(void)raft_transfer(&r->raft, 0);
@@ -244,8 +244,10 @@ void replica_duty_tick(struct replica *r)
 		return;
 	r->duty_due_ms = r->now_ms + REPLICA_STATUS_MS;
 	replica_duty_time(r);
-	if (r->diverged) {
-		duty_hand_over(r); /* to one whose state most others have */
+	/* Diverged: to one whose state most others have. A hand-over that failed left us without a
+	 * lease for this term, so not fresh [R9]: the next leader has one. */
+	if (r->diverged || (r->raft.lease_void && r->raft.transfer_to == 0)) {
+		duty_hand_over(r);
 		return;
 	}
 	if (!replica_raft_leads(r) || !r->time_ready || r->raft.transfer_to != 0)

@@ -183,12 +183,13 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 {
 	const struct replica_env *env = r->config.env;
 	const struct replica_digest *digest = replica_apply_digest(r);
+	/* A system call: once a status, not for each view. */
+	r->status.wall_synchronised = env->wall_synchronised(env->ctx);
 	*status = r->status;
 	status->version = r->version;
 	status->applied = r->applied.index;
 	status->stored = r->raft.stored;
 	status->wall_ms = env->now_wall_ms(env->ctx);
-	status->wall_synchronised = env->wall_synchronised(env->ctx);
 	status->cluster_ms = r->time.known ? cluster_time_now(&r->time, r->now_ms) : 0;
 	status->stamp_ms = replica_view_stamp_ms(r);
 	status->incarnation = r->proposals.incarnation;

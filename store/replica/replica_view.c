@@ -139,7 +139,7 @@ static void view_fill_self(const struct replica *r, struct replica_member_view *
 	view->status.stored = view->match = r->raft.stored;
 	view->status.incarnation = r->proposals.incarnation;
 	view->status.wall_ms = r->config.env->now_wall_ms(r->config.env->ctx);
-	view->status.wall_synchronised = r->config.env->wall_synchronised(r->config.env->ctx);
+	view->status.wall_synchronised = r->status.wall_synchronised;
 	view_fill_conf(r, view);
 	if (digest != NULL) {
 		view->digest_index = digest->index;

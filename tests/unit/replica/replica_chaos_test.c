@@ -28,9 +28,10 @@
 
 #include <cmocka.h>
 
-#define NODES            3
-#define NUMBERS_PER_NODE 40000 /* numbers that one node binds, over all its lives */
-#define OUTSTANDING      16
+#define NODES 3
+#define NUMBERS_PER_NODE                                                                           \
+	60000 /* numbers that one node binds, over all its lives; then it renews them */
+#define OUTSTANDING 16
 
 enum report_kind { REPORT_ACK = 1, REPORT_TAKEN, REPORT_LEASE, REPORT_STATE };
 
@@ -52,7 +53,7 @@ struct worker {
 	uv_poll_t control;
 	uv_timer_t timer;
 	int fd;
-	uint32_t next, end;
+	uint32_t first, next, end;
 	unsigned outstanding;
 	bool quiet;
 };
@@ -99,7 +100,7 @@ static void worker_on_done(
 
 static void worker_pump(struct worker *worker)
 {
-	while (!worker->quiet && worker->outstanding < OUTSTANDING && worker->next < worker->end) {
+	while (!worker->quiet && worker->outstanding < OUTSTANDING) {
 		struct worker_item *item = malloc(sizeof *item);
 		struct bind_command bind;
 		if (item == NULL)
@@ -113,7 +114,8 @@ static void worker_pump(struct worker *worker)
 			free(item);
 			return;
 		}
-		worker->next++;
+		if (++worker->next == worker->end)
+			worker->next = worker->first;
 	}
 }
 
@@ -189,7 +191,10 @@ static void worker_run(const struct cluster_node *self, const struct cluster_nod
 	worker.node = *self;
 	worker.fd = fd;
 	worker.next = next;
+	worker.first = (uint32_t)(self->id - 1) * NUMBERS_PER_NODE + 1;
 	worker.end = (uint32_t)self->id * NUMBERS_PER_NODE;
+	if (worker.next >= worker.end)
+		worker.next = worker.first;
 	worker.quiet = quiet;
 	for (unsigned i = 0; i < NODES; i++) {
 		node_member(&all[i], &member[i]);

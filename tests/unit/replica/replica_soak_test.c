@@ -195,7 +195,10 @@ static void worker_on_order(uv_poll_t *poll, int status, int events)
 	struct order order;
 
 	(void)events;
-	if (status != 0 || recv(w->fd, &order, sizeof order, 0) != sizeof order)
+	ssize_t got = recv(w->fd, &order, sizeof order, 0);
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (status != 0 || got != sizeof order)
 		_exit(0); /* the parent is gone */
 	switch (order.kind) {
 	case ORDER_OFFER:
