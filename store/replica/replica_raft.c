@@ -215,10 +215,14 @@ static void raft_carry_out(struct replica *r, const struct raft_effect *effect)
 void replica_raft_drain(struct replica *r)
 {
 	struct raft_effect effect;
+	bool any = false;
 	/* Nothing that carries out an effect calls the core, so the queue only shrinks. */
-	while (raft_next_effect(&r->raft, &effect))
+	for (; raft_next_effect(&r->raft, &effect); any = true)
 		raft_carry_out(r, &effect);
-	replica_wake(r);
+	/* Without an effect there is no more to do at the end of the turn than before: a wake-up here
+	 * each turn would keep the loop from ever sleeping. */
+	if (any)
+		replica_wake(r);
 }
 
 /* ---- in */
