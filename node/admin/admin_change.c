@@ -120,8 +120,9 @@ static void answer(struct admin *admin, const struct admin_pending *pending, Pxe
 	} else {
 		reply_done(admin, &pending->client, verdict, detail, revision, id);
 	}
-	log_info("%s: %s by %s, revision %" PRIu64, pending->kind == ADMIN_PENDING_TOKEN ? "join token" : pending->text,
-	        verdict == PXE__VERDICT__VERDICT_OK ? "done" : verdict_words(verdict), pending->client.user,
+	log_info("%s asks for %s: %s (revision %" PRIu64 ")", pending->client.user,
+	        pending->kind == ADMIN_PENDING_TOKEN ? "a join token" : pending->text,
+	        verdict == PXE__VERDICT__VERDICT_OK ? "done" : detail[0] != '\0' ? detail : verdict_words(verdict),
 	        revision);
 }
 
@@ -240,7 +241,11 @@ static const char *object_of_put(const Pxe__Put *put, const char **ret_name)
 		*ret_name = put->profile->name;
 		return "profile";
 	}
-	return put->object_case == PXE__PUT__OBJECT_SETTINGS ? "settings" : "key";
+	if (put->object_case == PXE__PUT__OBJECT_OPERATOR_KEY) {
+		*ret_name = put->operator_key->name;
+		return "key";
+	}
+	return "settings";
 }
 
 static void describe(const Pxe__Command *command, char *ret_text, size_t text_bytes)
