@@ -194,7 +194,7 @@ static void say(struct client *client, const char *format, ...)
 static int fail_unreachable(struct request *request)
 {
 	struct client *client = request->client;
-	unsigned tried = 0;
+	unsigned tried = 0, key_refused = 0;
 
 	client->text[0] = '\0';
 	if (request->ctl->node != NULL) {
@@ -209,6 +209,7 @@ static int fail_unreachable(struct request *request)
 			continue;
 		}
 		tried++;
+		key_refused += client->links[i].cause == LINK_KEY_REFUSED;
 		say(client, "\n  %s%s%s: %s", endpoint->name, endpoint->name[0] != '\0' ? " at " : "", address,
 		        endpoint->local && access(address, F_OK) != 0 ? "no such socket: pxed is not running"
 		                : endpoint->local && access(address, W_OK) != 0
@@ -221,7 +222,7 @@ static int fail_unreachable(struct request *request)
 	} else if (!client->endpoints.have_keys && client->endpoints.no_keys_why[0] != '\0') {
 		say(client, "\n  other nodes were not asked: %s", client->endpoints.no_keys_why);
 	}
-	return CTL_UNREACHABLE;
+	return tried > 0 && key_refused == tried ? CTL_NOT_ALLOWED : CTL_UNREACHABLE;
 }
 
 static int fail_unanswered(struct request *request)
@@ -296,7 +297,7 @@ static bool on_reply(struct request *request, int i, const Pxe__AdminReply *repl
 	if (reply->status != PXE__ADMIN_STATUS__ADMIN_OK) {
 		snprintf(client->text, sizeof client->text, "%s",
 		        reply->message[0] != '\0' ? reply->message : "the node refuses, and does not say why");
-		request->exit_code = ctl_exit_of(reply->status);
+		request->exit_code = (int)ctl_exit_of(reply->status);
 		return true;
 	}
 	if (!request->call->on_reply(request->call->ctx, reply) || !reply->more) {

@@ -233,8 +233,7 @@ static const struct kind *kind_of(const struct invocation *in)
 			return &kinds[i];
 		}
 	}
-	assert(!"a command of the table names a kind that is not here");
-	return NULL;
+	abort(); /* a command of the table names a kind that is not here */
 }
 
 /* ---- lists, by reflection */
@@ -259,13 +258,19 @@ static const ProtobufCFieldDescriptor *field_of(Pxe__ObjectKind kind)
 	return NULL;
 }
 
+/* A member of a message by its offset; protobuf-c lays messages out as structs, so it is aligned. */
+static const void *member_at(const void *message, unsigned offset)
+{
+	return (const char *)message + offset;
+}
+
 ProtobufCMessage **objects_of(const Pxe__ObjectList *list, Pxe__ObjectKind kind, size_t *ret_count)
 {
 	const ProtobufCFieldDescriptor *field = field_of(kind);
 
 	assert(field != NULL && field->label == PROTOBUF_C_LABEL_REPEATED);
-	*ret_count = *(const size_t *)((const char *)list + field->quantifier_offset);
-	return *(ProtobufCMessage **const *)((const char *)list + field->offset);
+	*ret_count = *(const size_t *)member_at(list, field->quantifier_offset);
+	return *(ProtobufCMessage **const *)member_at(list, field->offset);
 }
 
 int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__ObjectKind kind)
@@ -289,7 +294,7 @@ static const char *name_of(const ProtobufCMessage *object)
 	const ProtobufCFieldDescriptor *field =
 	        protobuf_c_message_descriptor_get_field_by_name(object->descriptor, "name");
 
-	return *(char *const *)((const char *)object + field->offset);
+	return *(char *const *)member_at(object, field->offset);
 }
 
 int objects_list(struct ctl *ctl, const struct invocation *in)
@@ -528,8 +533,8 @@ int objects_add(struct ctl *ctl, const struct invocation *in)
 	int result = edit_check_name(ctl, kind->noun, in->args[0]);
 
 	assert(object != NULL);
-	edit_set_text((char **)((char *)object +
-	                      protobuf_c_message_descriptor_get_field_by_name(kind->type, "name")->offset),
+	edit_set_text((char **)(uintptr_t)member_at(
+	                      object, protobuf_c_message_descriptor_get_field_by_name(kind->type, "name")->offset),
 	        in->args[0]);
 	if (result == CTL_OK && in->arg_count > 1) {
 		result = edit_set_cidr(ctl, in->args[1], (Pxe__Subnet *)(void *)object);

@@ -202,11 +202,17 @@ static size_t element_bytes(const ProtobufCFieldDescriptor *field)
 	return 0;
 }
 
+/* A member of a message by its offset; protobuf-c lays messages out as structs, so it is aligned. */
+static const void *at(const ProtobufCMessage *message, unsigned offset)
+{
+	return (const char *)message + offset;
+}
+
 static void put_list(struct writer *w, const ProtobufCFieldDescriptor *field,
         const ProtobufCMessage *message)
 {
-	size_t count = *(const size_t *)((const char *)message + field->quantifier_offset);
-	const char *elements = *(char *const *)((const char *)message + field->offset);
+	size_t count = *(const size_t *)at(message, field->quantifier_offset);
+	const char *elements = *(char *const *)at(message, field->offset);
 	bool first = true;
 
 	open_group(w, '[');
@@ -220,10 +226,10 @@ static void put_list(struct writer *w, const ProtobufCFieldDescriptor *field,
 static bool is_set(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message)
 {
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
-		return *(const uint32_t *)((const char *)message + field->quantifier_offset) == field->id;
+		return *(const uint32_t *)at(message, field->quantifier_offset) == field->id;
 	}
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE && field->label != PROTOBUF_C_LABEL_REPEATED) {
-		return *(ProtobufCMessage *const *)((const char *)message + field->offset) != NULL;
+		return *(ProtobufCMessage *const *)at(message, field->offset) != NULL;
 	}
 	return true;
 }
