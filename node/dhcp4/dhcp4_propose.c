@@ -153,6 +153,7 @@ void dhcp4_step_propose_release(struct dhcp4_step *step)
 	pxe__release__init(&proposal->release);
 	proposal->release.client = proposal->who.client;
 	proposal->release.ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->release.as_of_ms = model_stamp_ms(step->view->model);
 	proposal->command.op_case = PXE__COMMAND__OP_RELEASE;
 	proposal->command.release = &proposal->release;
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_RELEASE, step->request->wanted_ip, "");

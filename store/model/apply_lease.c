@@ -488,6 +488,13 @@ Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 	if (!release->by_operator && (is_declined || !lease_is_client(record, release->client)))
 		return internal_refuse(a, PXE__VERDICT__VERDICT_IN_USE,
 			"address %s is not this client's", text_ip4_format(ip, text));
+	/* A RELEASE that was held up must not end the lease that the client has been given since.
+	 */
+	if (!release->by_operator && release->as_of_ms != 0 &&
+		record->started_ms > release->as_of_ms)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
+			"address %s was leased to this client again since",
+			text_ip4_format(ip, text));
 	internal_lease_copy(record, &a->result->lease);
 	if (is_declined || (record->state == OFFERED && record->since_ms == 0)) {
 		keep_remove_lease(a->model, a->sink, record);

@@ -219,6 +219,36 @@ static void test_release_rests_then_is_free(void **state)
 	kit_fini(&kit);
 }
 
+static void test_late_release_leaves_the_newer_lease(void **state)
+{
+	(void)state;
+	struct kit kit;
+	struct kit_who who;
+	uint8_t ip[4];
+	Pxe__Release release = PXE__RELEASE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	kit_init(&kit);
+	kit_ip_to(IP(12), ip);
+	release.client = kit_who(1, &who)->client;
+	release.ip = kit_bytes(ip, 4);
+	command.op_case = PXE__COMMAND__OP_RELEASE;
+	command.release = &release;
+	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
+	/* Sent now, held up; the client meanwhile gets the address again. */
+	release.as_of_ms = model_stamp_ms(kit.model);
+	kit_at(&kit, 2000);
+	assert_int_equal(kit_release(&kit, 1, IP(12), false), V(OK));
+	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
+	kit_at(&kit, 3000);
+	assert_int_equal(kit_apply(&kit, &command), V(CONFLICT));
+	assert_int_equal(kit_state(&kit, IP(12)), S(BOUND));
+	/* One that knows of the newer lease is meant for it. */
+	release.as_of_ms = model_stamp_ms(kit.model);
+	assert_int_equal(kit_apply(&kit, &command), V(OK));
+	assert_int_equal(kit_state(&kit, IP(12)), S(GRACE));
+	kit_fini(&kit);
+}
+
 static void test_release_of_an_offer_frees_at_once(void **state)
 {
 	(void)state;
@@ -515,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_a_repeated_offer_is_the_same_address_for_longer),
 		cmocka_unit_test(test_renewal_never_lowers_the_promise),
 		cmocka_unit_test(test_release_rests_then_is_free),
+		cmocka_unit_test(test_late_release_leaves_the_newer_lease),
 		cmocka_unit_test(test_release_of_an_offer_frees_at_once),
 		cmocka_unit_test(test_decline_quarantines),
 		cmocka_unit_test(test_decline_by_probe),
