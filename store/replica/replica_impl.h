@@ -157,6 +157,7 @@ struct replica_applied {
 	unsigned conf_count;
 	struct replica_digest digest[REPLICA_DIGESTS]; /* a ring */
 	uint64_t digest_count;
+	uint64_t status_index; /* applied when the last status left */
 	struct model_sink sink;
 	uint8_t *records; /* changed keys of this turn: length byte, key */
 	size_t record_bytes, record_capacity;
@@ -344,6 +345,7 @@ void replica_apply_conf(struct replica *r, uint64_t index, const struct raft_con
 void replica_apply_done(struct replica *r, replica_done_cb *done, void *ctx,
 	enum replica_outcome outcome, const struct model_result *result);
 void replica_apply_tell(struct replica *r); /* callbacks: records, then outcomes */
+void replica_apply_rest(struct replica *r);
 const struct replica_digest *replica_apply_digest_at(const struct replica *r, uint64_t index);
 const struct replica_digest *replica_apply_digest(
 	const struct replica *r); /* the newest, or NULL */

@@ -204,6 +204,7 @@ static void member_send_status(struct replica *r)
 {
 	Pxe__Envelope envelope = PXE__ENVELOPE__INIT;
 	Pxe__PeerStatus status;
+	replica_apply_rest(r);
 	member_fill_status(r, &status);
 	envelope.body_case = PXE__ENVELOPE__BODY_STATUS;
 	envelope.status = &status;
