@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCRIPT_MAX 65536
+#define SCRIPT_MAX     65536
 #define NAME_MAX_BYTES 63
-#define LIST_MAX 64
+#define LIST_MAX       64
 
 /* ---- fields */
 
@@ -46,7 +46,8 @@ void edit_set_bytes(ProtobufCBinaryData *field, const void *data, size_t bytes)
 
 void edit_set_ip(ProtobufCBinaryData *field, uint32_t ip)
 {
-	uint8_t bytes[4] = {(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
+	uint8_t bytes[4] = {
+		(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
 
 	edit_set_bytes(field, bytes, ip == 0 ? 0 : sizeof bytes);
 }
@@ -79,18 +80,20 @@ static bool is_none(const char *text)
 int edit_check_name(const struct ctl *ctl, const char *noun, const char *name)
 {
 	static const char allowed[] =
-	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
 	if (name[0] == '\0' || name[0] == '-' || strspn(name, allowed) != strlen(name) ||
-	        strlen(name) > NAME_MAX_BYTES) {
+		strlen(name) > NAME_MAX_BYTES) {
 		return ctl_fail(ctl, CTL_USAGE,
-		        "'%s' cannot be the name of a %s: write up to %d letters, digits, '-', '_' or '.'", name,
-		        noun, NAME_MAX_BYTES);
+			"'%s' cannot be the name of a %s: write up to %d letters, digits, '-', '_' "
+			"or '.'",
+			name, noun, NAME_MAX_BYTES);
 	}
 	return CTL_OK;
 }
 
-static int set_ip(const struct ctl *ctl, const char *option, const char *text, ProtobufCBinaryData *field)
+static int set_ip(
+	const struct ctl *ctl, const char *option, const char *text, ProtobufCBinaryData *field)
 {
 	uint32_t ip;
 
@@ -99,8 +102,9 @@ static int set_ip(const struct ctl *ctl, const char *option, const char *text, P
 		return CTL_OK;
 	}
 	if (text_ip4_parse(text, &ip) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--%s '%s': write an IPv4 address, such as 10.20.0.1, or none",
-		        option, text);
+		return ctl_fail(ctl, CTL_USAGE,
+			"--%s '%s': write an IPv4 address, such as 10.20.0.1, or none", option,
+			text);
 	}
 	edit_set_ip(field, ip);
 	return CTL_OK;
@@ -108,7 +112,7 @@ static int set_ip(const struct ctl *ctl, const char *option, const char *text, P
 
 /* "10.20.0.2,10.20.0.3"; the option may also be repeated. Replaces the list. */
 static int set_ips(const struct ctl *ctl, const struct invocation *in, const char *option,
-        ProtobufCBinaryData **list, size_t *count)
+	ProtobufCBinaryData **list, size_t *count)
 {
 	size_t iterator = 0;
 	const char *value;
@@ -124,10 +128,12 @@ static int set_ips(const struct ctl *ctl, const struct invocation *in, const cha
 			size_t length = strcspn(value, ",");
 			uint8_t bytes[4];
 			uint32_t ip;
-			snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one), value);
+			snprintf(one, sizeof one, "%.*s",
+				(int)(length < sizeof one ? length : sizeof one), value);
 			if (text_ip4_parse(one, &ip) != 0) {
-				return ctl_fail(ctl, CTL_USAGE, "--%s '%.*s': write IPv4 addresses with commas, or none",
-				        option, (int)length, value);
+				return ctl_fail(ctl, CTL_USAGE,
+					"--%s '%.*s': write IPv4 addresses with commas, or none",
+					option, (int)length, value);
 			}
 			bytes[0] = (uint8_t)(ip >> 24);
 			bytes[1] = (uint8_t)(ip >> 16);
@@ -140,7 +146,8 @@ static int set_ips(const struct ctl *ctl, const struct invocation *in, const cha
 	return CTL_OK;
 }
 
-static int set_seconds(const struct ctl *ctl, const struct invocation *in, const char *option, uint32_t *field)
+static int set_seconds(
+	const struct ctl *ctl, const struct invocation *in, const char *option, uint32_t *field)
 {
 	const char *text = command_text(in, option);
 	uint64_t ms;
@@ -153,8 +160,9 @@ static int set_seconds(const struct ctl *ctl, const struct invocation *in, const
 		return CTL_OK;
 	}
 	if (text_duration_parse(text, &ms) != 0 || ms < 1000 || ms / 1000 > UINT32_MAX - 1) {
-		return ctl_fail(ctl, CTL_USAGE, "--%s '%s': write a time, such as 90s, 10m, 1h, 1d, or default", option,
-		        text);
+		return ctl_fail(ctl, CTL_USAGE,
+			"--%s '%s': write a time, such as 90s, 10m, 1h, 1d, or default", option,
+			text);
 	}
 	*field = (uint32_t)(ms / 1000);
 	return CTL_OK;
@@ -178,11 +186,12 @@ int edit_set_cidr(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
 	unsigned prefix;
 
 	if (text_cidr4_parse(text, &ip, &prefix) != 0 || prefix == 0 || prefix > 30) {
-		return ctl_fail(ctl, CTL_USAGE, "'%s': write a network, such as 10.20.0.0/22", text);
+		return ctl_fail(
+			ctl, CTL_USAGE, "'%s': write a network, such as 10.20.0.0/22", text);
 	}
 	if ((ip & ~text_ip4_mask(prefix)) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "'%s' is an address in a network; did you mean %s?", text,
-		        text_cidr4_format(ip & text_ip4_mask(prefix), prefix, suggestion));
+		return ctl_fail(ctl, CTL_USAGE, "'%s' is an address in a network; did you mean %s?",
+			text, text_cidr4_format(ip & text_ip4_mask(prefix), prefix, suggestion));
 	}
 	edit_set_ip(&subnet->network_ip, ip);
 	subnet->prefix_len = prefix;
@@ -233,7 +242,8 @@ static int option_data(const char *text, uint8_t data[255], size_t *ret_bytes)
 		size_t length = strcspn(text, ",");
 		char one[TEXT_IP4_BYTES + 1];
 		uint32_t ip;
-		snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one), text);
+		snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one),
+			text);
 		if (text_ip4_parse(one, &ip) != 0 || *ret_bytes + 4 > 255) {
 			return -1;
 		}
@@ -269,18 +279,20 @@ static int set_option(const struct ctl *ctl, const char *text, Pxe__Subnet *subn
 	Pxe__Option *option;
 
 	if (equals == NULL || option_code(text, (size_t)(equals - text), &code) != 0 ||
-	        (strcmp(equals + 1, "none") != 0 && option_data(equals + 1, data, &bytes) != 0)) {
+		(strcmp(equals + 1, "none") != 0 && option_data(equals + 1, data, &bytes) != 0)) {
 		return ctl_fail(ctl, CTL_USAGE,
-		        "--option '%s': write CODE=hex:.., CODE=text:.., CODE=ip:A,B or CODE=none; CODE is a number "
-		        "from 1 to 254 or a name such as root-path",
-		        text);
+			"--option '%s': write CODE=hex:.., CODE=text:.., CODE=ip:A,B or CODE=none; "
+			"CODE is a number "
+			"from 1 to 254 or a name such as root-path",
+			text);
 	}
 	drop_option(subnet, code);
 	if (strcmp(equals + 1, "none") == 0) {
 		return CTL_OK;
 	}
 	option = pxe__option__unpack(NULL, 0, data);
-	subnet->options = realloc(subnet->options, (subnet->n_options + 1) * sizeof *subnet->options);
+	subnet->options =
+		realloc(subnet->options, (subnet->n_options + 1) * sizeof *subnet->options);
 	assert(option != NULL && subnet->options != NULL);
 	option->code = code;
 	edit_set_bytes(&option->data, data, bytes);
@@ -297,7 +309,8 @@ static int set_mtu(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
 		return CTL_OK;
 	}
 	if (text_u64_parse(text, 65535, &mtu) != 0 || mtu < 68) {
-		return ctl_fail(ctl, CTL_USAGE, "--mtu '%s': write a number from 68 to 65535, or none", text);
+		return ctl_fail(ctl, CTL_USAGE,
+			"--mtu '%s': write a number from 68 to 65535, or none", text);
 	}
 	subnet->mtu = (uint32_t)mtu;
 	return CTL_OK;
@@ -352,11 +365,14 @@ static int set_range(const struct ctl *ctl, const char *text, Pxe__Pool *pool)
 	if (dash != NULL && (size_t)(dash - text) < sizeof first_text) {
 		snprintf(first_text, sizeof first_text, "%.*s", (int)(dash - text), text);
 	}
-	if (dash == NULL || text_ip4_parse(first_text, &first) != 0 || text_ip4_parse(dash + 1, &last) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--range '%s': write FIRST-LAST, such as 10.20.2.0-10.20.3.199", text);
+	if (dash == NULL || text_ip4_parse(first_text, &first) != 0 ||
+		text_ip4_parse(dash + 1, &last) != 0) {
+		return ctl_fail(ctl, CTL_USAGE,
+			"--range '%s': write FIRST-LAST, such as 10.20.2.0-10.20.3.199", text);
 	}
 	if (last < first) {
-		return ctl_fail(ctl, CTL_USAGE, "--range '%s': the last address is below the first", text);
+		return ctl_fail(
+			ctl, CTL_USAGE, "--range '%s': the last address is below the first", text);
 	}
 	edit_set_ip(&pool->first_ip, first);
 	edit_set_ip(&pool->last_ip, last);
@@ -372,7 +388,8 @@ int edit_pool(struct ctl *ctl, const struct invocation *in, Pxe__Pool *pool)
 		return CTL_USAGE;
 	}
 	if (pool->subnet[0] == '\0' || pool->first_ip.len == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "a pool needs --subnet NAME and --range FIRST-LAST");
+		return ctl_fail(
+			ctl, CTL_USAGE, "a pool needs --subnet NAME and --range FIRST-LAST");
 	}
 	return CTL_OK;
 }
@@ -391,8 +408,9 @@ static int set_macs(const struct ctl *ctl, const struct invocation *in, Pxe__Hos
 		if (text_mac_parse(value, mac) == 0) {
 			bytes = 6;
 		} else if (text_hwaddr_parse(value, mac, &bytes) != 0) {
-			return ctl_fail(ctl, CTL_USAGE, "--mac '%s': write a hardware address, such as 52:54:00:aa:00:01",
-			        value);
+			return ctl_fail(ctl, CTL_USAGE,
+				"--mac '%s': write a hardware address, such as 52:54:00:aa:00:01",
+				value);
 		}
 		if (first) {
 			clear_bytes_list(&host->mac, &host->n_mac);
@@ -413,7 +431,9 @@ static int set_uuid(const struct ctl *ctl, const char *text, Pxe__Host *host)
 	}
 	if (text_uuid_parse(text, uuid) != 0) {
 		return ctl_fail(ctl, CTL_USAGE,
-		        "--uuid '%s': write it as dmidecode does, 4c4c4544-0051-3510-8052-b4c04f4d3132, or none", text);
+			"--uuid '%s': write it as dmidecode does, "
+			"4c4c4544-0051-3510-8052-b4c04f4d3132, or none",
+			text);
 	}
 	edit_set_bytes(&host->uuid, uuid, sizeof uuid);
 	return CTL_OK;
@@ -424,7 +444,8 @@ static void drop_variable(Pxe__Host *host, const char *name, size_t length)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < host->n_vars; i++) {
-		if (strlen(host->vars[i]->name) == length && strncmp(host->vars[i]->name, name, length) == 0) {
+		if (strlen(host->vars[i]->name) == length &&
+			strncmp(host->vars[i]->name, name, length) == 0) {
 			pxe__variable__free_unpacked(host->vars[i], NULL);
 		} else {
 			host->vars[kept++] = host->vars[i];
@@ -441,7 +462,8 @@ static int set_variable(const struct ctl *ctl, const char *text, Pxe__Host *host
 	char name[64];
 
 	if (equals == NULL || equals == text || equals - text >= (int)sizeof name) {
-		return ctl_fail(ctl, CTL_USAGE, "--var '%s': write NAME=VALUE, or NAME= to remove it", text);
+		return ctl_fail(ctl, CTL_USAGE,
+			"--var '%s': write NAME=VALUE, or NAME= to remove it", text);
 	}
 	drop_variable(host, text, (size_t)(equals - text));
 	if (equals[1] == '\0') {
@@ -466,7 +488,8 @@ int edit_host(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 	if (result == CTL_OK && (value = command_text(in, "uuid")) != NULL) {
 		result = set_uuid(ctl, value, host);
 	}
-	if (result == CTL_OK && (value = command_text(in, "ip")) != NULL && strcmp(value, "auto") != 0) {
+	if (result == CTL_OK && (value = command_text(in, "ip")) != NULL &&
+		strcmp(value, "auto") != 0) {
 		result = set_ip(ctl, "ip", value, &host->ip);
 	}
 	while (result == CTL_OK && (value = command_next(in, "var", &iterator)) != NULL) {
@@ -481,7 +504,8 @@ int edit_host(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 	set_text(in, "profile", &host->profile);
 	set_text(in, "hostname", &host->hostname);
 	if (result == CTL_OK && host->n_mac == 0 && host->uuid.len == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "a host needs --mac or --uuid, so that it can be known");
+		return ctl_fail(
+			ctl, CTL_USAGE, "a host needs --mac or --uuid, so that it can be known");
 	}
 	return result;
 }
@@ -500,9 +524,10 @@ static int set_loader(const struct ctl *ctl, const char *text, Pxe__Profile *pro
 	}
 	if (arch[0] == '\0' || dhcp4_arch_parse(arch) < 0) {
 		return ctl_fail(ctl, CTL_USAGE,
-		        "--loader '%s': write ARCH=PATH, such as uefi-x64=grubx64.efi (ARCH: bios, uefi-x64, "
-		        "uefi-arm64 ... or a number), or ARCH=none",
-		        text);
+			"--loader '%s': write ARCH=PATH, such as uefi-x64=grubx64.efi (ARCH: bios, "
+			"uefi-x64, "
+			"uefi-arm64 ... or a number), or ARCH=none",
+			text);
 	}
 	for (size_t i = 0; i < profile->n_loaders; i++) {
 		if (strcmp(profile->loaders[i]->arch, arch) == 0) {
@@ -541,7 +566,8 @@ static void set_initrds(const struct invocation *in, Pxe__Profile *profile)
 		if (is_none(value)) {
 			continue;
 		}
-		profile->initrd = realloc(profile->initrd, (profile->n_initrd + 1) * sizeof *profile->initrd);
+		profile->initrd =
+			realloc(profile->initrd, (profile->n_initrd + 1) * sizeof *profile->initrd);
 		assert(profile->initrd != NULL);
 		profile->initrd[profile->n_initrd] = strdup(value);
 		assert(profile->initrd[profile->n_initrd] != NULL);
@@ -581,16 +607,23 @@ int edit_profile(struct ctl *ctl, const struct invocation *in, Pxe__Profile *pro
 	if (result == CTL_OK && (value = command_text(in, "script")) != NULL) {
 		result = set_script(ctl, value, profile);
 	}
+	if (result == CTL_OK && (value = command_text(in, "own-ipxe")) != NULL) {
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+			return ctl_fail(ctl, CTL_USAGE, "--own-ipxe '%s': write yes or no", value);
+		}
+		profile->own_ipxe = value[0] == 'y';
+	}
 	if (command_flag(in, "local")) {
 		profile->local = true;
 	}
 	if (command_text(in, "kernel") != NULL || command_text(in, "script") != NULL) {
 		profile->local = command_flag(in, "local");
 	}
-	if (result == CTL_OK && !profile->local && profile->kernel[0] == '\0' && profile->script[0] == '\0' &&
-	        profile->n_loaders == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "a profile needs something to boot: --image and --kernel, "
-		                                "--loader ARCH=PATH, --script FILE, or --local");
+	if (result == CTL_OK && !profile->local && profile->kernel[0] == '\0' &&
+		profile->script[0] == '\0' && profile->n_loaders == 0) {
+		return ctl_fail(ctl, CTL_USAGE,
+			"a profile needs something to boot: --image and --kernel, "
+			"--loader ARCH=PATH, --script FILE, or --local");
 	}
 	return result;
 }

@@ -26,9 +26,10 @@ struct kind {
 
 /* ---- rows and details of each kind */
 
-static const struct table_column subnet_columns[] = {{"NAME", false, false}, {"NETWORK", false, false},
-        {"GATEWAY", false, false}, {"LEASE", false, false}, {"PROFILE", false, false},
-        {"DNS", false, false}, {"DOMAIN", false, true}, {"NTP", false, true}, {"MTU", true, true}};
+static const struct table_column subnet_columns[] = {{"NAME", false, false},
+	{"NETWORK", false, false}, {"GATEWAY", false, false}, {"LEASE", false, false},
+	{"PROFILE", false, false}, {"DNS", false, false}, {"DOMAIN", false, true},
+	{"NTP", false, true}, {"MTU", true, true}};
 
 static void subnet_row(struct table *table, const void *object)
 {
@@ -53,13 +54,16 @@ static void subnet_show(struct ctl *ctl, const void *object)
 	char text[SHOW_BYTES], line[SHOW_BYTES + 16];
 
 	show_pair(ctl, "subnet", subnet->name);
-	snprintf(line, sizeof line, "%s/%" PRIu32, show_ip(&subnet->network_ip, text), subnet->prefix_len);
+	snprintf(line, sizeof line, "%s/%" PRIu32, show_ip(&subnet->network_ip, text),
+		subnet->prefix_len);
 	show_pair(ctl, "network", line);
 	show_pair(ctl, "gateway", show_ip(&subnet->gateway_ip, text));
 	show_pair(ctl, "dns", show_ips(subnet->dns_ip, subnet->n_dns_ip, text));
 	show_pair(ctl, "domain", subnet->domain);
 	show_pair(ctl, "ntp", show_ips(subnet->ntp_ip, subnet->n_ntp_ip, text));
-	show_pair(ctl, "lease", subnet->lease_s == 0 ? "cluster's default" : show_duration_s(subnet->lease_s, text));
+	show_pair(ctl, "lease",
+		subnet->lease_s == 0 ? "cluster's default"
+				     : show_duration_s(subnet->lease_s, text));
 	show_pair(ctl, "lease-min", show_duration_s(subnet->lease_min_s, text));
 	show_pair(ctl, "lease-max", show_duration_s(subnet->lease_max_s, text));
 	show_pair(ctl, "profile", subnet->profile);
@@ -78,7 +82,7 @@ static void subnet_show(struct ctl *ctl, const void *object)
 }
 
 static const struct table_column pool_columns[] = {{"NAME", false, false}, {"SUBNET", false, false},
-        {"FIRST", false, false}, {"LAST", false, false}, {"SIZE", true, false}};
+	{"FIRST", false, false}, {"LAST", false, false}, {"SIZE", true, false}};
 
 static uint32_t pool_size(const Pxe__Pool *pool)
 {
@@ -105,15 +109,16 @@ static void pool_show(struct ctl *ctl, const void *object)
 	show_pair(ctl, "pool", pool->name);
 	show_pair(ctl, "subnet", pool->subnet);
 	snprintf(line, sizeof line, "%s-", show_ip(&pool->first_ip, text));
-	snprintf(line + strlen(line), sizeof line - strlen(line), "%s", show_ip(&pool->last_ip, text));
+	snprintf(line + strlen(line), sizeof line - strlen(line), "%s",
+		show_ip(&pool->last_ip, text));
 	show_pair(ctl, "range", line);
 	snprintf(line, sizeof line, "%" PRIu32 " addresses", pool_size(pool));
 	show_pair(ctl, "size", line);
 }
 
 static const struct table_column host_columns[] = {{"NAME", false, false}, {"IP", false, false},
-        {"PROFILE", false, false}, {"MAC", false, false}, {"HOSTNAME", false, true},
-        {"UUID", false, true}};
+	{"PROFILE", false, false}, {"MAC", false, false}, {"HOSTNAME", false, true},
+	{"UUID", false, true}};
 
 static void host_row(struct table *table, const void *object)
 {
@@ -145,12 +150,13 @@ static void host_show(struct ctl *ctl, const void *object)
 		show_pair(ctl, "ignore", "yes: it is never answered");
 	}
 	for (size_t i = 0; i < host->n_vars; i++) {
-		fprintf(ctl->out, "%-12s %s=%s\n", "var", host->vars[i]->name, host->vars[i]->value);
+		fprintf(ctl->out, "%-12s %s=%s\n", "var", host->vars[i]->name,
+			host->vars[i]->value);
 	}
 }
 
-static const struct table_column profile_columns[] = {
-        {"NAME", false, false}, {"IMAGE", false, false}, {"BOOTS", false, false}, {"ARGS", false, true}};
+static const struct table_column profile_columns[] = {{"NAME", false, false},
+	{"IMAGE", false, false}, {"BOOTS", false, false}, {"ARGS", false, true}};
 
 static void profile_row(struct table *table, const void *object)
 {
@@ -182,14 +188,18 @@ static void profile_show(struct ctl *ctl, const void *object)
 	}
 	show_pair(ctl, "args", profile->args);
 	for (size_t i = 0; i < profile->n_loaders; i++) {
-		fprintf(ctl->out, "%-12s %s=%s\n", "loader", profile->loaders[i]->arch, profile->loaders[i]->path);
+		fprintf(ctl->out, "%-12s %s=%s\n", "loader", profile->loaders[i]->arch,
+			profile->loaders[i]->path);
 	}
 	if (profile->local) {
 		show_pair(ctl, "local", "yes: continue with the local disk");
 	}
+	if (profile->own_ipxe) {
+		show_pair(ctl, "own iPXE", "yes: BIOS machines load undionly.kpxe even when their ROM is an iPXE");
+	}
 	if (profile->script[0] != '\0') {
 		fprintf(ctl->out, "script\n%s%s", profile->script,
-		        profile->script[strlen(profile->script) - 1] == '\n' ? "" : "\n");
+			profile->script[strlen(profile->script) - 1] == '\n' ? "" : "\n");
 	}
 }
 
@@ -216,14 +226,14 @@ static int profile_edit(struct ctl *ctl, const struct invocation *in, void *obje
 #define COLUMNS(columns) columns, sizeof columns / sizeof columns[0]
 
 static const struct kind kinds[] = {
-        {"subnet", PXE__OBJECT_KIND__OBJECT_SUBNET, &pxe__subnet__descriptor, subnet_edit, subnet_row,
-                subnet_show, PXE__PUT__OBJECT_SUBNET, COLUMNS(subnet_columns)},
-        {"pool", PXE__OBJECT_KIND__OBJECT_POOL, &pxe__pool__descriptor, pool_edit, pool_row, pool_show,
-                PXE__PUT__OBJECT_POOL, COLUMNS(pool_columns)},
-        {"host", PXE__OBJECT_KIND__OBJECT_HOST, &pxe__host__descriptor, host_edit, host_row, host_show,
-                PXE__PUT__OBJECT_HOST, COLUMNS(host_columns)},
-        {"profile", PXE__OBJECT_KIND__OBJECT_PROFILE, &pxe__profile__descriptor, profile_edit, profile_row,
-                profile_show, PXE__PUT__OBJECT_PROFILE, COLUMNS(profile_columns)},
+	{"subnet", PXE__OBJECT_KIND__OBJECT_SUBNET, &pxe__subnet__descriptor, subnet_edit,
+		subnet_row, subnet_show, PXE__PUT__OBJECT_SUBNET, COLUMNS(subnet_columns)},
+	{"pool", PXE__OBJECT_KIND__OBJECT_POOL, &pxe__pool__descriptor, pool_edit, pool_row,
+		pool_show, PXE__PUT__OBJECT_POOL, COLUMNS(pool_columns)},
+	{"host", PXE__OBJECT_KIND__OBJECT_HOST, &pxe__host__descriptor, host_edit, host_row,
+		host_show, PXE__PUT__OBJECT_HOST, COLUMNS(host_columns)},
+	{"profile", PXE__OBJECT_KIND__OBJECT_PROFILE, &pxe__profile__descriptor, profile_edit,
+		profile_row, profile_show, PXE__PUT__OBJECT_PROFILE, COLUMNS(profile_columns)},
 };
 
 static const struct kind *kind_of(const struct invocation *in)
@@ -243,22 +253,25 @@ static const ProtobufCFieldDescriptor *field_of(Pxe__ObjectKind kind)
 	static const struct {
 		Pxe__ObjectKind kind;
 		const char *field;
-	} fields[] = {{PXE__OBJECT_KIND__OBJECT_SUBNET, "subnets"}, {PXE__OBJECT_KIND__OBJECT_POOL, "pools"},
-	        {PXE__OBJECT_KIND__OBJECT_HOST, "hosts"}, {PXE__OBJECT_KIND__OBJECT_PROFILE, "profiles"},
-	        {PXE__OBJECT_KIND__OBJECT_IMAGE, "images"},
-	        {PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, "image_versions"},
-	        {PXE__OBJECT_KIND__OBJECT_MEMBER, "members"}, {PXE__OBJECT_KIND__OBJECT_LEASE, "leases"}};
+	} fields[] = {{PXE__OBJECT_KIND__OBJECT_SUBNET, "subnets"},
+		{PXE__OBJECT_KIND__OBJECT_POOL, "pools"}, {PXE__OBJECT_KIND__OBJECT_HOST, "hosts"},
+		{PXE__OBJECT_KIND__OBJECT_PROFILE, "profiles"},
+		{PXE__OBJECT_KIND__OBJECT_IMAGE, "images"},
+		{PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, "image_versions"},
+		{PXE__OBJECT_KIND__OBJECT_MEMBER, "members"},
+		{PXE__OBJECT_KIND__OBJECT_LEASE, "leases"}};
 
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
 		if (fields[i].kind == kind) {
 			return protobuf_c_message_descriptor_get_field_by_name(
-			        &pxe__object_list__descriptor, fields[i].field);
+				&pxe__object_list__descriptor, fields[i].field);
 		}
 	}
 	return NULL;
 }
 
-/* A member of a message by its offset; protobuf-c lays messages out as structs, so it is aligned. */
+/* A member of a message by its offset; protobuf-c lays messages out as structs, so it is aligned.
+ */
 static const void *member_at(const void *message, unsigned offset)
 {
 	return (const char *)message + offset;
@@ -270,7 +283,7 @@ ProtobufCMessage **objects_of(const Pxe__ObjectList *list, Pxe__ObjectKind kind,
 
 	assert(field != NULL && field->label == PROTOBUF_C_LABEL_REPEATED);
 	*ret_count = *(const size_t *)member_at(list, field->quantifier_offset);
-	return *(ProtobufCMessage **const *)member_at(list, field->offset);
+	return *(ProtobufCMessage * *const *)member_at(list, field->offset);
 }
 
 int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__ObjectKind kind)
@@ -282,8 +295,11 @@ int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__
 	if (text == NULL) {
 		return ctl_fail(ctl, CTL_REFUSED, "no memory");
 	}
-	fprintf(ctl->out, "{\"%s\": %s,\n\"revision\": %" PRIu64 ", \"stale\": %s, \"as_of_ms\": %" PRIu64 "}\n",
-	        field_of(kind)->name, text, list->revision, list->stale ? "true" : "false", list->as_of_ms);
+	fprintf(ctl->out,
+		"{\"%s\": %s,\n\"revision\": %" PRIu64 ", \"stale\": %s, \"as_of_ms\": %" PRIu64
+		"}\n",
+		field_of(kind)->name, text, list->revision, list->stale ? "true" : "false",
+		list->as_of_ms);
 	free(text);
 	return CTL_OK;
 }
@@ -292,7 +308,7 @@ int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__
 static const char *name_of(const ProtobufCMessage *object)
 {
 	const ProtobufCFieldDescriptor *field =
-	        protobuf_c_message_descriptor_get_field_by_name(object->descriptor, "name");
+		protobuf_c_message_descriptor_get_field_by_name(object->descriptor, "name");
 
 	return *(char *const *)member_at(object, field->offset);
 }
@@ -323,7 +339,8 @@ int objects_list(struct ctl *ctl, const struct invocation *in)
 		}
 		result = show_table(ctl, table);
 		if (count == 0) {
-			ctl_note(ctl, "there is no %s yet; add one: pxectl %s add --help", kind->noun, kind->noun);
+			ctl_note(ctl, "there is no %s yet; add one: pxectl %s add --help",
+				kind->noun, kind->noun);
 		}
 	}
 	pxe__object_list__free_unpacked(list, NULL);
@@ -333,8 +350,8 @@ int objects_list(struct ctl *ctl, const struct invocation *in)
 /* ---- one object */
 
 /* Exactly this name: patterns are for lists. */
-static int fetch(struct ctl *ctl, const struct kind *kind, const char *name, Pxe__ObjectList **ret_list,
-        ProtobufCMessage **ret_object)
+static int fetch(struct ctl *ctl, const struct kind *kind, const char *name,
+	Pxe__ObjectList **ret_list, ProtobufCMessage **ret_object)
 {
 	size_t count = 0;
 	ProtobufCMessage **objects = NULL;
@@ -375,7 +392,7 @@ int objects_show(struct ctl *ctl, const struct invocation *in)
 }
 
 int objects_print_done(const struct ctl *ctl, const char *what, const char *name, const char *done,
-        uint64_t revision, const char *detail)
+	uint64_t revision, const char *detail)
 {
 	if (ctl->format == CTL_JSON) {
 		Pxe__ChangeDone message = PXE__CHANGE_DONE__INIT;
@@ -387,7 +404,7 @@ int objects_print_done(const struct ctl *ctl, const char *what, const char *name
 	}
 	if (!ctl->quiet) {
 		fprintf(ctl->out, "%s %s %s%s%s (revision %" PRIu64 ")\n", what, name, done,
-		        detail[0] == '\0' ? "" : ": ", detail, revision);
+			detail[0] == '\0' ? "" : ": ", detail, revision);
 	}
 	return CTL_OK;
 }
@@ -416,7 +433,8 @@ static void take(struct taken *taken, uint32_t ip)
 static bool has_mac(const Pxe__Host *host, const ProtobufCBinaryData *mac)
 {
 	for (size_t i = 0; i < host->n_mac; i++) {
-		if (host->mac[i].len == mac->len && memcmp(host->mac[i].data, mac->data, mac->len) == 0) {
+		if (host->mac[i].len == mac->len &&
+			memcmp(host->mac[i].data, mac->data, mac->len) == 0) {
 			return true;
 		}
 	}
@@ -427,9 +445,10 @@ static uint32_t find_free(const Pxe__ObjectList *pools, const struct taken *take
 {
 	for (size_t i = 0; i < pools->n_pools; i++) {
 		uint32_t first = show_ip_number(&pools->pools[i]->first_ip);
-		for (uint32_t ip = show_ip_number(&pools->pools[i]->last_ip); ip >= first && ip != 0; ip--) {
-			if (taken->count == 0 ||
-			        bsearch(&ip, taken->ips, taken->count, sizeof ip, compare_ips) == NULL) {
+		for (uint32_t ip = show_ip_number(&pools->pools[i]->last_ip);
+			ip >= first && ip != 0; ip--) {
+			if (taken->count == 0 || bsearch(&ip, taken->ips, taken->count, sizeof ip,
+							 compare_ips) == NULL) {
 				return ip;
 			}
 		}
@@ -465,7 +484,9 @@ static int choose_ip(struct ctl *ctl, Pxe__Host *host)
 		}
 		ip = find_free(pools, &taken);
 		result = ip != 0 ? CTL_OK
-		                 : ctl_fail(ctl, CTL_CONFLICT, "--ip auto: no pool has a free address; see: pxectl status");
+				 : ctl_fail(ctl, CTL_CONFLICT,
+					   "--ip auto: no pool has a free address; see: pxectl "
+					   "status");
 	}
 	if (result == CTL_OK) {
 		edit_set_ip(&host->ip, ip);
@@ -486,8 +507,9 @@ static bool wants_auto_ip(const struct kind *kind, const struct invocation *in)
 
 /* ---- changes */
 
-static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *object, Pxe__Precondition condition,
-        uint64_t if_revision, struct client_done *ret_done, char *ret_text, size_t text_bytes)
+static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *object,
+	Pxe__Precondition condition, uint64_t if_revision, struct client_done *ret_done,
+	char *ret_text, size_t text_bytes)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Put message = PXE__PUT__INIT;
@@ -495,7 +517,8 @@ static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *objec
 	message.precondition = condition;
 	message.if_revision = if_revision;
 	message.object_case = kind->put_case;
-	message.subnet = (Pxe__Subnet *)(void *)object; /* the members of the oneof are all pointers */
+	message.subnet =
+		(Pxe__Subnet *)(void *)object; /* the members of the oneof are all pointers */
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &message;
 	return client_try_change(ctl, &command, ret_done, ret_text, text_bytes);
@@ -503,7 +526,7 @@ static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *objec
 
 /* What an operator would like to read back of a new or changed object. */
 static void summary(const struct kind *kind, const ProtobufCMessage *object, const char *detail,
-        char *ret_text, size_t text_bytes)
+	char *ret_text, size_t text_bytes)
 {
 	const Pxe__Host *host = (const Pxe__Host *)(const void *)object;
 	char ip[SHOW_BYTES];
@@ -511,12 +534,15 @@ static void summary(const struct kind *kind, const ProtobufCMessage *object, con
 	snprintf(ret_text, text_bytes, "%s", detail);
 	if (kind->kind == PXE__OBJECT_KIND__OBJECT_HOST && detail[0] == '\0') {
 		snprintf(ret_text, text_bytes, "%s%s%s", show_ip(&host->ip, ip),
-		        host->profile[0] == '\0' ? "" : host->ip.len > 0 ? ", boots " : "boots ", host->profile);
+			host->profile[0] == '\0' ? ""
+			: host->ip.len > 0       ? ", boots "
+						 : "boots ",
+			host->profile);
 	}
 }
 
 static int print_put(const struct ctl *ctl, const struct kind *kind, const ProtobufCMessage *object,
-        const char *done, const struct client_done *outcome)
+	const char *done, const struct client_done *outcome)
 {
 	char text[600];
 
@@ -527,15 +553,17 @@ static int print_put(const struct ctl *ctl, const struct kind *kind, const Proto
 int objects_add(struct ctl *ctl, const struct invocation *in)
 {
 	const struct kind *kind = kind_of(in);
-	ProtobufCMessage *object = protobuf_c_message_unpack(kind->type, NULL, 0, (const uint8_t *)"");
+	ProtobufCMessage *object =
+		protobuf_c_message_unpack(kind->type, NULL, 0, (const uint8_t *)"");
 	struct client_done done;
 	char text[1024] = "";
 	int result = edit_check_name(ctl, kind->noun, in->args[0]);
 
 	assert(object != NULL);
-	edit_set_text((char **)(uintptr_t)member_at(
-	                      object, protobuf_c_message_descriptor_get_field_by_name(kind->type, "name")->offset),
-	        in->args[0]);
+	edit_set_text((char **)(uintptr_t)member_at(object,
+			      protobuf_c_message_descriptor_get_field_by_name(kind->type, "name")
+				      ->offset),
+		in->args[0]);
 	if (result == CTL_OK && in->arg_count > 1) {
 		result = edit_set_cidr(ctl, in->args[1], (Pxe__Subnet *)(void *)object);
 	}
@@ -543,15 +571,18 @@ int objects_add(struct ctl *ctl, const struct invocation *in)
 		result = kind->edit(ctl, in, object);
 	}
 	for (unsigned tries = 0; result == CTL_OK && tries < SET_TRIES; tries++) {
-		if (wants_auto_ip(kind, in) && (result = choose_ip(ctl, (Pxe__Host *)(void *)object)) != CTL_OK) {
+		if (wants_auto_ip(kind, in) &&
+			(result = choose_ip(ctl, (Pxe__Host *)(void *)object)) != CTL_OK) {
 			break;
 		}
-		result = put(ctl, kind, object, PXE__PRECONDITION__PUT_CREATE, 0, &done, text, sizeof text);
+		result = put(ctl, kind, object, PXE__PRECONDITION__PUT_CREATE, 0, &done, text,
+			sizeof text);
 		if (result == CTL_OK || !wants_auto_ip(kind, in) || result != CTL_CONFLICT ||
-		        tries + 1 == SET_TRIES) {
+			tries + 1 == SET_TRIES) {
 			result = result == CTL_OK ? print_put(ctl, kind, object, "added", &done)
-			                          : ctl->client == NULL ? result
-			                          : ctl_fail(ctl, (enum ctl_exit)result, "%s", text);
+				 : ctl->client == NULL
+					 ? result
+					 : ctl_fail(ctl, (enum ctl_exit)result, "%s", text);
 			break;
 		}
 		result = CTL_OK; /* somebody took the address meanwhile */
@@ -561,8 +592,8 @@ int objects_add(struct ctl *ctl, const struct invocation *in)
 }
 
 /* One round of read, modify, write. *ret_moved: the revision moved meanwhile, try again. */
-static int set_once(struct ctl *ctl, const struct kind *kind, const struct invocation *in, bool last_try,
-        bool *ret_moved)
+static int set_once(struct ctl *ctl, const struct kind *kind, const struct invocation *in,
+	bool last_try, bool *ret_moved)
 {
 	Pxe__ObjectList *list, *now;
 	ProtobufCMessage *object;
@@ -579,9 +610,10 @@ static int set_once(struct ctl *ctl, const struct kind *kind, const struct invoc
 		result = choose_ip(ctl, (Pxe__Host *)(void *)object);
 	}
 	if (result == CTL_OK) {
-		result = put(ctl, kind, object, PXE__PRECONDITION__PUT_UPDATE, list->revision, &done, text, sizeof text);
+		result = put(ctl, kind, object, PXE__PRECONDITION__PUT_UPDATE, list->revision,
+			&done, text, sizeof text);
 		if (result == CTL_CONFLICT && !last_try &&
-		        client_list(ctl, kind->kind, in->args[0], &now) == CTL_OK) {
+			client_list(ctl, kind->kind, in->args[0], &now) == CTL_OK) {
 			*ret_moved = now->revision != list->revision;
 			pxe__object_list__free_unpacked(now, NULL);
 		}
@@ -602,7 +634,8 @@ int objects_set(struct ctl *ctl, const struct invocation *in)
 	int result = CTL_OK;
 
 	if (in->given_count == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "nothing to change is named; see: pxectl %s set --help", kind->noun);
+		return ctl_fail(ctl, CTL_USAGE,
+			"nothing to change is named; see: pxectl %s set --help", kind->noun);
 	}
 	for (unsigned tries = 0; moved && tries < SET_TRIES; tries++) {
 		result = set_once(ctl, kind, in, tries + 1 == SET_TRIES, &moved);
@@ -610,7 +643,8 @@ int objects_set(struct ctl *ctl, const struct invocation *in)
 	return result;
 }
 
-int objects_delete(struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name, bool force)
+int objects_delete(
+	struct ctl *ctl, Pxe__ObjectKind kind, const char *noun, const char *name, bool force)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Delete message = PXE__DELETE__INIT;
@@ -646,7 +680,8 @@ int objects_remove(struct ctl *ctl, const struct invocation *in)
 	int result = CTL_OK;
 
 	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {
-		result = objects_delete(ctl, kind->kind, kind->noun, in->args[i], command_flag(in, "force"));
+		result = objects_delete(
+			ctl, kind->kind, kind->noun, in->args[i], command_flag(in, "force"));
 	}
 	return result;
 }

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from lab import Lab, LabError, namespaces, read_bound, remove, wait_for  # noqa: E402
+from lab import Lab, LabError, namespaces, read_bound, remove, wait_for, wait_machines  # noqa: E402
 
 NAME = "pxdemo"
 ADDRESSES = 100  # in the pool
@@ -45,7 +45,8 @@ def configure(lab, guest):
     first.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
     first.pxectl("image", "push", "tiny", guest, timeout=120)
     first.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
-                 "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}")
+                 "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}",
+                 "--own-ipxe", "yes")  # QEMU's BIOS ROM is an iPXE: have it take the whole way of a plain PXE ROM
     first.pxectl("subnet", "set", "lab", "--profile", "tiny")
 
 
@@ -55,8 +56,7 @@ def boot_both(lab, summary, label):
     try:
         for machine in machines:
             machine.start()
-        for machine in machines:
-            marker, took = machine.wait()
+        for machine, (marker, took) in zip(machines, wait_machines(machines)):
             if marker.get("payload") != "ok":
                 raise LabError(f"{machine.name}: the booted system found its payload damaged: {marker}")
             if marker.get("phone") != "ok":

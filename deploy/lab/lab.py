@@ -237,24 +237,23 @@ class Machine:
                 return dict(word.split("=", 1) for word in words[1:] if "=" in word)
         return None
 
+    def booted(self):
+        """(what the booted system said of itself, seconds since power on), or None while it has not. LabError if it never will."""
+        stopped = self.process.poll() is not None
+        marker = self.marker()
+        if marker:
+            return marker, time.monotonic() - self.started
+        if stopped:
+            error = self.process.stderr.read().decode(errors="replace").strip()
+            raise LabError(f"{self.name}: the machine stopped without booting {error}\n" + self.last_words())
+        return None
+
+    def last_words(self):
+        return f"last lines of {self.name}'s console:\n" + "\n".join(self.console().splitlines()[-12:])
+
     def wait(self, timeout=240):
-        """Until the booted system has reported; returns (what it said, seconds since power on)."""
-        def done():
-            marker = self.marker()
-            if marker:
-                return marker
-            if self.process.poll() is not None and not self.marker():
-                error = self.process.stderr.read().decode(errors="replace").strip()
-                raise LabError(f"{self.name}: the machine stopped without booting {error}\n"
-                               + "\n".join(self.console().splitlines()[-12:]))
-            return None
-        try:
-            marker = wait_for(f"{self.name} to boot", done, timeout=timeout, every=0.1)
-        except LabError as error:
-            raise LabError(f"{error}\nlast lines of its console:\n" + "\n".join(self.console().splitlines()[-12:])) from None
-        took = time.monotonic() - self.started
-        self.stop()
-        return marker, took
+        """Until the booted system has reported; as booted(), and the machine is off."""
+        return wait_machines([self], timeout)[0]
 
     def stop(self):
         if self.process is not None:
@@ -264,6 +263,27 @@ class Machine:
             self.process.stderr.close()
             self.process = None
         self.lab.sw("ip", "link", "del", self.tap, check=False)
+
+
+def wait_machines(machines, timeout=240):
+    """Until all have reported; what booted() says of each. They are off then."""
+    done = {}
+
+    def all_done():
+        for machine in machines:
+            if machine not in done:
+                said = machine.booted()
+                if said:
+                    done[machine] = said
+        return len(done) == len(machines)
+    try:
+        wait_for(", ".join(m.name for m in machines) + " to boot", all_done, timeout=timeout, every=0.05)
+    except LabError as error:
+        missing = [machine for machine in machines if machine not in done]
+        raise LabError("\n".join([str(error), *[machine.last_words() for machine in missing]])) from None
+    for machine in machines:
+        machine.stop()
+    return [done[machine] for machine in machines]
 
 
 class Lab:
@@ -300,16 +320,25 @@ class Lab:
         self.dir.chmod(0o755)
         (STATE / f"{self.name}.json").write_text(json.dumps({"dir": str(self.dir), "nodes": self.count}))
         run("ip", "netns", "add", self.switch)
-        self.sw("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", check=False)
         self.sw("ip", "link", "set", "lo", "up")
         self.sw("ip", "link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
         self.sw("ip", "link", "set", "br0", "up")
+        self.add_router()
         self.nodes = [Node(self, number) for number in range(1, self.count + 1)]
         for node in self.nodes:
             node.setup()
 
     def down(self):
         remove(self.name)
+
+    def add_router(self):
+        """A router on the segment: the gateway's address, and IPv6 advertisements that offer nothing."""
+        ns = f"{self.name}-gw"
+        self.add_host(ns, "gw", None, f"{PREFIX}.1/24")
+        wait_for("the router's IPv6 address", lambda: "tentative" not in (shown := run(
+            "ip", "-n", ns, "-6", "addr", "show", "dev", "eth0").stdout) and "fe80" in shown, timeout=10)
+        subprocess.Popen(["ip", "netns", "exec", ns, "/usr/bin/python3", str(HERE / "router.py")],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def sw(self, *args, **kwargs):
         return run("ip", "netns", "exec", self.switch, *args, **kwargs)

@@ -1,6 +1,7 @@
 #include "node/boot/boot.h"
 
 #include "node/boot/boot_choice.h"
+#include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
@@ -57,6 +58,26 @@ static void decide_none(struct boot_decision *decision, const char *why)
 	snprintf(decision->why, sizeof decision->why, "%s", why);
 }
 
+/* A ROM that is an iPXE, where the profile wants the cluster's own: that one comes by TFTP and then runs on the ROM's
+ * stack, which ends the loop. Only undionly does so surely: any other iPXE would be sent round for ever. */
+static bool decide_own_ipxe(const struct boot_source *source, const struct boot_choice *choice,
+	const struct boot_client *client, struct boot_decision *decision)
+{
+	bool bios = client->arch == UINT16_MAX || client->arch == DHCP4_ARCH_BIOS;
+	char problem[256], address[TEXT_IP4_BYTES];
+	struct boot_loader loader;
+
+	if (choice->profile == NULL || !choice->profile->own_ipxe || !bios || client->broadcast ||
+		!boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem) ||
+		strstr(loader.path, "undionly") == NULL) {
+		return false;
+	}
+	decision->kind = BOOT_LOADER;
+	snprintf(decision->file, sizeof decision->file, "tftp://%s/%.400s",
+		text_ip4_format(decision->server_ip, address), loader.path);
+	return true;
+}
+
 /* iPXE gets its script, unless all that the profile has is another program for it to start. */
 static void decide_ipxe(const struct boot_source *source, const struct boot_choice *choice,
 	const struct boot_client *client, const char *base, struct boot_decision *decision)
@@ -64,6 +85,9 @@ static void decide_ipxe(const struct boot_source *source, const struct boot_choi
 	struct boot_loader loader;
 	char problem[256];
 
+	if (!choice->local && decide_own_ipxe(source, choice, client, decision)) {
+		return;
+	}
 	decision->kind = choice->local ? BOOT_LOCAL : BOOT_SCRIPT;
 	script_url(choice, client, base, decision->file, sizeof decision->file);
 	if (choice->local || boot_profile_has_script(choice->profile)) {

@@ -109,6 +109,7 @@ static void fill_client(
 		.is_pxe = request->is_pxe,
 		.is_http = request->is_http,
 		.is_ipxe = request->is_ipxe,
+		.broadcast = (request->message.header.flags & DHCP4_FLAG_BROADCAST) != 0,
 		.ip = ip,
 		.subnet_ip = request->link_ip,
 	};

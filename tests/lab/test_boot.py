@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import GUEST
 
-from lab import run, wait_for
+from lab import run, wait_for, wait_machines
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def images(lab):
     node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
     node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
     node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
-                "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}")
+                "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}", "--own-ipxe", "yes")
     node.pxectl("subnet", "set", "lab", "--profile", "tiny")
     return lab
 
@@ -37,8 +37,7 @@ def test_bios_and_uefi_machines_boot(healthy, images):
         for machine in machines:
             machine.start()
         addresses = set()
-        for machine in machines:
-            marker, _ = machine.wait()
+        for marker, _ in wait_machines(machines):
             booted(marker)
             addresses.add(marker["ip"])
         assert len(addresses) == 2

@@ -347,6 +347,42 @@ static void test_an_empty_source_boots_nothing(void **state)
 
 static const char *const nodes[] = {"http://10.0.0.1:8080", "http://10.0.0.2:8080"};
 
+/* FIELD 38: an iPXE in ROM is sent through undionly only where the profile says so, and only once: that one asks for
+ * broadcast replies. */
+static void test_own_ipxe_comes_first_and_ends_the_loop(void **state)
+{
+	static const struct {
+		const char *client;
+		bool own, broadcast;
+		enum boot_kind kind;
+		const char *file;
+	} row[] = {
+		{"01 bios ipxe", true, false, BOOT_LOADER, "tftp://10.0.0.2/ipxe/undionly.kpxe"},
+		{"01 bios ipxe", true, true, BOOT_SCRIPT, "http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=0"},
+		{"01 bios ipxe", false, false, BOOT_SCRIPT, "http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=0"},
+		{"01 bios rom", true, false, BOOT_LOADER, "ipxe/undionly.kpxe"},
+		{"01 uefi-x64 ipxe", true, false, BOOT_SCRIPT, "http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=7"},
+		{"13 bios ipxe", true, false, BOOT_NONE, ""}, /* its loader is no undionly */
+	};
+	struct boot_client client;
+	struct boot_decision decision;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		client_parse(row[i].client, &client);
+		client.broadcast = row[i].broadcast;
+		profiles[0].own_ipxe = row[i].own;
+		profiles[10].own_ipxe = row[i].own;
+		boot_decide(&site, &client, 0x0a000002, 80, &decision);
+		if (row[i].kind != BOOT_NONE) {
+			assert_int_equal(decision.kind, row[i].kind);
+			assert_string_equal(decision.file, row[i].file);
+		} else {
+			assert_null(strstr(decision.file, "tftp://"));
+		}
+	}
+}
+
 static void expect_script(const char *client_text, size_t node_count, const char *expected)
 {
 	struct boot_client client;
@@ -560,6 +596,7 @@ int main(void)
 		cmocka_unit_test_setup(test_decisions, site_make),
 		cmocka_unit_test_setup(test_port_80_is_not_written, site_make),
 		cmocka_unit_test_setup(test_an_empty_source_boots_nothing, site_make),
+		cmocka_unit_test_setup(test_own_ipxe_comes_first_and_ends_the_loop, site_make),
 		cmocka_unit_test_setup(test_script_tries_every_node, site_make),
 		cmocka_unit_test_setup(test_script_carries_nothing_hostile, site_make),
 		cmocka_unit_test_setup(test_own_script_has_its_variables, site_make),
