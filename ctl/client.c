@@ -14,21 +14,22 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define CLIENT_STAGGER_MS  150u
-#define CLIENT_IDLE_MS     2000u
-#define CLIENT_TOTAL_MS    10000u
-#define CLIENT_ELECTION_MS 1500u /* how long "no quorum" is asked again: a leader may just be chosen */
-#define CLIENT_TEXT_BYTES  1600
+#define CLIENT_STAGGER_MS 150u
+#define CLIENT_IDLE_MS    2000u
+#define CLIENT_TOTAL_MS   10000u
+#define CLIENT_ELECTION_MS                                                                         \
+	1500u /* how long "no quorum" is asked again: a leader may just be chosen */
+#define CLIENT_TEXT_BYTES 1600
 
 struct client {
 	void *zmq;
 	struct endpoints endpoints;
 	struct link links[ENDPOINTS_MAX]; /* parallel to endpoints.list */
 	bool dialled[ENDPOINTS_MAX];
-	int current;                      /* the link that answered last; -1 none */
+	int current; /* the link that answered last; -1 none */
 	uint64_t sequence, members_revision;
 	bool members_known;
-	char text[CLIENT_TEXT_BYTES];     /* why the last request failed */
+	char text[CLIENT_TEXT_BYTES]; /* why the last request failed */
 };
 
 static uint64_t now_ms(void)
@@ -46,7 +47,8 @@ int client_open(struct ctl *ctl, struct client **ret_client)
 
 	if (client == NULL || sodium_init() < 0) {
 		free(client);
-		return ctl_fail(ctl, CTL_REFUSED, "no memory, or no random numbers, on this machine");
+		return ctl_fail(
+			ctl, CTL_REFUSED, "no memory, or no random numbers, on this machine");
 	}
 	client->current = -1;
 	result = endpoints_find(ctl, &client->endpoints);
@@ -85,10 +87,10 @@ struct request {
 	uint64_t sequence;
 	uint64_t start_ms, heard_ms, dialled_ms, election_ms;
 	bool sent[ENDPOINTS_MAX], no_quorum[ENDPOINTS_MAX];
-	int asked;                 /* the link asked last, -1 none */
-	int bound;                 /* the link whose parts are being taken, -1 none */
+	int asked; /* the link asked last, -1 none */
+	int bound; /* the link whose parts are being taken, -1 none */
 	bool any_sent, change;
-	bool unanswered;           /* some node that got it may still act on it */
+	bool unanswered; /* some node that got it may still act on it */
 	int exit_code;
 	char quorum_text[CLIENT_TEXT_BYTES];
 };
@@ -112,7 +114,7 @@ static bool dial_one(struct request *request, size_t i)
 	client->dialled[i] = true;
 	request->dialled_ms = now_ms();
 	if (link_open(&client->links[i], client->zmq, endpoint->url, endpoint->name,
-	            endpoint->local ? NULL : &client->endpoints.keys) != 0) {
+		    endpoint->local ? NULL : &client->endpoints.keys) != 0) {
 		client->links[i].state = LINK_DEAD;
 		client->links[i].cause = LINK_NOBODY;
 		return false;
@@ -135,10 +137,11 @@ static bool dial_next(struct request *request)
 static bool is_usable(const struct request *request, size_t i)
 {
 	return request->client->dialled[i] && may_dial(request, i) &&
-	        request->client->links[i].state == LINK_UP;
+	       request->client->links[i].state == LINK_UP;
 }
 
-/* The link to ask: the one that answered last, else the first that is up and was not asked yet. -1: none. */
+/* The link to ask: the one that answered last, else the first that is up and was not asked yet. -1:
+ * none. */
 static int choose(const struct request *request)
 {
 	int current = request->client->current;
@@ -158,8 +161,8 @@ static bool is_trying(const struct request *request)
 {
 	for (size_t i = 0; i < request->client->endpoints.count; i++) {
 		const struct link *link = &request->client->links[i];
-		if (request->client->dialled[i] && may_dial(request, i) && link->state == LINK_TRYING &&
-		        link->cause == LINK_NO_CAUSE) {
+		if (request->client->dialled[i] && may_dial(request, i) &&
+			link->state == LINK_TRYING && link->cause == LINK_NO_CAUSE) {
 			return true;
 		}
 	}
@@ -178,7 +181,8 @@ static void ask(struct request *request, int i)
 	}
 }
 
-static void say(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct client *client, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void say(struct client *client, const char *format, ...)
 {
@@ -210,12 +214,15 @@ static int fail_unreachable(struct request *request)
 		}
 		tried++;
 		key_refused += client->links[i].cause == LINK_KEY_REFUSED;
-		say(client, "\n  %s%s%s: %s", endpoint->name, endpoint->name[0] != '\0' ? " at " : "", address,
-		        endpoint->local && access(address, F_OK) != 0 ? "no such socket: pxed is not running"
-		                : endpoint->local && access(address, W_OK) != 0
-		                ? "this user may not open it: use sudo"
-		                : client->links[i].state == LINK_UP ? "connected, but does not answer"
-		                                                    : link_cause_text(client->links[i].cause));
+		say(client, "\n  %s%s%s: %s", endpoint->name,
+			endpoint->name[0] != '\0' ? " at " : "", address,
+			endpoint->local && access(address, F_OK) != 0
+				? "no such socket: pxed is not running"
+			: endpoint->local && access(address, W_OK) != 0
+				? "this user may not open it: use sudo"
+			: client->links[i].state == LINK_UP
+				? "connected, but does not answer"
+				: link_cause_text(client->links[i].cause));
 	}
 	if (tried == 0 && request->ctl->node != NULL && client->endpoints.have_keys) {
 		say(client, ": there is no member of that name");
@@ -228,16 +235,18 @@ static int fail_unreachable(struct request *request)
 static int fail_unanswered(struct request *request)
 {
 	if (request->election_ms != 0 && !(request->change && request->unanswered)) {
-		snprintf(request->client->text, sizeof request->client->text, "%s", request->quorum_text);
+		snprintf(request->client->text, sizeof request->client->text, "%s",
+			request->quorum_text);
 		return CTL_NO_QUORUM;
 	}
 	if (!request->any_sent || !request->change) {
 		return fail_unreachable(request);
 	}
 	request->client->text[0] = '\0';
-	say(request->client, "no answer in %llu s: whether the change was made is not known.\n"
-	                     "  Run it again, it is safe: a change that was made is not made twice",
-	        (unsigned long long)(now_ms() - request->start_ms) / 1000);
+	say(request->client,
+		"no answer in %llu s: whether the change was made is not known.\n"
+		"  Run it again, it is safe: a change that was made is not made twice",
+		(unsigned long long)(now_ms() - request->start_ms) / 1000);
 	return CTL_UNKNOWN;
 }
 
@@ -248,7 +257,7 @@ static void learn(struct request *request, const Pxe__AdminReply *reply)
 	struct client *client = request->client;
 
 	if (reply->n_members == 0 ||
-	        (client->members_known && client->members_revision == reply->members_revision)) {
+		(client->members_known && client->members_revision == reply->members_revision)) {
 		return;
 	}
 	client->members_known = true;
@@ -257,7 +266,8 @@ static void learn(struct request *request, const Pxe__AdminReply *reply)
 	endpoints_keep(&client->endpoints, reply->members, reply->n_members);
 }
 
-/* A node without the quorum may be cut off alone, or a leader is just being chosen: ask the others, then all again, for a while. */
+/* A node without the quorum may be cut off alone, or a leader is just being chosen: ask the others,
+ * then all again, for a while. */
 static bool ask_elsewhere(struct request *request, int i, const char *text)
 {
 	uint64_t now = now_ms();
@@ -290,13 +300,15 @@ static bool on_reply(struct request *request, int i, const Pxe__AdminReply *repl
 	client->current = i;
 	request->heard_ms = now_ms();
 	learn(request, reply);
-	if (reply->status == PXE__ADMIN_STATUS__ADMIN_NO_QUORUM && ask_elsewhere(request, i, reply->message)) {
+	if (reply->status == PXE__ADMIN_STATUS__ADMIN_NO_QUORUM &&
+		ask_elsewhere(request, i, reply->message)) {
 		return false;
 	}
 	request->bound = reply->more ? i : -1;
 	if (reply->status != PXE__ADMIN_STATUS__ADMIN_OK) {
 		snprintf(client->text, sizeof client->text, "%s",
-		        reply->message[0] != '\0' ? reply->message : "the node refuses, and does not say why");
+			reply->message[0] != '\0' ? reply->message
+						  : "the node refuses, and does not say why");
 		request->exit_code = (int)ctl_exit_of(reply->status);
 		return true;
 	}
@@ -314,10 +326,11 @@ static bool read_replies(struct request *request)
 	for (size_t i = 0; i < client->endpoints.count; i++) {
 		size_t bytes;
 		uint8_t *data;
-		while (client->dialled[i] && (data = link_receive(&client->links[i], &bytes)) != NULL) {
+		while (client->dialled[i] &&
+			(data = link_receive(&client->links[i], &bytes)) != NULL) {
 			Pxe__AdminReply *reply = pxe__admin_reply__unpack(NULL, bytes, data);
 			bool done = reply != NULL && reply->sequence == request->sequence &&
-			        on_reply(request, (int)i, reply);
+				    on_reply(request, (int)i, reply);
 			free(data);
 			if (reply != NULL) {
 				pxe__admin_reply__free_unpacked(reply, NULL);
@@ -349,7 +362,7 @@ static bool go_on(struct request *request)
 	uint64_t now = now_ms();
 	unsigned idle_ms = request->call->idle_ms != 0 ? request->call->idle_ms : CLIENT_IDLE_MS;
 	bool waiting = request->asked >= 0 && !lost_connection(request) &&
-	        !request->no_quorum[request->asked] && now - request->heard_ms < idle_ms;
+		       !request->no_quorum[request->asked] && now - request->heard_ms < idle_ms;
 	int next;
 
 	if (waiting) {
@@ -372,14 +385,17 @@ static bool go_on(struct request *request)
 		ask(request, next);
 		return true;
 	}
-	if ((!is_trying(request) || now - request->dialled_ms >= CLIENT_STAGGER_MS) && dial_next(request)) {
+	if ((!is_trying(request) || now - request->dialled_ms >= CLIENT_STAGGER_MS) &&
+		dial_next(request)) {
 		return true;
 	}
-	if (request->election_ms != 0 && request->asked >= 0 && request->no_quorum[request->asked]) {
+	if (request->election_ms != 0 && request->asked >= 0 &&
+		request->no_quorum[request->asked]) {
 		ask_again(request);
 		return true;
 	}
-	/* All were dialled. Those that were asked may still answer; those that try may still come up. */
+	/* All were dialled. Those that were asked may still answer; those that try may still come
+	 * up. */
 	return is_trying(request) || (request->any_sent && !lost_connection(request));
 }
 
@@ -392,13 +408,15 @@ static void run(struct request *request)
 			request->exit_code = fail_unanswered(request);
 			return;
 		}
-		if (request->election_ms != 0 && now - request->election_ms >= 2 * CLIENT_ELECTION_MS) {
+		if (request->election_ms != 0 &&
+			now - request->election_ms >= 2 * CLIENT_ELECTION_MS) {
 			request->exit_code = fail_unanswered(request);
 			return;
 		}
 		if (!go_on(request)) {
 			/* A daemon that is being restarted is back in a moment. */
-			if (request->any_sent && !request->call->sticky && now - request->heard_ms < CLIENT_IDLE_MS) {
+			if (request->any_sent && !request->call->sticky &&
+				now - request->heard_ms < CLIENT_IDLE_MS) {
 				memset(request->sent, 0, sizeof request->sent);
 			} else {
 				request->exit_code = fail_unanswered(request);
@@ -437,15 +455,17 @@ static int find_pinned(struct ctl *ctl)
 		}
 	}
 	snprintf(ctl->client->text, sizeof ctl->client->text,
-	        "there is no node '%s', or no node that could tell where it is; see: pxectl node list", wanted);
+		"there is no node '%s', or no node that could tell where it is; see: pxectl node "
+		"list",
+		wanted);
 	return CTL_NOT_FOUND;
 }
 
 static bool is_change(const Pxe__AdminRequest *request)
 {
 	return request->body_case == PXE__ADMIN_REQUEST__BODY_CHANGE ||
-	        request->body_case == PXE__ADMIN_REQUEST__BODY_TOKEN_CREATE ||
-	        request->body_case == PXE__ADMIN_REQUEST__BODY_PUSH_COMMIT;
+	       request->body_case == PXE__ADMIN_REQUEST__BODY_TOKEN_CREATE ||
+	       request->body_case == PXE__ADMIN_REQUEST__BODY_PUSH_COMMIT;
 }
 
 /* As client_ask(), silent. */
@@ -534,12 +554,13 @@ int client_get(struct ctl *ctl, Pxe__AdminRequest *request, Pxe__AdminReply **re
 	return tell(ctl, get_silently(ctl, request, ret_reply));
 }
 
-int client_try(struct ctl *ctl, Pxe__AdminRequest *request, Pxe__AdminReply **ret_reply, char *ret_text,
-        size_t text_bytes)
+int client_try(struct ctl *ctl, Pxe__AdminRequest *request, Pxe__AdminReply **ret_reply,
+	char *ret_text, size_t text_bytes)
 {
 	int result = get_silently(ctl, request, ret_reply);
 
-	snprintf(ret_text, text_bytes, "%s", result == CTL_OK || ctl->client == NULL ? "" : ctl->client->text);
+	snprintf(ret_text, text_bytes, "%s",
+		result == CTL_OK || ctl->client == NULL ? "" : ctl->client->text);
 	return result;
 }
 
@@ -582,7 +603,7 @@ static void warn_stale(const struct ctl *ctl, const Pxe__ObjectList *list)
 	if (list->stale && localtime_r(&seconds, &tm) != NULL) {
 		strftime(when, sizeof when, "%H:%M:%S", &tm);
 		fprintf(ctl->err, "no quorum: %s's copy of %s\n",
-		        client_answered(ctl)[0] != '\0' ? client_answered(ctl) : "the node", when);
+			client_answered(ctl)[0] != '\0' ? client_answered(ctl) : "the node", when);
 	}
 }
 
@@ -604,7 +625,9 @@ int client_list(struct ctl *ctl, Pxe__ObjectKind kind, const char *name, Pxe__Ob
 	*ret_list = NULL;
 	if (result == CTL_OK) {
 		*ret_list = pxe__object_list__unpack(NULL, all.bytes, all.data);
-		result = *ret_list != NULL ? CTL_OK : ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
+		result = *ret_list != NULL
+				 ? CTL_OK
+				 : ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
 	}
 	if (result == CTL_OK) {
 		warn_stale(ctl, *ret_list);
@@ -613,8 +636,8 @@ int client_list(struct ctl *ctl, Pxe__ObjectKind kind, const char *name, Pxe__Ob
 	return result;
 }
 
-int client_try_change(struct ctl *ctl, Pxe__Command *command, struct client_done *ret_done, char *ret_text,
-        size_t text_bytes)
+int client_try_change(struct ctl *ctl, Pxe__Command *command, struct client_done *ret_done,
+	char *ret_text, size_t text_bytes)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__Change change = PXE__CHANGE__INIT;
@@ -650,5 +673,6 @@ const char *client_answered(const struct ctl *ctl)
 {
 	const struct client *client = ctl->client;
 
-	return client == NULL || client->current < 0 ? "" : client->endpoints.list[client->current].name;
+	return client == NULL || client->current < 0 ? ""
+						     : client->endpoints.list[client->current].name;
 }

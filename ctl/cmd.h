@@ -1,4 +1,5 @@
-/* ctl/cmd.h: the commands that are not of objects.h; each runs one entry of the table in commands.c. */
+/* ctl/cmd.h: the commands that are not of objects.h; each runs one entry of the table in
+ * commands.c. */
 #ifndef CTL_CMD_H
 #define CTL_CMD_H
 

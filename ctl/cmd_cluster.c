@@ -20,14 +20,16 @@ int cmd_cluster_token_create(struct ctl *ctl, const struct invocation *in)
 	Pxe__AdminReply *reply;
 	int result;
 
-	if (valid != NULL && (text_duration_parse(valid, &ms) != 0 || ms < 1000 || ms > 30ull * 86400000)) {
+	if (valid != NULL &&
+		(text_duration_parse(valid, &ms) != 0 || ms < 1000 || ms > 30ull * 86400000)) {
 		return ctl_fail(ctl, CTL_USAGE, "--valid '%s': write a time from 1s to 30d", valid);
 	}
 	if (for_name != NULL && edit_check_name(ctl, "node", for_name) != CTL_OK) {
 		return CTL_USAGE;
 	}
 	snprintf(name, sizeof name, "%s", for_name == NULL ? "" : for_name);
-	create.kind = command_flag(in, "witness") ? PXE__TOKEN_KIND__TOKEN_WITNESS : PXE__TOKEN_KIND__TOKEN_NODE;
+	create.kind = command_flag(in, "witness") ? PXE__TOKEN_KIND__TOKEN_WITNESS
+						  : PXE__TOKEN_KIND__TOKEN_NODE;
 	create.for_name = name;
 	create.valid_s = (uint32_t)(ms / 1000);
 	request.body_case = PXE__ADMIN_REQUEST__BODY_TOKEN_CREATE;
@@ -42,9 +44,11 @@ int cmd_cluster_token_create(struct ctl *ctl, const struct invocation *in)
 		result = ctl_print_json(ctl, &reply->token->base);
 	} else {
 		fprintf(ctl->out, "%s\n", reply->token->token);
-		ctl_note(ctl, "(single use, valid %s%s%s%s; on the new node: sudo pxectl cluster join TOKEN)",
-		        text_duration_short(ms, text), name[0] == '\0' ? "" : ", for ", name,
-		        command_flag(in, "witness") ? ", a witness" : "");
+		ctl_note(ctl,
+			"(single use, valid %s%s%s%s; on the new node: sudo pxectl cluster join "
+			"TOKEN)",
+			text_duration_short(ms, text), name[0] == '\0' ? "" : ", for ", name,
+			command_flag(in, "witness") ? ", a witness" : "");
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
 	return result;
@@ -56,7 +60,8 @@ static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 
 	show_pair(ctl, "cluster", settings->cluster);
 	if (settings->cluster_id.len == 16) {
-		show_pair(ctl, "id", text_hex_format(settings->cluster_id.data, 16, text, sizeof text));
+		show_pair(ctl, "id",
+			text_hex_format(settings->cluster_id.data, 16, text, sizeof text));
 	}
 	if (settings->api_public_key.len == 32) {
 		show_pair(ctl, "API key", keyfile_z85_encode(settings->api_public_key.data, key));
@@ -67,12 +72,14 @@ static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 	show_pair(ctl, "MCLT", show_duration_s(settings->mclt_s, text));
 	show_pair(ctl, "profile", settings->profile);
 	for (size_t i = 0; i < settings->n_loaders; i++) {
-		fprintf(ctl->out, "%-12s %s=%s\n", "loader", settings->loaders[i]->arch, settings->loaders[i]->path);
+		fprintf(ctl->out, "%-12s %s=%s\n", "loader", settings->loaders[i]->arch,
+			settings->loaders[i]->path);
 	}
 }
 
 static const struct table_column member_columns[] = {{"NODE", false, false}, {"ID", true, false},
-        {"ROLE", false, false}, {"PEER", false, false}, {"API", false, false}, {"JOIN", false, false}};
+	{"ROLE", false, false}, {"PEER", false, false}, {"API", false, false},
+	{"JOIN", false, false}};
 
 static int print_info(struct ctl *ctl, const Pxe__ObjectList *list)
 {
@@ -89,8 +96,9 @@ static int print_info(struct ctl *ctl, const Pxe__ObjectList *list)
 		const Pxe__Member *member = list->members[i];
 		table_cell(table, member->name);
 		table_cellf(table, "%" PRIu64, member->id);
-		table_cell(table, member->removing ? "removing"
-		                : member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? "witness" : "full");
+		table_cell(table, member->removing                                   ? "removing"
+				  : member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? "witness"
+										     : "full");
 		table_cell(table, member->peer_address);
 		table_cell(table, member->api_address);
 		table_cell(table, member->join_address);
@@ -113,8 +121,8 @@ int cmd_cluster_info(struct ctl *ctl, const struct invocation *in)
 		return result;
 	}
 	result = reply->body_case == PXE__ADMIN_REPLY__BODY_OBJECTS
-	        ? print_info(ctl, reply->objects)
-	        : ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
+			 ? print_info(ctl, reply->objects)
+			 : ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
 	pxe__admin_reply__free_unpacked(reply, NULL);
 	return result;
 }

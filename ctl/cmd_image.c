@@ -7,46 +7,49 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const struct table_column image_columns[] = {{"NAME", false, false}, {"CURRENT", false, false},
-        {"SIZE", true, false}, {"FILES", true, false}, {"NODES", false, false}, {"STATE", false, false},
-        {"PREVIOUS", false, true}};
+static const struct table_column image_columns[] = {{"NAME", false, false},
+	{"CURRENT", false, false}, {"SIZE", true, false}, {"FILES", true, false},
+	{"NODES", false, false}, {"STATE", false, false}, {"PREVIOUS", false, true}};
 
 static bool same(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
 {
 	return a->len == b->len && a->len > 0 && memcmp(a->data, b->data, a->len) == 0;
 }
 
-static const Pxe__ImageVersion *find_version(const Pxe__ObjectList *versions, const char *image,
-        const ProtobufCBinaryData *digest)
+static const Pxe__ImageVersion *find_version(
+	const Pxe__ObjectList *versions, const char *image, const ProtobufCBinaryData *digest)
 {
 	for (size_t i = 0; i < versions->n_image_versions; i++) {
 		if (strcmp(versions->image_versions[i]->image, image) == 0 &&
-		        same(&versions->image_versions[i]->digest, digest)) {
+			same(&versions->image_versions[i]->digest, digest)) {
 			return versions->image_versions[i];
 		}
 	}
 	return NULL;
 }
 
-static void names_of(const Pxe__ObjectList *members, const Pxe__ImageVersion *version, char *ret_text, size_t bytes)
+static void names_of(const Pxe__ObjectList *members, const Pxe__ImageVersion *version,
+	char *ret_text, size_t bytes)
 {
 	ret_text[0] = '\0';
 	for (size_t i = 0; version != NULL && i < version->n_holders; i++) {
 		for (size_t m = 0; m < members->n_members; m++) {
 			size_t used = strlen(ret_text);
 			if (members->members[m]->id == version->holders[i]) {
-				snprintf(ret_text + used, bytes - used, "%s%s", used == 0 ? "" : ",",
-				        members->members[m]->name);
+				snprintf(ret_text + used, bytes - used, "%s%s",
+					used == 0 ? "" : ",", members->members[m]->name);
 			}
 		}
 	}
 }
 
 static void image_row(struct table *table, const Pxe__Image *image, const Pxe__ObjectList *versions,
-        const Pxe__ObjectList *members)
+	const Pxe__ObjectList *members)
 {
-	const Pxe__ImageVersion *current = find_version(versions, image->name, &image->current_digest);
-	const Pxe__ImageVersion *staged = find_version(versions, image->name, &image->staged_digest);
+	const Pxe__ImageVersion *current =
+		find_version(versions, image->name, &image->current_digest);
+	const Pxe__ImageVersion *staged =
+		find_version(versions, image->name, &image->staged_digest);
 	const Pxe__ImageVersion *shown = current != NULL ? current : staged;
 	char text[SHOW_BYTES], names[SHOW_BYTES];
 
@@ -57,13 +60,13 @@ static void image_row(struct table *table, const Pxe__Image *image, const Pxe__O
 	names_of(members, shown, names, sizeof names);
 	table_cell(table, names);
 	table_cell(table, staged != NULL && current != NULL ? "published, next one is copied"
-	                : current != NULL               ? "published"
-	                                                : "being copied");
+			  : current != NULL                 ? "published"
+							    : "being copied");
 	table_cell(table, show_digest(&image->previous_digest, text));
 }
 
 static int list_all(struct ctl *ctl, const char *pattern, Pxe__ObjectList **ret_images,
-        Pxe__ObjectList **ret_versions, Pxe__ObjectList **ret_members)
+	Pxe__ObjectList **ret_versions, Pxe__ObjectList **ret_members)
 {
 	int result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_IMAGE, pattern, ret_images);
 
@@ -88,7 +91,8 @@ int cmd_image_list(struct ctl *ctl, const struct invocation *in)
 {
 	Pxe__ObjectList *images = NULL, *versions = NULL, *members = NULL;
 	struct table *table;
-	int result = list_all(ctl, in->arg_count > 0 ? in->args[0] : "", &images, &versions, &members);
+	int result =
+		list_all(ctl, in->arg_count > 0 ? in->args[0] : "", &images, &versions, &members);
 
 	if (result == CTL_OK && ctl->format == CTL_JSON) {
 		result = objects_print_json(ctl, images, PXE__OBJECT_KIND__OBJECT_IMAGE);
@@ -103,7 +107,8 @@ int cmd_image_list(struct ctl *ctl, const struct invocation *in)
 		}
 		result = show_table(ctl, table);
 		if (images->n_images == 0) {
-			ctl_note(ctl, "there is no image yet; push one: pxectl image push NAME DIR");
+			ctl_note(
+				ctl, "there is no image yet; push one: pxectl image push NAME DIR");
 		}
 	}
 	free_all(images, versions, members);
@@ -111,21 +116,21 @@ int cmd_image_list(struct ctl *ctl, const struct invocation *in)
 }
 
 static void show_version(struct ctl *ctl, const Pxe__Image *image, const Pxe__ImageVersion *version,
-        const Pxe__ObjectList *members)
+	const Pxe__ObjectList *members)
 {
-	const char *role = same(&version->digest, &image->current_digest) ? "current"
-	        : same(&version->digest, &image->previous_digest)         ? "previous"
-	                                                                  : "being copied";
+	const char *role = same(&version->digest, &image->current_digest)    ? "current"
+			   : same(&version->digest, &image->previous_digest) ? "previous"
+									     : "being copied";
 	char text[SHOW_BYTES], size[SHOW_BYTES], names[SHOW_BYTES];
 
 	names_of(members, version, names, sizeof names);
-	fprintf(ctl->out, "%s@%s  %s  %s in %zu files  on %s\n", image->name, show_digest(&version->digest, text),
-	        role, show_size(version->bytes, size), version->n_files,
-	        names[0] == '\0' ? "no node" : names);
+	fprintf(ctl->out, "%s@%s  %s  %s in %zu files  on %s\n", image->name,
+		show_digest(&version->digest, text), role, show_size(version->bytes, size),
+		version->n_files, names[0] == '\0' ? "no node" : names);
 	for (size_t i = 0; i < version->n_files; i++) {
 		char digest[SHOW_BYTES];
 		fprintf(ctl->out, "  %12" PRIu64 "  %s  %s\n", version->files[i]->bytes,
-		        show_digest(&version->files[i]->sha256, digest), version->files[i]->path);
+			show_digest(&version->files[i]->sha256, digest), version->files[i]->path);
 	}
 }
 
@@ -158,8 +163,10 @@ int cmd_image_show(struct ctl *ctl, const struct invocation *in)
 		result = ctl_print_json(ctl, &both.base);
 	} else if (result == CTL_OK) {
 		for (size_t i = 0; i < versions->n_image_versions; i++) {
-			if (strcmp(versions->image_versions[i]->image, images->images[0]->name) == 0) {
-				show_version(ctl, images->images[0], versions->image_versions[i], members);
+			if (strcmp(versions->image_versions[i]->image, images->images[0]->name) ==
+				0) {
+				show_version(ctl, images->images[0], versions->image_versions[i],
+					members);
 			}
 		}
 	}
@@ -173,7 +180,7 @@ int cmd_image_remove(struct ctl *ctl, const struct invocation *in)
 
 	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {
 		result = objects_delete(ctl, PXE__OBJECT_KIND__OBJECT_IMAGE, "image", in->args[i],
-		        command_flag(in, "force"));
+			command_flag(in, "force"));
 	}
 	return result;
 }

@@ -29,8 +29,9 @@ static int prepare(struct ctl *ctl, const struct invocation *in, struct node_con
 	int result;
 
 	if (cluster == NULL || interface == NULL) {
-		return ctl_fail(ctl, CTL_USAGE, "cluster init needs --name NAME and --interface IF, the network "
-		                                "interface where machines boot");
+		return ctl_fail(ctl, CTL_USAGE,
+			"cluster init needs --name NAME and --interface IF, the network "
+			"interface where machines boot");
 	}
 	result = edit_check_name(ctl, "cluster", cluster);
 	if (result == CTL_OK) {
@@ -52,12 +53,13 @@ static int prepare(struct ctl *ctl, const struct invocation *in, struct node_con
 }
 
 /* Start instruction: settings and first member. */
-static int write_files(struct ctl *ctl, const char *cluster, struct node_conf *conf, struct keyfile *node_key,
-        struct keyfile *api_key)
+static int write_files(struct ctl *ctl, const char *cluster, struct node_conf *conf,
+	struct keyfile *node_key, struct keyfile *api_key)
 {
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
 	Pxe__Member self;
-	struct node_start start = {.kind = NODE_START_BOOTSTRAP, .settings = &settings, .self = &self};
+	struct node_start start = {
+		.kind = NODE_START_BOOTSTRAP, .settings = &settings, .self = &self};
 	char name[64];
 	uint8_t ip[4];
 
@@ -82,8 +84,8 @@ static void tell(struct ctl *ctl, const struct node_conf *conf)
 	char ip[TEXT_IP4_BYTES];
 
 	ctl_note(ctl, "  interface %s %s, cluster ports %d-%d, HTTP %u, TFTP %u", conf->interface,
-	        text_ip4_format(conf->serve_ip, ip), NODE_CONF_PEER_PORT, NODE_CONF_JOIN_PORT,
-	        (unsigned)conf->http_port, (unsigned)conf->tftp_port);
+		text_ip4_format(conf->serve_ip, ip), NODE_CONF_PEER_PORT, NODE_CONF_JOIN_PORT,
+		(unsigned)conf->http_port, (unsigned)conf->tftp_port);
 }
 
 int cmd_cluster_init(struct ctl *ctl, const struct invocation *in)
@@ -115,8 +117,8 @@ int cmd_cluster_init(struct ctl *ctl, const struct invocation *in)
 		result = node_setup_wait(ctl, conf.name);
 	}
 	if (result == CTL_OK) {
-		fprintf(ctl->out, "cluster '%s' created, node %s%s\n", command_text(in, "name"), conf.name,
-		        started ? " is leader (1 of 1). Next:  pxectl subnet add" : "");
+		fprintf(ctl->out, "cluster '%s' created, node %s%s\n", command_text(in, "name"),
+			conf.name, started ? " is leader (1 of 1). Next:  pxectl subnet add" : "");
 	}
 	return result;
 }

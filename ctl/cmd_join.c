@@ -1,9 +1,11 @@
 /* cluster join: this machine becomes a node of a cluster that exists.
  *
- *   token -> node key -> dial the join addresses (the server must hold the token's API key) -> JoinRequest -> files -> start -> votes
+ *   token -> node key -> dial the join addresses (the server must hold the token's API key) ->
+ * JoinRequest -> files -> start -> votes
  *
- * Everything may be repeated: the node key of an attempt that was broken off is used again, and the request's id follows from token and key,
- * so the cluster answers the repeated request as it answered the first. */
+ * Everything may be repeated: the node key of an attempt that was broken off is used again, and the
+ * request's id follows from token and key, so the cluster answers the repeated request as it
+ * answered the first. */
 #include "ctl/cmd.h"
 #include "ctl/edit.h"
 #include "ctl/link.h"
@@ -46,12 +48,14 @@ static int read_token(struct ctl *ctl, const char *text, struct token *ret_token
 	enum token_problem problem = token_parse(text, (uint64_t)time(NULL), ret_token);
 
 	if (problem == TOKEN_EXPIRED) {
-		ctl_note(ctl, "by this machine's clock the token has expired; asking the cluster all the same");
+		ctl_note(ctl, "by this machine's clock the token has expired; asking the cluster "
+			      "all the same");
 	} else if (problem != TOKEN_OK) {
 		return ctl_fail(ctl, CTL_USAGE, "%s", token_problem_text(problem));
 	}
 	if (ret_token->address_count == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "the token names no address of a node; make a new one");
+		return ctl_fail(
+			ctl, CTL_USAGE, "the token names no address of a node; make a new one");
 	}
 	return CTL_OK;
 }
@@ -68,8 +72,8 @@ static int prepare(struct join *join, const struct invocation *in)
 	snprintf(join->conf.name, sizeof join->conf.name, "%s", name == NULL ? "" : name);
 	memcpy(join->conf.cluster_id, join->token.cluster_id, 16);
 	if (result == CTL_OK) {
-		result = node_setup_interface(join->ctl, command_text(in, "interface"), command_text(in, "address"),
-		        join->token.address[0].ip, &join->conf);
+		result = node_setup_interface(join->ctl, command_text(in, "interface"),
+			command_text(in, "address"), join->token.address[0].ip, &join->conf);
 	}
 	if (result == CTL_OK) {
 		result = node_setup_options(join->ctl, in, &join->conf);
@@ -90,8 +94,9 @@ static void pack_request(struct join *join)
 	memcpy(seed + TOKEN_ID_BYTES, join->key.public_key, 32);
 	crypto_generichash(id, sizeof id, seed, sizeof seed, NULL, 0);
 	node_setup_member(&join->conf, &join->key, ip, &member);
-	member.role = join->token.kind == PXE__TOKEN_KIND__TOKEN_WITNESS ? PXE__MEMBER_ROLE__MEMBER_WITNESS
-	                                                                 : PXE__MEMBER_ROLE__MEMBER_FULL;
+	member.role = join->token.kind == PXE__TOKEN_KIND__TOKEN_WITNESS
+			      ? PXE__MEMBER_ROLE__MEMBER_WITNESS
+			      : PXE__MEMBER_ROLE__MEMBER_FULL;
 	request.token_id = (ProtobufCBinaryData){TOKEN_ID_BYTES, join->token.id};
 	request.token_secret = (ProtobufCBinaryData){TOKEN_SECRET_BYTES, join->token.secret};
 	request.member = &member;
@@ -110,8 +115,9 @@ static void dial(struct join *join, void *zmq, size_t i)
 	memcpy(keys.public_key, join->key.public_key, 32);
 	memcpy(keys.secret_key, join->key.secret_key, 32);
 	memcpy(keys.server_key, join->token.api_public_key, 32);
-	snprintf(endpoint, sizeof endpoint, "tcp://%s:%u", text_ip4_format(join->token.address[i].ip, ip),
-	        (unsigned)join->token.address[i].port);
+	snprintf(endpoint, sizeof endpoint, "tcp://%s:%u",
+		text_ip4_format(join->token.address[i].ip, ip),
+		(unsigned)join->token.address[i].port);
 	if (link_open(&join->links[i], zmq, endpoint, "", &keys) != 0) {
 		join->links[i].state = LINK_DEAD;
 		join->links[i].cause = LINK_NOBODY;
@@ -124,13 +130,15 @@ static Pxe__JoinReply *read_reply(struct join *join)
 	for (size_t i = 0; i < join->token.address_count; i++) {
 		size_t bytes;
 		uint8_t *data = link_receive(&join->links[i], &bytes);
-		Pxe__JoinReply *reply = data == NULL ? NULL : pxe__join_reply__unpack(NULL, bytes, data);
+		Pxe__JoinReply *reply =
+			data == NULL ? NULL : pxe__join_reply__unpack(NULL, bytes, data);
 		if (data != NULL) {
 			sodium_memzero(data, bytes);
 			free(data);
 		}
-		if (reply != NULL && (reply->status == PXE__ADMIN_STATUS__ADMIN_NO_QUORUM ||
-		                             reply->status == PXE__ADMIN_STATUS__ADMIN_UNKNOWN_OUTCOME)) {
+		if (reply != NULL &&
+			(reply->status == PXE__ADMIN_STATUS__ADMIN_NO_QUORUM ||
+				reply->status == PXE__ADMIN_STATUS__ADMIN_UNKNOWN_OUTCOME)) {
 			ctl_note(join->ctl, "%s", reply->message); /* another one may do better */
 			pxe__join_reply__free_unpacked(reply, NULL);
 			reply = NULL;
@@ -147,7 +155,8 @@ static bool ask_next(struct join *join)
 {
 	for (size_t i = 0; i < join->token.address_count; i++) {
 		if (join->links[i].state == LINK_UP && !join->sent[i]) {
-			join->sent[i] = link_send(&join->links[i], join->request, join->request_bytes) == 0;
+			join->sent[i] =
+				link_send(&join->links[i], join->request, join->request_bytes) == 0;
 			if (join->sent[i]) {
 				return true;
 			}
@@ -160,7 +169,8 @@ static bool all_dead(const struct join *join)
 {
 	for (size_t i = 0; i < join->token.address_count; i++) {
 		if (join->links[i].state == LINK_UP ||
-		        (join->links[i].state == LINK_TRYING && join->links[i].cause == LINK_NO_CAUSE)) {
+			(join->links[i].state == LINK_TRYING &&
+				join->links[i].cause == LINK_NO_CAUSE)) {
 			return false;
 		}
 	}
@@ -173,10 +183,13 @@ static int fail_join(const struct join *join)
 
 	for (size_t i = 0; i < join->token.address_count; i++) {
 		size_t used = strlen(text);
-		snprintf(text + used, sizeof text - used, "\n  %s: %s", join->links[i].endpoint + strlen("tcp://"),
-		        join->sent[i] ? "connected, but does not answer" : link_cause_text(join->links[i].cause));
+		snprintf(text + used, sizeof text - used, "\n  %s: %s",
+			join->links[i].endpoint + strlen("tcp://"),
+			join->sent[i] ? "connected, but does not answer"
+				      : link_cause_text(join->links[i].cause));
 	}
-	return ctl_fail(join->ctl, CTL_UNREACHABLE, "no node of the cluster takes the join%s", text);
+	return ctl_fail(
+		join->ctl, CTL_UNREACHABLE, "no node of the cluster takes the join%s", text);
 }
 
 static int ask_cluster(struct join *join, Pxe__JoinReply **ret_reply)
@@ -214,19 +227,24 @@ static int ask_cluster(struct join *join, Pxe__JoinReply **ret_reply)
 static int check_reply(const struct join *join, const Pxe__JoinReply *reply)
 {
 	if (reply->status != PXE__ADMIN_STATUS__ADMIN_OK) {
-		return ctl_fail(join->ctl, ctl_exit_of(reply->status), "the cluster refuses: %s", reply->message);
+		return ctl_fail(join->ctl, ctl_exit_of(reply->status), "the cluster refuses: %s",
+			reply->message);
 	}
 	if (reply->self == NULL || reply->settings == NULL || reply->api_secret_key.len != 32 ||
-	        reply->n_members == 0 || reply->self->id == 0) {
-		return ctl_fail(join->ctl, CTL_REFUSED, "the cluster's answer is incomplete; is it of another version?");
+		reply->n_members == 0 || reply->self->id == 0) {
+		return ctl_fail(join->ctl, CTL_REFUSED,
+			"the cluster's answer is incomplete; is it of another version?");
 	}
 	return CTL_OK;
 }
 
 static int write_files(struct join *join, const Pxe__JoinReply *reply)
 {
-	struct node_start start = {.kind = NODE_START_JOIN, .settings = reply->settings, .self = reply->self,
-	        .members = reply->members, .member_count = reply->n_members};
+	struct node_start start = {.kind = NODE_START_JOIN,
+		.settings = reply->settings,
+		.self = reply->self,
+		.members = reply->members,
+		.member_count = reply->n_members};
 	struct keyfile api = {.has_secret = true, .name = "api"};
 	int result;
 
@@ -258,8 +276,9 @@ static int finish(struct join *join, const struct invocation *in, const Pxe__Joi
 	}
 	fprintf(join->ctl->out, "joined '%s' as %s\n", reply->settings->cluster, join->conf.name);
 	if (reply->n_members == 2) {
-		ctl_note(join->ctl, "note: 2 voters: losing one stops changes (leases already granted keep working). "
-		                    "Add a third; a witness is enough.");
+		ctl_note(join->ctl, "note: 2 voters: losing one stops changes (leases already "
+				    "granted keep working). "
+				    "Add a third; a witness is enough.");
 	}
 	return CTL_OK;
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 
 static const struct table_column lease_columns[] = {{"IP", false, false}, {"STATE", false, false},
-        {"MAC", false, false}, {"EXPIRES", false, false}, {"HOSTNAME", false, false},
-        {"SUBNET", false, false}, {"SINCE", false, true}, {"UUID", false, true}};
+	{"MAC", false, false}, {"EXPIRES", false, false}, {"HOSTNAME", false, false},
+	{"SUBNET", false, false}, {"SINCE", false, true}, {"UUID", false, true}};
 
 static const char *state_name(Pxe__LeaseState state)
 {
@@ -45,8 +45,8 @@ int cmd_lease_list(struct ctl *ctl, const struct invocation *in)
 	Pxe__ObjectList *list;
 	struct table *table;
 	char text[SHOW_BYTES];
-	int result =
-	        client_list(ctl, PXE__OBJECT_KIND__OBJECT_LEASE, in->arg_count > 0 ? in->args[0] : "", &list);
+	int result = client_list(
+		ctl, PXE__OBJECT_KIND__OBJECT_LEASE, in->arg_count > 0 ? in->args[0] : "", &list);
 
 	if (result != CTL_OK) {
 		return result;
@@ -115,10 +115,12 @@ static int confirm_release(struct ctl *ctl, const Pxe__Lease *lease, uint64_t no
 		return CTL_OK;
 	}
 	snprintf(question, sizeof question,
-	        "%.40s is leased to %.48s%s%.63s and runs out %.40s. The machine is not told: another one may get "
-	        "the address while it still uses it.",
-	        show_ip(&lease->ip, ip), show_mac(&lease->mac, mac), lease->hostname[0] == '\0' ? "" : " ",
-	        lease->hostname, show_when(lease->expires_ms, now_ms, when));
+		"%.40s is leased to %.48s%s%.63s and runs out %.40s. The machine is not told: "
+		"another one may get "
+		"the address while it still uses it.",
+		show_ip(&lease->ip, ip), show_mac(&lease->mac, mac),
+		lease->hostname[0] == '\0' ? "" : " ", lease->hostname,
+		show_when(lease->expires_ms, now_ms, when));
 	return (int)ctl_confirm(ctl, question);
 }
 
@@ -132,7 +134,8 @@ int cmd_lease_release(struct ctl *ctl, const struct invocation *in)
 	int result;
 
 	if (text_ip4_parse(in->args[0], &ip) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "'%s': write the address, such as 10.20.0.102", in->args[0]);
+		return ctl_fail(ctl, CTL_USAGE, "'%s': write the address, such as 10.20.0.102",
+			in->args[0]);
 	}
 	result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_LEASE, in->args[0], &list);
 	if (result != CTL_OK) {
@@ -152,7 +155,7 @@ int cmd_lease_release(struct ctl *ctl, const struct invocation *in)
 		result = client_change(ctl, &command, &done);
 	}
 	pxe__object_list__free_unpacked(list, NULL);
-	return result != CTL_OK
-	        ? result
-	        : objects_print_done(ctl, "lease", in->args[0], "released", done.revision, done.detail);
+	return result != CTL_OK ? result
+				: objects_print_done(ctl, "lease", in->args[0], "released",
+					  done.revision, done.detail);
 }

@@ -1,14 +1,14 @@
-/* image push: hash -> ask what is missing -> send it -> commit -> wait until every living node holds it.
+/* image push: hash -> ask what is missing -> send it -> commit -> wait until every living node
+ * holds it.
  *
- * All goes to one node, for what it was sent is there and nowhere else. If it dies, the push begins anew with another: what that one holds
- * already is not sent again. */
+ * All goes to one node, for what it was sent is there and nowhere else. If it dies, the push begins
+ * anew with another: what that one holds already is not sent again. */
 #include "ctl/client.h"
 #include "ctl/cmd.h"
 #include "ctl/edit.h"
 #include "ctl/image_files.h"
 #include "ctl/progress.h"
 #include "ctl/show.h"
-
 
 #include <assert.h>
 #include <errno.h>
@@ -30,9 +30,9 @@ struct push {
 	Pxe__PushMissing *missing;
 	uint8_t *chunk;
 	struct progress progress;
-	uint64_t received;      /* answer to the last chunk */
+	uint64_t received; /* answer to the last chunk */
 	bool progress_answered;
-	Pxe__PushState *state;  /* newest */
+	Pxe__PushState *state; /* newest */
 };
 
 /* ---- what is missing */
@@ -60,8 +60,11 @@ static int begin(struct push *push)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__PushBegin body = PXE__PUSH_BEGIN__INIT;
-	struct client_call call = {.idle_ms = PUSH_IDLE_MS, .total_ms = PUSH_TOTAL_MS, .sticky = true,
-	        .on_reply = keep_missing, .ctx = push};
+	struct client_call call = {.idle_ms = PUSH_IDLE_MS,
+		.total_ms = PUSH_TOTAL_MS,
+		.sticky = true,
+		.on_reply = keep_missing,
+		.ctx = push};
 
 	body.version = push->files.version;
 	request.body_case = PXE__ADMIN_REQUEST__BODY_PUSH_BEGIN;
@@ -86,8 +89,11 @@ static int send_chunk(struct push *push, const Pxe__ImageFile *file, uint64_t of
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__PushData body = PXE__PUSH_DATA__INIT;
-	struct client_call call = {.idle_ms = PUSH_IDLE_MS, .total_ms = PUSH_TOTAL_MS, .sticky = true,
-	        .on_reply = keep_progress, .ctx = push};
+	struct client_call call = {.idle_ms = PUSH_IDLE_MS,
+		.total_ms = PUSH_TOTAL_MS,
+		.sticky = true,
+		.on_reply = keep_progress,
+		.ctx = push};
 
 	body.sha256 = file->sha256;
 	body.offset = offset;
@@ -99,18 +105,20 @@ static int send_chunk(struct push *push, const Pxe__ImageFile *file, uint64_t of
 	return client_ask(push->ctl, &request, &call);
 }
 
-static int read_chunk(struct push *push, int fd, const char *source, const Pxe__ImageFile *file, uint64_t offset,
-        size_t *ret_bytes)
+static int read_chunk(struct push *push, int fd, const char *source, const Pxe__ImageFile *file,
+	uint64_t offset, size_t *ret_bytes)
 {
 	uint64_t left = file->bytes - offset;
 	size_t want = left < PUSH_CHUNK_BYTES ? (size_t)left : PUSH_CHUNK_BYTES;
 	ssize_t got = want == 0 ? 0 : pread(fd, push->chunk, want, (off_t)offset);
 
 	if (got < 0) {
-		return ctl_fail(push->ctl, CTL_REFUSED, "cannot read %s: %s", source, strerror(errno));
+		return ctl_fail(
+			push->ctl, CTL_REFUSED, "cannot read %s: %s", source, strerror(errno));
 	}
 	if ((size_t)got != want) {
-		return ctl_fail(push->ctl, CTL_CONFLICT, "%s was changed while it was pushed; push it again", source);
+		return ctl_fail(push->ctl, CTL_CONFLICT,
+			"%s was changed while it was pushed; push it again", source);
 	}
 	*ret_bytes = want;
 	return CTL_OK;
@@ -125,22 +133,27 @@ static int send_file(struct push *push, const Pxe__ImageFile *file, const char *
 	size_t bytes = 0;
 
 	if (fd < 0) {
-		return ctl_fail(push->ctl, CTL_USAGE, "cannot read %s: %s", source, strerror(errno));
+		return ctl_fail(
+			push->ctl, CTL_USAGE, "cannot read %s: %s", source, strerror(errno));
 	}
 	while (!done && result == CTL_OK) {
 		result = read_chunk(push, fd, source, file, offset, &bytes);
 		if (result == CTL_OK) {
 			result = send_chunk(push, file, offset, bytes);
 		}
-		if (result == CTL_OK && (!push->progress_answered || push->received > file->bytes)) {
+		if (result == CTL_OK &&
+			(!push->progress_answered || push->received > file->bytes)) {
 			result = ctl_fail(push->ctl, CTL_REFUSED, "the node's answer is malformed");
 		}
 		if (result == CTL_OK) {
-			progress_add(&push->progress, push->received > offset ? push->received - offset : 0);
+			progress_add(&push->progress,
+				push->received > offset ? push->received - offset : 0);
 			done = push->received == file->bytes;
 			if (!done && push->received == offset && bytes > 0) {
-				result = ctl_fail(push->ctl, CTL_CONFLICT, "the node does not take %s: is another push of it "
-				                                           "in progress? Try again in a moment", file->path);
+				result = ctl_fail(push->ctl, CTL_CONFLICT,
+					"the node does not take %s: is another push of it "
+					"in progress? Try again in a moment",
+					file->path);
 			}
 			offset = push->received;
 		}
@@ -153,7 +166,8 @@ static int send_file(struct push *push, const Pxe__ImageFile *file, const char *
 static size_t find_file(const Pxe__ImageVersion *version, const ProtobufCBinaryData *sha256)
 {
 	for (size_t i = 0; i < version->n_files; i++) {
-		if (sha256->len == 32 && memcmp(version->files[i]->sha256.data, sha256->data, 32) == 0) {
+		if (sha256->len == 32 &&
+			memcmp(version->files[i]->sha256.data, sha256->data, 32) == 0) {
 			return i;
 		}
 	}
@@ -181,7 +195,8 @@ static int send_missing(struct push *push)
 		char there[SHOW_BYTES];
 		progress_end(&push->progress);
 		if (version->bytes > total) {
-			ctl_note(push->ctl, "         %s already there", show_size(version->bytes - total, there));
+			ctl_note(push->ctl, "         %s already there",
+				show_size(version->bytes - total, there));
 		}
 	}
 	return result;
@@ -216,7 +231,7 @@ static bool keep_state(void *ctx, const Pxe__AdminReply *reply)
 		return true;
 	}
 	changed = push->state == NULL || push->state->n_holders != state->n_holders ||
-	        push->state->published != state->published;
+		  push->state->published != state->published;
 	bytes = pxe__push_state__get_packed_size(state);
 	data = malloc(bytes + 1);
 	assert(data != NULL);
@@ -235,8 +250,10 @@ static int commit(struct push *push)
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__PushCommit body = PXE__PUSH_COMMIT__INIT;
 	struct client_call call = {.idle_ms = PUSH_IDLE_MS,
-	        .total_ms = push->ctl->timeout_ms != 0 ? push->ctl->timeout_ms : UINT_MAX, .sticky = true,
-	        .on_reply = keep_state, .ctx = push};
+		.total_ms = push->ctl->timeout_ms != 0 ? push->ctl->timeout_ms : UINT_MAX,
+		.sticky = true,
+		.on_reply = keep_state,
+		.ctx = push};
 	int result;
 
 	body.version = push->files.version;
@@ -272,9 +289,9 @@ static int print_result(const struct push *push, const char *image)
 	if (push->ctl->format == CTL_JSON) {
 		return ctl_print_json(push->ctl, &push->state->base);
 	}
-	fprintf(push->ctl->out, "image %s -> sha256:%s, on %zu node%s (revision %" PRIu64 ")\n", image,
-	        show_digest(&push->files.version->digest, digest), push->state->n_holders,
-	        push->state->n_holders == 1 ? "" : "s", push->state->revision);
+	fprintf(push->ctl->out, "image %s -> sha256:%s, on %zu node%s (revision %" PRIu64 ")\n",
+		image, show_digest(&push->files.version->digest, digest), push->state->n_holders,
+		push->state->n_holders == 1 ? "" : "s", push->state->revision);
 	return CTL_OK;
 }
 
@@ -289,7 +306,8 @@ int cmd_image_push(struct ctl *ctl, const struct invocation *in)
 		patterns[pattern_count++] = pattern;
 	}
 	if (result == CTL_OK) {
-		result = image_files_read(ctl, in->args[0], in->args[1], patterns, pattern_count, &push.files);
+		result = image_files_read(
+			ctl, in->args[0], in->args[1], patterns, pattern_count, &push.files);
 	}
 	if (result != CTL_OK) {
 		return result;
@@ -299,7 +317,8 @@ int cmd_image_push(struct ctl *ctl, const struct invocation *in)
 	for (unsigned tries = 1;; tries++) {
 		result = push_once(&push);
 		if (result == CTL_OK || tries == PUSH_TRIES ||
-		        (result != CTL_UNREACHABLE && result != CTL_UNKNOWN && result != CTL_NOT_FOUND)) {
+			(result != CTL_UNREACHABLE && result != CTL_UNKNOWN &&
+				result != CTL_NOT_FOUND)) {
 			break;
 		}
 		ctl_note(ctl, "trying again with another node");

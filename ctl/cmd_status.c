@@ -27,9 +27,10 @@ static int get_status(struct ctl *ctl, Pxe__AdminReply **ret_reply)
 }
 
 static const struct table_column node_columns[] = {{"NODE", false, false}, {"ROLE", false, false},
-        {"ADDRESS", false, false}, {"STATE", false, false}, {"BEHIND", true, false},
-        {"DHCP/s", true, false}, {"BOOTS", true, false}, {"IMAGES", true, false}, {"ID", true, true},
-        {"APPLIED", true, true}, {"FREE", true, true}, {"VERSION", false, true}};
+	{"ADDRESS", false, false}, {"STATE", false, false}, {"BEHIND", true, false},
+	{"DHCP/s", true, false}, {"BOOTS", true, false}, {"IMAGES", true, false},
+	{"ID", true, true}, {"APPLIED", true, true}, {"FREE", true, true},
+	{"VERSION", false, true}};
 
 static void state_text(const Pxe__NodeStatus *node, char *ret_text, size_t bytes)
 {
@@ -68,26 +69,29 @@ static int print_nodes(const struct ctl *ctl, const Pxe__Status *status)
 
 static void print_head(const struct ctl *ctl, const Pxe__Status *status)
 {
-	const char *color = !ctl->color                          ? ""
-	        : strcmp(status->health, "healthy") == 0         ? "\033[32m"
-	        : strcmp(status->health, "degraded") == 0        ? "\033[33m"
-	                                                         : "\033[31m";
+	const char *color = !ctl->color                               ? ""
+			    : strcmp(status->health, "healthy") == 0  ? "\033[32m"
+			    : strcmp(status->health, "degraded") == 0 ? "\033[33m"
+								      : "\033[31m";
 	char ip[SHOW_BYTES];
 
-	fprintf(ctl->out, "%s  %s%s%s  %" PRIu32 " of %" PRIu32 " voters  leader %s  server %s  DHCP %s  revision %" PRIu64
-	                  "\n",
-	        status->cluster, color, status->health, ctl->color ? "\033[0m" : "", status->voters_up,
-	        status->voters, status->leader[0] == '\0' ? "none" : status->leader,
-	        status->server_ip.len == 0 ? "-" : show_ip(&status->server_ip, ip),
-	        status->dhcp[0] == '\0' ? "-" : status->dhcp, status->revision);
+	fprintf(ctl->out,
+		"%s  %s%s%s  %" PRIu32 " of %" PRIu32
+		" voters  leader %s  server %s  DHCP %s  revision %" PRIu64 "\n",
+		status->cluster, color, status->health, ctl->color ? "\033[0m" : "",
+		status->voters_up, status->voters,
+		status->leader[0] == '\0' ? "none" : status->leader,
+		status->server_ip.len == 0 ? "-" : show_ip(&status->server_ip, ip),
+		status->dhcp[0] == '\0' ? "-" : status->dhcp, status->revision);
 }
 
 static void print_pools(const struct ctl *ctl, const Pxe__Status *status)
 {
 	for (size_t i = 0; i < status->n_pools; i++) {
 		const Pxe__PoolStatus *pool = status->pools[i];
-		fprintf(ctl->out, "POOL %s %" PRIu64 " of %" PRIu64 " used (%" PRIu64 " %%)\n", pool->name, pool->used,
-		        pool->size, pool->size == 0 ? 100 : pool->used * 100 / pool->size);
+		fprintf(ctl->out, "POOL %s %" PRIu64 " of %" PRIu64 " used (%" PRIu64 " %%)\n",
+			pool->name, pool->used, pool->size,
+			pool->size == 0 ? 100 : pool->used * 100 / pool->size);
 	}
 }
 
@@ -113,7 +117,7 @@ int cmd_status(struct ctl *ctl, const struct invocation *in)
 		}
 		for (size_t i = 0; ctl->format == CTL_WIDE && i < reply->state->n_counters; i++) {
 			fprintf(ctl->out, "%-28s %" PRIu64 "\n", reply->state->counters[i]->name,
-			        reply->state->counters[i]->value);
+				reply->state->counters[i]->value);
 		}
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
@@ -146,7 +150,8 @@ int cmd_node_list(struct ctl *ctl, const struct invocation *in)
 }
 
 /* What the removal means; false: there is no such node. */
-static bool describe_removal(const Pxe__Status *status, const char *name, char *ret_text, size_t bytes)
+static bool describe_removal(
+	const Pxe__Status *status, const char *name, char *ret_text, size_t bytes)
 {
 	const Pxe__NodeStatus *found = NULL;
 	unsigned voters = 0, up = 0;
@@ -166,10 +171,11 @@ static bool describe_removal(const Pxe__Status *status, const char *name, char *
 	}
 	state_text(found, state, sizeof state);
 	snprintf(ret_text, bytes,
-	        "node %s (%s, %.80s) leaves the cluster; %u voters remain, %u of them answer%s.\n"
-	        "  It must join again with a token to come back. Stop its pxed: it is no longer listened to.",
-	        name, found->raft_role, state, voters, up,
-	        voters == 2 ? "; 2 voters cannot lose one" : "");
+		"node %s (%s, %.80s) leaves the cluster; %u voters remain, %u of them answer%s.\n"
+		"  It must join again with a token to come back. Stop its pxed: it is no longer "
+		"listened to.",
+		name, found->raft_role, state, voters, up,
+		voters == 2 ? "; 2 voters cannot lose one" : "");
 	return true;
 }
 
@@ -190,7 +196,8 @@ int cmd_node_remove(struct ctl *ctl, const struct invocation *in)
 	found = describe_removal(reply->state, name, question, sizeof question);
 	pxe__admin_reply__free_unpacked(reply, NULL);
 	if (!found) {
-		return ctl_fail(ctl, CTL_NOT_FOUND, "there is no node '%s'; see: pxectl node list", name);
+		return ctl_fail(
+			ctl, CTL_NOT_FOUND, "there is no node '%s'; see: pxectl node list", name);
 	}
 	result = (int)ctl_confirm(ctl, question);
 	if (result != CTL_OK) {
@@ -201,5 +208,6 @@ int cmd_node_remove(struct ctl *ctl, const struct invocation *in)
 	command.member_remove = &removal;
 	result = client_change(ctl, &command, &done);
 	return result != CTL_OK ? result
-	                        : objects_print_done(ctl, "node", name, "removed", done.revision, done.detail);
+				: objects_print_done(
+					  ctl, "node", name, "removed", done.revision, done.detail);
 }

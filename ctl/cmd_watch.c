@@ -37,19 +37,24 @@ static bool print_event(void *ctx, const Pxe__AdminReply *reply)
 		if (localtime_r(&seconds, &tm) != NULL) {
 			strftime(when, sizeof when, "%H:%M:%S", &tm);
 		}
-		fprintf(ctl->out, "%s %-8s %s\n", when, event_text_clean(event->node, node, sizeof node),
-		        event_text_line(event, line));
+		fprintf(ctl->out, "%s %-8s %s\n", when,
+			event_text_clean(event->node, node, sizeof node),
+			event_text_line(event, line));
 	}
 	fflush(ctl->out);
 	return !ferror(ctl->out);
 }
 
-/* A node that dies is replaced by another; Ctrl-C ends it. --timeout ends it, too, with success: that is how scripts look for a while. */
+/* A node that dies is replaced by another; Ctrl-C ends it. --timeout ends it, too, with success:
+ * that is how scripts look for a while. */
 int cmd_watch(struct ctl *ctl, const struct invocation *in)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__WatchQuery query = PXE__WATCH_QUERY__INIT;
-	struct client_call call = {.idle_ms = WATCH_IDLE_MS, .total_ms = UINT_MAX, .on_reply = print_event, .ctx = ctl};
+	struct client_call call = {.idle_ms = WATCH_IDLE_MS,
+		.total_ms = UINT_MAX,
+		.on_reply = print_event,
+		.ctx = ctl};
 	char filter[64];
 
 	if (in->arg_count > 0) {
@@ -65,9 +70,10 @@ int cmd_watch(struct ctl *ctl, const struct invocation *in)
 }
 
 static const struct table_column explain_columns[] = {
-        {"VALUE", false, false}, {"RESULT", false, false}, {"FROM", false, false}};
+	{"VALUE", false, false}, {"RESULT", false, false}, {"FROM", false, false}};
 
-static int print_explanation(struct ctl *ctl, const struct invocation *in, const Pxe__BootExplanation *explanation)
+static int print_explanation(
+	struct ctl *ctl, const struct invocation *in, const Pxe__BootExplanation *explanation)
 {
 	struct table *table;
 
@@ -100,12 +106,13 @@ int cmd_boot_explain(struct ctl *ctl, const struct invocation *in)
 	if (text_mac_parse(in->args[0], mac) == 0) {
 		query.mac.len = 6;
 	} else if (text_hwaddr_parse(in->args[0], mac, &query.mac.len) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "'%s': write a hardware address, such as 52:54:00:aa:00:01",
-		        in->args[0]);
+		return ctl_fail(ctl, CTL_USAGE,
+			"'%s': write a hardware address, such as 52:54:00:aa:00:01", in->args[0]);
 	}
 	if (command_text(in, "uuid") != NULL) {
 		if (text_uuid_parse(command_text(in, "uuid"), uuid) != 0) {
-			return ctl_fail(ctl, CTL_USAGE, "--uuid '%s' is no UUID", command_text(in, "uuid"));
+			return ctl_fail(
+				ctl, CTL_USAGE, "--uuid '%s' is no UUID", command_text(in, "uuid"));
 		}
 		query.uuid = (ProtobufCBinaryData){sizeof uuid, uuid};
 	}
@@ -120,8 +127,8 @@ int cmd_boot_explain(struct ctl *ctl, const struct invocation *in)
 		return result;
 	}
 	result = reply->body_case == PXE__ADMIN_REPLY__BODY_EXPLANATION
-	        ? print_explanation(ctl, in, reply->explanation)
-	        : ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
+			 ? print_explanation(ctl, in, reply->explanation)
+			 : ctl_fail(ctl, CTL_REFUSED, "the node's answer is malformed");
 	pxe__admin_reply__free_unpacked(reply, NULL);
 	return result;
 }

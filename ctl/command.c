@@ -35,7 +35,8 @@ static bool is_noun(const char *word)
 	return false;
 }
 
-/* How many of the words (after the noun) the verb takes; 0: it is another verb. "token create" takes two. */
+/* How many of the words (after the noun) the verb takes; 0: it is another verb. "token create"
+ * takes two. */
 static size_t match_verb(const char *verb, const char *const *words, size_t count)
 {
 	size_t used = 0;
@@ -84,8 +85,9 @@ static int unknown_noun(const struct ctl *ctl, const char *word)
 	}
 	nearest = suggest_nearest(word, nouns, count);
 	return nearest != NULL
-	        ? ctl_fail(ctl, CTL_USAGE, "unknown command '%s'; did you mean 'pxectl %s'?", word, nearest)
-	        : ctl_fail(ctl, CTL_USAGE, "unknown command '%s'; see: pxectl help", word);
+		       ? ctl_fail(ctl, CTL_USAGE, "unknown command '%s'; did you mean 'pxectl %s'?",
+				 word, nearest)
+		       : ctl_fail(ctl, CTL_USAGE, "unknown command '%s'; see: pxectl help", word);
 }
 
 static int unknown_verb(const struct ctl *ctl, const char *noun, const char *word)
@@ -99,19 +101,22 @@ static int unknown_verb(const struct ctl *ctl, const char *noun, const char *wor
 		}
 	}
 	nearest = suggest_nearest(word, verbs, count);
-	return nearest != NULL ? ctl_fail(ctl, CTL_USAGE, "unknown command '%s %s'; did you mean 'pxectl %s %s'?",
-	                                 noun, word, noun, nearest)
-	                       : ctl_fail(ctl, CTL_USAGE, "unknown command '%s %s'; see: pxectl help %s", noun,
-	                                 word, noun);
+	return nearest != NULL
+		       ? ctl_fail(ctl, CTL_USAGE,
+				 "unknown command '%s %s'; did you mean 'pxectl %s %s'?", noun,
+				 word, noun, nearest)
+		       : ctl_fail(ctl, CTL_USAGE, "unknown command '%s %s'; see: pxectl help %s",
+				 noun, word, noun);
 }
 
 /* ---- options */
 
-static const struct command_option *find_option(const struct command_option *options, size_t count,
-        const char *name, size_t length)
+static const struct command_option *find_option(
+	const struct command_option *options, size_t count, const char *name, size_t length)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0) {
+		if (strlen(options[i].name) == length &&
+			strncmp(options[i].name, name, length) == 0) {
 			return &options[i];
 		}
 	}
@@ -133,11 +138,13 @@ static int unknown_option(const struct ctl *ctl, const struct command *command, 
 	snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word + 2, "="), word + 2);
 	nearest = suggest_nearest(bare, names, count);
 	if (nearest != NULL) {
-		return ctl_fail(ctl, CTL_USAGE, "unknown option '--%s'; did you mean '--%s'?", bare, nearest);
+		return ctl_fail(ctl, CTL_USAGE, "unknown option '--%s'; did you mean '--%s'?", bare,
+			nearest);
 	}
 	return ctl_fail(ctl, CTL_USAGE, "unknown option '%s'; see: pxectl %s%s%s --help", word,
-	        command == NULL ? "" : command->noun, command == NULL || command->verb == NULL ? "" : " ",
-	        command == NULL || command->verb == NULL ? "" : command->verb);
+		command == NULL ? "" : command->noun,
+		command == NULL || command->verb == NULL ? "" : " ",
+		command == NULL || command->verb == NULL ? "" : command->verb);
 }
 
 static int set_format(struct ctl *ctl, const char *value)
@@ -158,7 +165,8 @@ static int set_timeout(struct ctl *ctl, const char *value)
 	uint64_t ms;
 
 	if (text_duration_parse(value, &ms) != 0 || ms == 0 || ms > 86400000) {
-		return ctl_fail(ctl, CTL_USAGE, "--timeout '%s': write a time such as 10s or 2m", value);
+		return ctl_fail(
+			ctl, CTL_USAGE, "--timeout '%s': write a time such as 10s or 2m", value);
 	}
 	ctl->timeout_ms = (unsigned)ms;
 	return CTL_OK;
@@ -171,8 +179,9 @@ static int set_color(struct ctl *ctl, const char *value)
 		return CTL_OK;
 	}
 	return strcmp(value, "auto") == 0
-	        ? CTL_OK
-	        : ctl_fail(ctl, CTL_USAGE, "--color '%s': write auto, always or never", value);
+		       ? CTL_OK
+		       : ctl_fail(ctl, CTL_USAGE, "--color '%s': write auto, always or never",
+				 value);
 }
 
 static int add_endpoints(struct ctl *ctl, const char *value)
@@ -264,13 +273,16 @@ static int keep_option(struct parse *parse, const struct command_option *option,
 	return CTL_OK;
 }
 
-static int take_option(struct parse *parse, const char *name, size_t length, const char *inline_value)
+static int take_option(
+	struct parse *parse, const char *name, size_t length, const char *inline_value)
 {
 	const struct command *command = parse->in->command;
 	const struct command_option *own =
-	        command == NULL ? NULL : find_option(command->options, command->option_count, name, length);
+		command == NULL
+			? NULL
+			: find_option(command->options, command->option_count, name, length);
 	const struct command_option *global =
-	        find_option(command_globals, command_global_count, name, length);
+		find_option(command_globals, command_global_count, name, length);
 	const struct command_option *option = own != NULL ? own : global;
 	const char *value = NULL;
 
@@ -281,11 +293,11 @@ static int take_option(struct parse *parse, const char *name, size_t length, con
 		return ctl_fail(parse->ctl, CTL_USAGE, "--%s takes no value", option->name);
 	}
 	if (option->value != NULL && (value = take_value(parse, inline_value)) == NULL) {
-		return ctl_fail(parse->ctl, CTL_USAGE, "--%s needs a value: --%s %s", option->name, option->name,
-		        option->value);
+		return ctl_fail(parse->ctl, CTL_USAGE, "--%s needs a value: --%s %s", option->name,
+			option->name, option->value);
 	}
 	return own != NULL ? keep_option(parse, own, value)
-	                   : set_global(parse->ctl, global->name, value, parse->in);
+			   : set_global(parse->ctl, global->name, value, parse->in);
 }
 
 static int take_word(struct parse *parse, bool *only_words)
@@ -298,12 +310,14 @@ static int take_word(struct parse *parse, bool *only_words)
 	}
 	if (!*only_words && strncmp(word, "--", 2) == 0) {
 		size_t length = strcspn(word + 2, "=");
-		return take_option(parse, word + 2, length, word[2 + length] == '=' ? word + 3 + length : NULL);
+		return take_option(parse, word + 2, length,
+			word[2 + length] == '=' ? word + 3 + length : NULL);
 	}
 	if (!*only_words && word[0] == '-' && word[1] != '\0') {
 		const char *name = long_name(word[1]);
 		if (name == NULL) {
-			return ctl_fail(parse->ctl, CTL_USAGE, "unknown option '%s'; see: pxectl help", word);
+			return ctl_fail(parse->ctl, CTL_USAGE,
+				"unknown option '%s'; see: pxectl help", word);
 		}
 		return take_option(parse, name, strlen(name), word[2] != '\0' ? word + 2 : NULL);
 	}
@@ -314,7 +328,8 @@ static int take_word(struct parse *parse, bool *only_words)
 	return CTL_OK;
 }
 
-/* The words before the first option that is no global one name the command; options may stand anywhere after them. */
+/* The words before the first option that is no global one name the command; options may stand
+ * anywhere after them. */
 static int find_command(struct parse *parse, size_t *ret_used)
 {
 	const char *words[WORDS_MAX];
@@ -334,11 +349,14 @@ static int find_command(struct parse *parse, size_t *ret_used)
 			name = long_name(word[1]);
 			length = name == NULL ? 0 : strlen(name);
 		}
-		global = name == NULL ? NULL : find_option(command_globals, command_global_count, name, length);
+		global = name == NULL
+				 ? NULL
+				 : find_option(command_globals, command_global_count, name, length);
 		if (global == NULL) {
 			break;
 		}
-		if (global->value != NULL && (word[1] == '-' ? name[length] != '=' : word[2] == '\0')) {
+		if (global->value != NULL &&
+			(word[1] == '-' ? name[length] != '=' : word[2] == '\0')) {
 			at++;
 		}
 	}
@@ -374,9 +392,10 @@ static int check_args(const struct ctl *ctl, const struct invocation *in)
 		return CTL_OK;
 	}
 	return ctl_fail(ctl, CTL_USAGE, "%s; usage: pxectl %s%s%s%s%s",
-	        in->arg_count < command->args_min ? "something is missing" : "too many words", command->noun,
-	        command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
-	        command->args[0] == '\0' ? "" : " ", command->args);
+		in->arg_count < command->args_min ? "something is missing" : "too many words",
+		command->noun, command->verb == NULL ? "" : " ",
+		command->verb == NULL ? "" : command->verb, command->args[0] == '\0' ? "" : " ",
+		command->args);
 }
 
 int command_parse(struct ctl *ctl, int argc, char **argv, struct invocation *ret_in)
@@ -449,14 +468,15 @@ static void print_options(FILE *out, const struct command_option *options, size_
 {
 	for (size_t i = 0; i < count; i++) {
 		char left[64];
-		const char *letter = strcmp(options[i].name, "output") == 0 ? "-o, "
-		        : strcmp(options[i].name, "quiet") == 0         ? "-q, "
-		        : strcmp(options[i].name, "yes") == 0           ? "-y, "
-		        : strcmp(options[i].name, "help") == 0          ? "-h, "
-		                                                        : "";
+		const char *letter = strcmp(options[i].name, "output") == 0  ? "-o, "
+				     : strcmp(options[i].name, "quiet") == 0 ? "-q, "
+				     : strcmp(options[i].name, "yes") == 0   ? "-y, "
+				     : strcmp(options[i].name, "help") == 0  ? "-h, "
+									     : "";
 		snprintf(left, sizeof left, "%s--%s%s%s%s", letter, options[i].name,
-		        options[i].value == NULL ? "" : " ", options[i].value == NULL ? "" : options[i].value,
-		        options[i].many ? " ..." : "");
+			options[i].value == NULL ? "" : " ",
+			options[i].value == NULL ? "" : options[i].value,
+			options[i].many ? " ..." : "");
 		fprintf(out, "  %-26s %s\n", left, options[i].help);
 	}
 }
@@ -464,8 +484,9 @@ static void print_options(FILE *out, const struct command_option *options, size_
 static void print_command(FILE *out, const struct command *command)
 {
 	fprintf(out, "%s\n\nusage: pxectl %s%s%s%s%s%s\n", command->help, command->noun,
-	        command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
-	        command->args[0] == '\0' ? "" : " ", command->args, command->option_count > 0 ? " [options]" : "");
+		command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
+		command->args[0] == '\0' ? "" : " ", command->args,
+		command->option_count > 0 ? " [options]" : "");
 	if (command->more != NULL) {
 		fprintf(out, "\n%s\n", command->more);
 	}
@@ -483,8 +504,8 @@ static void print_line(FILE *out, const struct command *command)
 	char left[96];
 
 	snprintf(left, sizeof left, "%s%s%s%s%s", command->noun, command->verb == NULL ? "" : " ",
-	        command->verb == NULL ? "" : command->verb, command->args[0] == '\0' ? "" : " ",
-	        command->args);
+		command->verb == NULL ? "" : command->verb, command->args[0] == '\0' ? "" : " ",
+		command->args);
 	fprintf(out, "  %-34s %s\n", left, command->help);
 }
 
@@ -499,7 +520,7 @@ int command_help(const struct ctl *ctl, const char *noun, const struct command *
 	}
 	if (noun == NULL) {
 		fprintf(ctl->out, "pxectl: operate a cluster of PXE boot servers\n\n"
-		                  "usage: pxectl COMMAND [options]\n\ncommands:\n");
+				  "usage: pxectl COMMAND [options]\n\ncommands:\n");
 	}
 	for (size_t i = 0; i < command_count; i++) {
 		if (noun == NULL || strcmp(noun, command_table[i].noun) == 0) {
@@ -510,6 +531,7 @@ int command_help(const struct ctl *ctl, const char *noun, const struct command *
 		fprintf(ctl->out, "\noptions of all commands:\n");
 		print_options(ctl->out, command_globals, command_global_count);
 	}
-	fprintf(ctl->out, "\nMore about one command: pxectl %s VERB --help\n", noun == NULL ? "NOUN" : noun);
+	fprintf(ctl->out, "\nMore about one command: pxectl %s VERB --help\n",
+		noun == NULL ? "NOUN" : noun);
 	return CTL_OK;
 }

@@ -1,6 +1,8 @@
-/* ctl/command.h: the shape of a command, and the parser that reads command lines by the table of commands.
+/* ctl/command.h: the shape of a command, and the parser that reads command lines by the table of
+ * commands.
  *
- * Pure but for the messages that it prints. One table drives the parser, the help and the suggestions for mistyped words.
+ * Pure but for the messages that it prints. One table drives the parser, the help and the
+ * suggestions for mistyped words.
  */
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
@@ -22,12 +24,12 @@ typedef int command_run(struct ctl *ctl, const struct invocation *in);
 
 struct command {
 	const char *noun;
-	const char *verb;      /* "add", "token create"; NULL: the noun alone */
-	const char *args;      /* "NAME CIDR", for the help */
+	const char *verb; /* "add", "token create"; NULL: the noun alone */
+	const char *args; /* "NAME CIDR", for the help */
 	size_t args_min, args_max;
-	const char *help;      /* one line */
-	const char *more;      /* what else to know; may be NULL */
-	const char *example;   /* lines; may be NULL */
+	const char *help;    /* one line */
+	const char *more;    /* what else to know; may be NULL */
+	const char *example; /* lines; may be NULL */
 	const struct command_option *options;
 	size_t option_count;
 	command_run *run;
@@ -52,8 +54,9 @@ extern const size_t command_count;
 extern const struct command_option command_globals[];
 extern const size_t command_global_count;
 
-/* Read argv[1...]: global options into *ctl, the rest into *ret_in. CTL_OK, or CTL_USAGE after telling on ctl->err. Without words, or for
- * `help`, `pxectl NOUN help` and --help, ret_in->help is true; ret_in->command may then be NULL and args[0] the noun. */
+/* Read argv[1...]: global options into *ctl, the rest into *ret_in. CTL_OK, or CTL_USAGE after
+ * telling on ctl->err. Without words, or for `help`, `pxectl NOUN help` and --help, ret_in->help is
+ * true; ret_in->command may then be NULL and args[0] the noun. */
 int command_parse(struct ctl *ctl, int argc, char **argv, struct invocation *ret_in);
 
 /* Value of an option, NULL when not given (the last one counts). */
@@ -62,7 +65,8 @@ bool command_flag(const struct invocation *in, const char *option);
 /* The values of an option that may be given several times; *iterator starts as 0. NULL: no more. */
 const char *command_next(const struct invocation *in, const char *option, size_t *iterator);
 
-/* Help: all nouns; one noun's verbs; one command. noun may be NULL. CTL_USAGE for a noun that does not exist. */
+/* Help: all nouns; one noun's verbs; one command. noun may be NULL. CTL_USAGE for a noun that does
+ * not exist. */
 int command_help(const struct ctl *ctl, const char *noun, const struct command *command);
 
 #endif

@@ -24,7 +24,8 @@ int ctl_fail(const struct ctl *ctl, enum ctl_exit code, const char *format, ...)
 			*c = '?'; /* texts of nodes may quote what a stranger sent */
 		}
 	}
-	fprintf(ctl->err, "%spxectl:%s %s\n", ctl->color ? "\033[31m" : "", ctl->color ? "\033[0m" : "", text);
+	fprintf(ctl->err, "%spxectl:%s %s\n", ctl->color ? "\033[31m" : "",
+		ctl->color ? "\033[0m" : "", text);
 	return (int)code;
 }
 
@@ -65,13 +66,14 @@ enum ctl_exit ctl_confirm(const struct ctl *ctl, const char *question)
 		return CTL_OK;
 	}
 	if (!isatty(STDIN_FILENO)) {
-		ctl_fail(ctl, CTL_USAGE, "%s\n  This needs a yes: run it in a terminal, or with --yes", question);
+		ctl_fail(ctl, CTL_USAGE,
+			"%s\n  This needs a yes: run it in a terminal, or with --yes", question);
 		return CTL_USAGE;
 	}
 	fprintf(ctl->err, "%s\nGo on? [y/N] ", question);
 	fflush(ctl->err);
 	if (fgets(answer, sizeof answer, stdin) != NULL &&
-	        (strcasecmp(answer, "y\n") == 0 || strcasecmp(answer, "yes\n") == 0)) {
+		(strcasecmp(answer, "y\n") == 0 || strcasecmp(answer, "yes\n") == 0)) {
 		return CTL_OK;
 	}
 	fprintf(ctl->err, "nothing was changed\n");
@@ -106,7 +108,8 @@ int ctl_main(int argc, char **argv)
 	if (ctl.directory == NULL) {
 		ctl.directory = NODE_CONF_DIRECTORY;
 	}
-	ctl.color = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) && getenv_given("NO_COLOR") == NULL;
+	ctl.color =
+		isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) && getenv_given("NO_COLOR") == NULL;
 	result = command_parse(&ctl, argc, argv, &in);
 	if (result == CTL_OK && in.help) {
 		result = command_help(&ctl, in.args[0], in.command);

@@ -1,5 +1,6 @@
-/* ctl/edit.h: options of `add` and `set` put into an object: only what is named changes. Pure but for messages on ctl->err (and --script,
- * which reads a file). Objects are as protobuf-c unpacks them: every field is heap memory of its own, freed with the object. */
+/* ctl/edit.h: options of `add` and `set` put into an object: only what is named changes. Pure but
+ * for messages on ctl->err (and --script, which reads a file). Objects are as protobuf-c unpacks
+ * them: every field is heap memory of its own, freed with the object. */
 #ifndef CTL_EDIT_H
 #define CTL_EDIT_H
 

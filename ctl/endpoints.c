@@ -14,8 +14,8 @@
 #define CACHE_FILE  "endpoints"
 #define CACHE_BYTES 8192
 
-static void add(struct endpoints *endpoints, const char *scheme, const char *address, const char *name,
-        bool local)
+static void add(struct endpoints *endpoints, const char *scheme, const char *address,
+	const char *name, bool local)
 {
 	struct endpoint *endpoint = &endpoints->list[endpoints->count];
 
@@ -23,14 +23,15 @@ static void add(struct endpoints *endpoints, const char *scheme, const char *add
 		return;
 	}
 	if (snprintf(endpoint->url, sizeof endpoint->url, "%s://%s", scheme, address) >=
-	        (int)sizeof endpoint->url) {
+		(int)sizeof endpoint->url) {
 		return;
 	}
 	snprintf(endpoint->name, sizeof endpoint->name, "%s", name);
 	endpoint->local = local;
 	for (size_t i = 0; i < endpoints->count; i++) {
 		if (strcmp(endpoints->list[i].url, endpoint->url) == 0) {
-			snprintf(endpoints->list[i].name, sizeof endpoints->list[i].name, "%s", name);
+			snprintf(endpoints->list[i].name, sizeof endpoints->list[i].name, "%s",
+				name);
 			return;
 		}
 	}
@@ -45,7 +46,7 @@ static bool is_endpoint(const char *text)
 	uint64_t port;
 
 	return colon != NULL && colon != text && strpbrk(text, "/ ") == NULL &&
-	        text_u64_parse(colon + 1, UINT16_MAX, &port) == 0 && port > 0;
+	       text_u64_parse(colon + 1, UINT16_MAX, &port) == 0 && port > 0;
 }
 
 /* A Z85 key itself, or a file that holds one. */
@@ -59,9 +60,10 @@ static int load_server_key(const struct ctl *ctl, struct endpoints *endpoints)
 	}
 	if (keyfile_load(ctl->server_key, &key, error, sizeof error) != 0) {
 		return ctl_fail(ctl, CTL_USAGE,
-		        "--server-key: write the cluster's API key (40 characters, see: pxectl cluster info) "
-		        "or a file that holds it\n  %s",
-		        error);
+			"--server-key: write the cluster's API key (40 characters, see: pxectl "
+			"cluster info) "
+			"or a file that holds it\n  %s",
+			error);
 	}
 	memcpy(endpoints->keys.server_key, key.public_key, 32);
 	keyfile_wipe(&key);
@@ -77,7 +79,8 @@ static int load_own_key(const struct ctl *ctl, struct endpoints *endpoints)
 		return ctl_fail(ctl, CTL_USAGE, "--key: %s", error);
 	}
 	if (!key.has_secret && keyfile_load_secret(ctl->key, &key, ignored, sizeof ignored) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--key: %s holds only the public key, and %s", ctl->key, ignored);
+		return ctl_fail(ctl, CTL_USAGE, "--key: %s holds only the public key, and %s",
+			ctl->key, ignored);
 	}
 	memcpy(endpoints->keys.public_key, key.public_key, 32);
 	memcpy(endpoints->keys.secret_key, key.secret_key, 32);
@@ -91,13 +94,15 @@ static int find_remote(const struct ctl *ctl, struct endpoints *endpoints)
 	int result;
 
 	if (ctl->key == NULL || ctl->server_key == NULL) {
-		return ctl_fail(ctl, CTL_USAGE, "--endpoint needs --key FILE (yours) and --server-key (the "
-		                                "cluster's, see: pxectl cluster info)");
+		return ctl_fail(ctl, CTL_USAGE,
+			"--endpoint needs --key FILE (yours) and --server-key (the "
+			"cluster's, see: pxectl cluster info)");
 	}
 	for (size_t i = 0; i < ctl->endpoint_count; i++) {
 		if (!is_endpoint(ctl->endpoints[i])) {
-			return ctl_fail(ctl, CTL_USAGE, "--endpoint '%s': write ADDRESS:PORT, such as 10.20.0.11:%d",
-			        ctl->endpoints[i], NODE_CONF_API_PORT);
+			return ctl_fail(ctl, CTL_USAGE,
+				"--endpoint '%s': write ADDRESS:PORT, such as 10.20.0.11:%d",
+				ctl->endpoints[i], NODE_CONF_API_PORT);
 		}
 		add(endpoints, "tcp", ctl->endpoints[i], "", false);
 	}
@@ -115,10 +120,11 @@ static void load_cache(struct endpoints *endpoints)
 	if (credfile_read(endpoints->cache_path, CACHE_BYTES, &text, error, sizeof error) != 0) {
 		return;
 	}
-	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save)) {
 		char name[64], address[64];
-		if (line[0] != '#' && sscanf(line, "%63s %63s", name, address) == 2 && is_endpoint(address) &&
-		        strcmp(name, endpoints->self) != 0) {
+		if (line[0] != '#' && sscanf(line, "%63s %63s", name, address) == 2 &&
+			is_endpoint(address) && strcmp(name, endpoints->self) != 0) {
 			add(endpoints, "tcp", address, name, false);
 		}
 	}
@@ -134,7 +140,8 @@ static void load_start(const struct ctl *ctl, struct endpoints *endpoints)
 	if (node_start_load(ctl->directory, &start, error, sizeof error) == 0) {
 		for (size_t i = 0; i < start.member_count; i++) {
 			if (strcmp(start.members[i]->name, endpoints->self) != 0) {
-				add(endpoints, "tcp", start.members[i]->api_address, start.members[i]->name, false);
+				add(endpoints, "tcp", start.members[i]->api_address,
+					start.members[i]->name, false);
 			}
 		}
 		node_start_fini(&start);
@@ -147,12 +154,14 @@ static void load_node_keys(struct endpoints *endpoints, const struct node_conf *
 	char path[NODE_CONF_PATH_BYTES + 16];
 
 	snprintf(path, sizeof path, "%s/node.key", conf->keys_dir);
-	if (keyfile_load_secret(path, &own, endpoints->no_keys_why, sizeof endpoints->no_keys_why) != 0) {
+	if (keyfile_load_secret(
+		    path, &own, endpoints->no_keys_why, sizeof endpoints->no_keys_why) != 0) {
 		return;
 	}
 	snprintf(path, sizeof path, "%s/api.key", conf->keys_dir);
 	if (keyfile_load(path, &api, endpoints->no_keys_why, sizeof endpoints->no_keys_why) != 0 &&
-	        keyfile_load_secret(path, &api, endpoints->no_keys_why, sizeof endpoints->no_keys_why) != 0) {
+		keyfile_load_secret(
+			path, &api, endpoints->no_keys_why, sizeof endpoints->no_keys_why) != 0) {
 		keyfile_wipe(&own);
 		return;
 	}
@@ -168,10 +177,11 @@ static int no_node(const struct ctl *ctl, int error, const char *text)
 {
 	if (error == -ENOENT) {
 		return ctl_fail(ctl, CTL_UNREACHABLE,
-		        "there is no node here: no %s/%s.\n"
-		        "  Run pxectl on a node, name one with --endpoint ADDRESS:%d --key FILE --server-key KEY,\n"
-		        "  or make this machine one: pxectl cluster init, pxectl cluster join",
-		        ctl->directory, NODE_CONF_FILE, NODE_CONF_API_PORT);
+			"there is no node here: no %s/%s.\n"
+			"  Run pxectl on a node, name one with --endpoint ADDRESS:%d --key FILE "
+			"--server-key KEY,\n"
+			"  or make this machine one: pxectl cluster init, pxectl cluster join",
+			ctl->directory, NODE_CONF_FILE, NODE_CONF_API_PORT);
 	}
 	return ctl_fail(ctl, error == -EACCES ? CTL_NOT_ALLOWED : CTL_USAGE, "%s", text);
 }
@@ -191,8 +201,10 @@ static int find_local(const struct ctl *ctl, struct endpoints *endpoints)
 		return CTL_OK;
 	}
 	snprintf(endpoints->self, sizeof endpoints->self, "%s", conf.name);
-	snprintf(endpoints->cache_path, sizeof endpoints->cache_path, "%.255s/" CACHE_FILE, ctl->directory);
-	add(endpoints, "ipc", ctl->socket != NULL ? ctl->socket : conf.socket_path, conf.name, true);
+	snprintf(endpoints->cache_path, sizeof endpoints->cache_path, "%.255s/" CACHE_FILE,
+		ctl->directory);
+	add(endpoints, "ipc", ctl->socket != NULL ? ctl->socket : conf.socket_path, conf.name,
+		true);
 	load_node_keys(endpoints, &conf);
 	load_cache(endpoints);
 	load_start(ctl, endpoints);
@@ -202,13 +214,15 @@ static int find_local(const struct ctl *ctl, struct endpoints *endpoints)
 int endpoints_find(const struct ctl *ctl, struct endpoints *ret_endpoints)
 {
 	memset(ret_endpoints, 0, sizeof *ret_endpoints);
-	return ctl->endpoint_count > 0 ? find_remote(ctl, ret_endpoints) : find_local(ctl, ret_endpoints);
+	return ctl->endpoint_count > 0 ? find_remote(ctl, ret_endpoints)
+				       : find_local(ctl, ret_endpoints);
 }
 
 void endpoints_learn(struct endpoints *endpoints, Pxe__Member *const *members, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (is_endpoint(members[i]->api_address) && strcmp(members[i]->name, endpoints->self) != 0) {
+		if (is_endpoint(members[i]->api_address) &&
+			strcmp(members[i]->name, endpoints->self) != 0) {
 			add(endpoints, "tcp", members[i]->api_address, members[i]->name, false);
 		}
 	}
@@ -225,8 +239,8 @@ void endpoints_keep(const struct endpoints *endpoints, Pxe__Member *const *membe
 	}
 	for (size_t i = 0; i < count && used < sizeof text - 200; i++) {
 		if (is_endpoint(members[i]->api_address)) {
-			used += (size_t)snprintf(text + used, sizeof text - used, "%.63s %.63s\n", members[i]->name,
-			        members[i]->api_address);
+			used += (size_t)snprintf(text + used, sizeof text - used, "%.63s %.63s\n",
+				members[i]->name, members[i]->api_address);
 		}
 	}
 	if (credfile_read(endpoints->cache_path, CACHE_BYTES, &old, error, sizeof error) == 0) {

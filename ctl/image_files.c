@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_BYTES  (256 * 1024)
-#define DEPTH_MAX   16
-#define SOURCE_MAX  4096
+#define READ_BYTES (256 * 1024)
+#define DEPTH_MAX  16
+#define SOURCE_MAX 4096
 
 struct found {
 	char *path, *source; /* in the image; on this machine */
@@ -39,7 +39,7 @@ static bool wanted(const struct search *search, const char *path)
 
 	for (size_t i = 0; i < search->pattern_count; i++) {
 		if (fnmatch(search->patterns[i], path, 0) == 0 ||
-		        fnmatch(search->patterns[i], last == NULL ? path : last + 1, 0) == 0) {
+			fnmatch(search->patterns[i], last == NULL ? path : last + 1, 0) == 0) {
 			return true;
 		}
 	}
@@ -52,12 +52,14 @@ static int add_file(struct search *search, const char *path, const char *source,
 		return CTL_OK;
 	}
 	if (search->count == MANIFEST_FILES_MAX) {
-		return ctl_fail(search->ctl, CTL_USAGE, "more than %d files; leave some out with --only", MANIFEST_FILES_MAX);
+		return ctl_fail(search->ctl, CTL_USAGE,
+			"more than %d files; leave some out with --only", MANIFEST_FILES_MAX);
 	}
 	search->files = realloc(search->files, (search->count + 1) * sizeof *search->files);
 	assert(search->files != NULL);
 	search->files[search->count] = (struct found){strdup(path), strdup(source), bytes};
-	assert(search->files[search->count].path != NULL && search->files[search->count].source != NULL);
+	assert(search->files[search->count].path != NULL &&
+		search->files[search->count].source != NULL);
 	search->count++;
 	return CTL_OK;
 }
@@ -77,7 +79,8 @@ static int walk(struct search *search, const char *root)
 	snprintf(source, sizeof source, "%s", root);
 	levels[0] = (struct level){opendir(root), strlen(source), 0};
 	if (levels[0].directory == NULL) {
-		return ctl_fail(search->ctl, CTL_USAGE, "cannot read %s: %s", root, strerror(errno));
+		return ctl_fail(
+			search->ctl, CTL_USAGE, "cannot read %s: %s", root, strerror(errno));
 	}
 	while (depth >= 0 && result == CTL_OK) {
 		struct level *level = &levels[depth];
@@ -93,9 +96,10 @@ static int walk(struct search *search, const char *root)
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
 			continue;
 		}
-		snprintf(source + level->source_length, sizeof source - level->source_length, "/%s", entry->d_name);
+		snprintf(source + level->source_length, sizeof source - level->source_length, "/%s",
+			entry->d_name);
 		snprintf(path + level->path_length, sizeof path - level->path_length, "%s%s",
-		        level->path_length == 0 ? "" : "/", entry->d_name);
+			level->path_length == 0 ? "" : "/", entry->d_name);
 		if (stat(source, &st) != 0) {
 			ctl_note(search->ctl, "left out: %s: %s", source, strerror(errno));
 		} else if (S_ISREG(st.st_mode)) {
@@ -103,13 +107,16 @@ static int walk(struct search *search, const char *root)
 		} else if (S_ISDIR(st.st_mode) && depth + 1 < DEPTH_MAX) {
 			DIR *directory = opendir(source);
 			if (directory == NULL) {
-				result = ctl_fail(search->ctl, CTL_USAGE, "cannot read %s: %s", source, strerror(errno));
+				result = ctl_fail(search->ctl, CTL_USAGE, "cannot read %s: %s",
+					source, strerror(errno));
 			} else {
-				levels[++depth] = (struct level){directory, strlen(source), strlen(path)};
+				levels[++depth] =
+					(struct level){directory, strlen(source), strlen(path)};
 			}
 		} else {
 			ctl_note(search->ctl, "left out: %s: %s", source,
-			        S_ISDIR(st.st_mode) ? "too deep" : "neither a file nor a directory");
+				S_ISDIR(st.st_mode) ? "too deep"
+						    : "neither a file nor a directory");
 		}
 	}
 	for (; depth >= 0; depth--) {
@@ -125,15 +132,16 @@ static int compare_found(const void *a, const void *b)
 
 /* ---- hashing */
 
-static int hash_file(const struct ctl *ctl, const struct found *file, uint8_t *buffer, uint8_t ret_sha256[32],
-        uint64_t *ret_bytes, struct progress *progress)
+static int hash_file(const struct ctl *ctl, const struct found *file, uint8_t *buffer,
+	uint8_t ret_sha256[32], uint64_t *ret_bytes, struct progress *progress)
 {
 	gnutls_hash_hd_t hash;
 	int fd = open(file->source, O_RDONLY | O_CLOEXEC);
 	ssize_t got = 0;
 
 	if (fd < 0) {
-		return ctl_fail(ctl, CTL_USAGE, "cannot read %s: %s", file->source, strerror(errno));
+		return ctl_fail(
+			ctl, CTL_USAGE, "cannot read %s: %s", file->source, strerror(errno));
 	}
 	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0) {
 		close(fd);
@@ -147,11 +155,13 @@ static int hash_file(const struct ctl *ctl, const struct found *file, uint8_t *b
 	}
 	gnutls_hash_deinit(hash, ret_sha256);
 	close(fd);
-	return got == 0 ? CTL_OK : ctl_fail(ctl, CTL_REFUSED, "cannot read %s: %s", file->source, strerror(errno));
+	return got == 0 ? CTL_OK
+			: ctl_fail(ctl, CTL_REFUSED, "cannot read %s: %s", file->source,
+				  strerror(errno));
 }
 
-static int add_hashed(const struct ctl *ctl, const struct found *file, uint8_t *buffer, Pxe__ImageVersion *version,
-        struct progress *progress)
+static int add_hashed(const struct ctl *ctl, const struct found *file, uint8_t *buffer,
+	Pxe__ImageVersion *version, struct progress *progress)
 {
 	Pxe__ImageFile *entry = pxe__image_file__unpack(NULL, 0, buffer);
 	uint8_t sha256[32];
@@ -189,7 +199,7 @@ static int name_version(const struct ctl *ctl, Pxe__ImageVersion *version)
 }
 
 static int hash_all(const struct ctl *ctl, const struct search *search, const char *image,
-        struct image_files *ret_files)
+	struct image_files *ret_files)
 {
 	Pxe__ImageVersion *version = pxe__image_version__unpack(NULL, 0, (const uint8_t *)"");
 	uint8_t *buffer = malloc(READ_BYTES);
@@ -225,8 +235,8 @@ static int hash_all(const struct ctl *ctl, const struct search *search, const ch
 	return result;
 }
 
-int image_files_read(const struct ctl *ctl, const char *image, const char *path, const char *const *patterns,
-        size_t pattern_count, struct image_files *ret_files)
+int image_files_read(const struct ctl *ctl, const char *image, const char *path,
+	const char *const *patterns, size_t pattern_count, struct image_files *ret_files)
 {
 	struct search search = {.ctl = ctl, .patterns = patterns, .pattern_count = pattern_count};
 	const char *last = strrchr(path, '/');
@@ -238,9 +248,11 @@ int image_files_read(const struct ctl *ctl, const char *image, const char *path,
 		return ctl_fail(ctl, CTL_USAGE, "cannot read %s: %s", path, strerror(errno));
 	}
 	result = S_ISDIR(st.st_mode) ? walk(&search, path)
-	                             : add_file(&search, last == NULL ? path : last + 1, path, (uint64_t)st.st_size);
+				     : add_file(&search, last == NULL ? path : last + 1, path,
+					       (uint64_t)st.st_size);
 	if (result == CTL_OK && search.count == 0) {
-		result = ctl_fail(ctl, CTL_USAGE, "%s holds no file%s", path, pattern_count > 0 ? " that --only selects" : "");
+		result = ctl_fail(ctl, CTL_USAGE, "%s holds no file%s", path,
+			pattern_count > 0 ? " that --only selects" : "");
 	}
 	if (result == CTL_OK) {
 		qsort(search.files, search.count, sizeof *search.files, compare_found);

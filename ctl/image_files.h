@@ -1,4 +1,5 @@
-/* ctl/image_files.h: a directory or file as an image version: its files, their SHA-256, the digest that names the whole. Blocks on the disk. */
+/* ctl/image_files.h: a directory or file as an image version: its files, their SHA-256, the digest
+ * that names the whole. Blocks on the disk. */
 #ifndef CTL_IMAGE_FILES_H
 #define CTL_IMAGE_FILES_H
 
@@ -9,10 +10,11 @@ struct image_files {
 	char **sources;             /* where each file is, parallel to version->files */
 };
 
-/* patterns: keep only files whose path or last name matches one of them; none: all. Symbolic links to files are followed, to directories too
- * unless they lead in a circle (16 levels). CTL_OK, or an exit code after telling. */
-int image_files_read(const struct ctl *ctl, const char *image, const char *path, const char *const *patterns,
-        size_t pattern_count, struct image_files *ret_files);
+/* patterns: keep only files whose path or last name matches one of them; none: all. Symbolic links
+ * to files are followed, to directories too unless they lead in a circle (16 levels). CTL_OK, or an
+ * exit code after telling. */
+int image_files_read(const struct ctl *ctl, const char *image, const char *path,
+	const char *const *patterns, size_t pattern_count, struct image_files *ret_files);
 void image_files_fini(struct image_files *files);
 
 #endif

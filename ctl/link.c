@@ -7,10 +7,11 @@
 #include <string.h>
 #include <zmq.h>
 
-#define LINK_EVENTS \
-	(ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED | \
-	        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
-	        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+#define LINK_EVENTS                                                                                \
+	(ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED |                      \
+		ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |                           \
+		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |       \
+		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 #define LINK_LINKS_MAX 64
 
 static void set_int(void *socket, int option, int value)
@@ -37,7 +38,7 @@ static int open_monitor(struct link *link, void *zmq_context)
 }
 
 int link_open(struct link *link, void *zmq_context, const char *endpoint, const char *name,
-        const struct link_keys *keys)
+	const struct link_keys *keys)
 {
 	int result;
 
@@ -52,9 +53,12 @@ int link_open(struct link *link, void *zmq_context, const char *endpoint, const 
 	set_int(link->socket, ZMQ_LINGER, 0);
 	set_int(link->socket, ZMQ_RCVHWM, 10000);
 	set_int(link->socket, ZMQ_RECONNECT_IVL, 200);
-	if (keys != NULL && (zmq_setsockopt(link->socket, ZMQ_CURVE_SERVERKEY, keys->server_key, 32) != 0 ||
-	                            zmq_setsockopt(link->socket, ZMQ_CURVE_PUBLICKEY, keys->public_key, 32) != 0 ||
-	                            zmq_setsockopt(link->socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, 32) != 0)) {
+	if (keys != NULL &&
+		(zmq_setsockopt(link->socket, ZMQ_CURVE_SERVERKEY, keys->server_key, 32) != 0 ||
+			zmq_setsockopt(link->socket, ZMQ_CURVE_PUBLICKEY, keys->public_key, 32) !=
+				0 ||
+			zmq_setsockopt(link->socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, 32) !=
+				0)) {
 		result = -errno;
 	} else {
 		result = open_monitor(link, zmq_context);
@@ -150,8 +154,10 @@ void link_wait(struct link *links, size_t count, int timeout_ms)
 	assert(count <= LINK_LINKS_MAX);
 	for (size_t i = 0; i < count; i++) {
 		if (links[i].socket != NULL) {
-			items[used++] = (zmq_pollitem_t){.socket = links[i].socket, .events = ZMQ_POLLIN};
-			items[used++] = (zmq_pollitem_t){.socket = links[i].monitor, .events = ZMQ_POLLIN};
+			items[used++] =
+				(zmq_pollitem_t){.socket = links[i].socket, .events = ZMQ_POLLIN};
+			items[used++] =
+				(zmq_pollitem_t){.socket = links[i].monitor, .events = ZMQ_POLLIN};
 		}
 	}
 	zmq_poll(items, used, timeout_ms);
@@ -186,9 +192,11 @@ const char *link_cause_text(enum link_cause cause)
 	switch (cause) {
 	case LINK_NO_CAUSE: return "does not answer";
 	case LINK_NOBODY: return "connection refused: pxed is not running there";
-	case LINK_KEY_REFUSED: return "refuses this key: it is not (or no longer) a member's or an operator's";
+	case LINK_KEY_REFUSED:
+		return "refuses this key: it is not (or no longer) a member's or an operator's";
 	case LINK_OTHER_KEY: return "is not a node of this cluster: its API key is another one";
-	case LINK_PROTOCOL: return "does not speak this protocol: another version, or another service";
+	case LINK_PROTOCOL:
+		return "does not speak this protocol: another version, or another service";
 	}
 	return "does not answer";
 }

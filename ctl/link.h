@@ -1,8 +1,10 @@
-/* ctl/link.h: one connection to one door of a node: a ZeroMQ DEALER and its monitor, so that the cause of a failure is known within
- * milliseconds instead of at a time-out. Single-threaded; blocks only in link_wait().
+/* ctl/link.h: one connection to one door of a node: a ZeroMQ DEALER and its monitor, so that the
+ * cause of a failure is known within milliseconds instead of at a time-out. Single-threaded; blocks
+ * only in link_wait().
  *
  *   LINK_TRYING --handshake done--> LINK_UP --connection lost--> LINK_TRYING (ZeroMQ dials again)
- *        '--- refused key, other server key, no CURVE, nobody listens ---> a cause; final ones: LINK_DEAD
+ *        '--- refused key, other server key, no CURVE, nobody listens ---> a cause; final ones:
+ * LINK_DEAD
  */
 #ifndef CTL_LINK_H
 #define CTL_LINK_H
@@ -36,11 +38,12 @@ struct link {
 
 /* Begins to connect. 0 or negative errno. */
 int link_open(struct link *link, void *zmq_context, const char *endpoint, const char *name,
-        const struct link_keys *keys);
+	const struct link_keys *keys);
 void link_close(struct link *link);
 /* 0, or -EAGAIN. */
 int link_send(struct link *link, const void *data, size_t bytes);
-/* Wait until a link's state changed or a message is there, at most timeout_ms; monitors are read on the way. */
+/* Wait until a link's state changed or a message is there, at most timeout_ms; monitors are read on
+ * the way. */
 void link_wait(struct link *links, size_t count, int timeout_ms);
 /* Next message of the link, if any: heap, freed by the caller; NULL: none. */
 uint8_t *link_receive(struct link *link, size_t *ret_bytes);

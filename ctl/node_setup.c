@@ -32,12 +32,13 @@ extern char **environ;
 struct choice {
 	char name[IF_NAMESIZE];
 	uint32_t ip;
-	unsigned count;       /* addresses that fit */
+	unsigned count; /* addresses that fit */
 	bool exists;
-	char known[512];      /* "eth0 (10.20.0.11), lo (127.0.0.1)" */
+	char known[512]; /* "eth0 (10.20.0.11), lo (127.0.0.1)" */
 };
 
-static void look_at(struct choice *choice, const struct ifaddrs *entry, const char *name, uint32_t wanted)
+static void look_at(
+	struct choice *choice, const struct ifaddrs *entry, const char *name, uint32_t wanted)
 {
 	struct sockaddr_in address;
 	char text[TEXT_IP4_BYTES];
@@ -50,8 +51,8 @@ static void look_at(struct choice *choice, const struct ifaddrs *entry, const ch
 	}
 	memcpy(&address, entry->ifa_addr, sizeof address);
 	ip = ntohl(address.sin_addr.s_addr);
-	snprintf(choice->known + used, sizeof choice->known - used, "%s%s (%s)", used == 0 ? "" : ", ",
-	        entry->ifa_name, text_ip4_format(ip, text));
+	snprintf(choice->known + used, sizeof choice->known - used, "%s%s (%s)",
+		used == 0 ? "" : ", ", entry->ifa_name, text_ip4_format(ip, text));
 	if ((name == NULL || strcmp(entry->ifa_name, name) == 0) && (wanted == 0 || wanted == ip)) {
 		choice->count++;
 		choice->ip = ip;
@@ -62,14 +63,15 @@ static void look_at(struct choice *choice, const struct ifaddrs *entry, const ch
 /* Our address on the way to another: a connected datagram socket tells, nothing is sent. */
 static uint32_t address_towards(uint32_t ip)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(ip)};
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(ip)};
 	struct sockaddr_in own;
 	socklen_t bytes = sizeof own;
 	uint32_t result = 0;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-	        getsockname(fd, (struct sockaddr *)&own, &bytes) == 0) {
+		getsockname(fd, (struct sockaddr *)&own, &bytes) == 0) {
 		result = ntohl(own.sin_addr.s_addr);
 	}
 	if (fd >= 0) {
@@ -78,40 +80,45 @@ static uint32_t address_towards(uint32_t ip)
 	return result;
 }
 
-static int explain_choice(const struct ctl *ctl, const struct choice *choice, const char *name,
-        const char *address)
+static int explain_choice(
+	const struct ctl *ctl, const struct choice *choice, const char *name, const char *address)
 {
 	if (name != NULL && !choice->exists) {
-		return ctl_fail(ctl, CTL_USAGE, "there is no interface '%s'; this machine has: %s", name,
-		        choice->known);
+		return ctl_fail(ctl, CTL_USAGE, "there is no interface '%s'; this machine has: %s",
+			name, choice->known);
 	}
 	if (choice->count == 0 && address != NULL) {
-		return ctl_fail(ctl, CTL_USAGE, "no interface%s%s has the address %s; this machine has: %s",
-		        name != NULL ? " " : "", name != NULL ? name : "", address, choice->known);
+		return ctl_fail(ctl, CTL_USAGE,
+			"no interface%s%s has the address %s; this machine has: %s",
+			name != NULL ? " " : "", name != NULL ? name : "", address, choice->known);
 	}
 	if (choice->count == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "interface %s has no IPv4 address; give it one first (ip address add)",
-		        name != NULL ? name : "towards the cluster");
+		return ctl_fail(ctl, CTL_USAGE,
+			"interface %s has no IPv4 address; give it one first (ip address add)",
+			name != NULL ? name : "towards the cluster");
 	}
-	return ctl_fail(ctl, CTL_USAGE, "interface %s has %u addresses; choose one with --address (%s)", name,
-	        choice->count, choice->known);
+	return ctl_fail(ctl, CTL_USAGE,
+		"interface %s has %u addresses; choose one with --address (%s)", name,
+		choice->count, choice->known);
 }
 
-int node_setup_interface(const struct ctl *ctl, const char *name, const char *address, uint32_t towards,
-        struct node_conf *conf)
+int node_setup_interface(const struct ctl *ctl, const char *name, const char *address,
+	uint32_t towards, struct node_conf *conf)
 {
 	struct ifaddrs *all;
 	struct choice choice = {.count = 0};
 	uint32_t wanted = 0;
 
 	if (address != NULL && text_ip4_parse(address, &wanted) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--address '%s': write an IPv4 address, such as 10.20.0.11", address);
+		return ctl_fail(ctl, CTL_USAGE,
+			"--address '%s': write an IPv4 address, such as 10.20.0.11", address);
 	}
 	if (name == NULL && address == NULL) {
 		wanted = address_towards(towards);
 	}
 	if (getifaddrs(&all) != 0) {
-		return ctl_fail(ctl, CTL_REFUSED, "cannot list the network interfaces: %s", strerror(errno));
+		return ctl_fail(ctl, CTL_REFUSED, "cannot list the network interfaces: %s",
+			strerror(errno));
 	}
 	for (const struct ifaddrs *entry = all; entry != NULL; entry = entry->ifa_next) {
 		look_at(&choice, entry, name, wanted);
@@ -127,7 +134,8 @@ int node_setup_interface(const struct ctl *ctl, const char *name, const char *ad
 
 /* ---- options */
 
-static int set_port(const struct ctl *ctl, const struct invocation *in, const char *option, uint16_t *field)
+static int set_port(
+	const struct ctl *ctl, const struct invocation *in, const char *option, uint16_t *field)
 {
 	const char *text = command_text(in, option);
 	uint64_t port;
@@ -136,14 +144,16 @@ static int set_port(const struct ctl *ctl, const struct invocation *in, const ch
 		return CTL_OK;
 	}
 	if (text_u64_parse(text, UINT16_MAX, &port) != 0 || port == 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--%s '%s': write a number from 1 to 65535", option, text);
+		return ctl_fail(
+			ctl, CTL_USAGE, "--%s '%s': write a number from 1 to 65535", option, text);
 	}
 	*field = (uint16_t)port;
 	return CTL_OK;
 }
 
 /* Relative paths are made absolute: the daemon starts elsewhere. */
-static int set_path(const struct ctl *ctl, const char *option, const char *text, char *field, size_t bytes)
+static int set_path(
+	const struct ctl *ctl, const char *option, const char *text, char *field, size_t bytes)
 {
 	char here[512] = "";
 	int length;
@@ -152,11 +162,13 @@ static int set_path(const struct ctl *ctl, const char *option, const char *text,
 		return CTL_OK;
 	}
 	if (text[0] != '/' && getcwd(here, sizeof here) == NULL) {
-		return ctl_fail(ctl, CTL_REFUSED, "cannot tell the current directory: %s", strerror(errno));
+		return ctl_fail(
+			ctl, CTL_REFUSED, "cannot tell the current directory: %s", strerror(errno));
 	}
 	length = snprintf(field, bytes, "%s%s%s", here, here[0] == '\0' ? "" : "/", text);
 	if (length < 0 || (size_t)length >= bytes) {
-		return ctl_fail(ctl, CTL_USAGE, "%s '%s': a path of at most %zu bytes is needed", option, text, bytes - 1);
+		return ctl_fail(ctl, CTL_USAGE, "%s '%s': a path of at most %zu bytes is needed",
+			option, text, bytes - 1);
 	}
 	return CTL_OK;
 }
@@ -164,10 +176,12 @@ static int set_path(const struct ctl *ctl, const char *option, const char *text,
 int node_setup_options(const struct ctl *ctl, const struct invocation *in, struct node_conf *conf)
 {
 	char ip[TEXT_IP4_BYTES], directory[200];
-	int result = set_path(ctl, "--data", command_text(in, "data"), conf->data_dir, sizeof conf->data_dir);
+	int result = set_path(
+		ctl, "--data", command_text(in, "data"), conf->data_dir, sizeof conf->data_dir);
 
 	if (result == CTL_OK) {
-		result = set_path(ctl, "--socket", ctl->socket, conf->socket_path, sizeof conf->socket_path);
+		result = set_path(
+			ctl, "--socket", ctl->socket, conf->socket_path, sizeof conf->socket_path);
 	}
 	if (result == CTL_OK) {
 		result = set_path(ctl, "--dir", ctl->directory, directory, sizeof directory);
@@ -211,18 +225,20 @@ int node_setup_check_free(const struct ctl *ctl, const struct node_conf *conf)
 
 	if (result == 0) {
 		return ctl_fail(ctl, CTL_CONFLICT,
-		        "this machine is a node already: %s of cluster %s (%s/%s).\n"
-		        "  To make it another: pxectl node remove %s, stop pxed, remove %s and %s",
-		        old.name, text_hex_format(old.cluster_id, 16, id, sizeof id), ctl->directory, NODE_CONF_FILE,
-		        old.name, ctl->directory, old.data_dir);
+			"this machine is a node already: %s of cluster %s (%s/%s).\n"
+			"  To make it another: pxectl node remove %s, stop pxed, remove %s and %s",
+			old.name, text_hex_format(old.cluster_id, 16, id, sizeof id),
+			ctl->directory, NODE_CONF_FILE, old.name, ctl->directory, old.data_dir);
 	}
 	if (result != -ENOENT) {
-		return ctl_fail(ctl, result == -EACCES ? CTL_NOT_ALLOWED : CTL_CONFLICT, "%s", error);
+		return ctl_fail(
+			ctl, result == -EACCES ? CTL_NOT_ALLOWED : CTL_CONFLICT, "%s", error);
 	}
 	if (!is_empty_or_missing(conf->data_dir)) {
 		return ctl_fail(ctl, CTL_CONFLICT,
-		        "%s is not empty: it may hold the state of an earlier membership; move it away first",
-		        conf->data_dir);
+			"%s is not empty: it may hold the state of an earlier membership; move it "
+			"away first",
+			conf->data_dir);
 	}
 	return CTL_OK;
 }
@@ -243,8 +259,9 @@ static int make_directory(const struct ctl *ctl, const char *path, mode_t mode)
 		*slash = '/';
 	}
 	if (mkdir(path, mode) != 0 && errno != EEXIST) {
-		return ctl_fail(ctl, errno == EACCES ? CTL_NOT_ALLOWED : CTL_REFUSED, "cannot make %s: %s%s", path,
-		        strerror(errno), errno == EACCES ? " (use sudo)" : "");
+		return ctl_fail(ctl, errno == EACCES ? CTL_NOT_ALLOWED : CTL_REFUSED,
+			"cannot make %s: %s%s", path, strerror(errno),
+			errno == EACCES ? " (use sudo)" : "");
 	}
 	return CTL_OK;
 }
@@ -261,7 +278,8 @@ static void give_to_daemon(const char *path)
 
 static int fail_file(const struct ctl *ctl, int error, const char *text)
 {
-	return ctl_fail(ctl, error == -EACCES || error == -EPERM ? CTL_NOT_ALLOWED : CTL_REFUSED, "%s", text);
+	return ctl_fail(ctl, error == -EACCES || error == -EPERM ? CTL_NOT_ALLOWED : CTL_REFUSED,
+		"%s", text);
 }
 
 int node_setup_key(const struct ctl *ctl, const struct node_conf *conf, struct keyfile *ret_key)
@@ -292,7 +310,8 @@ int node_setup_key(const struct ctl *ctl, const struct node_conf *conf, struct k
 
 static void give_all(const struct ctl *ctl, const struct node_conf *conf)
 {
-	static const char *const files[] = {"node.key", "node.key_secret", "api.key", "api.key_secret"};
+	static const char *const files[] = {
+		"node.key", "node.key_secret", "api.key", "api.key_secret"};
 	char path[NODE_CONF_PATH_BYTES + 32];
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -309,9 +328,10 @@ static void give_all(const struct ctl *ctl, const struct node_conf *conf)
 }
 
 int node_setup_write(const struct ctl *ctl, const struct node_conf *conf, const struct keyfile *api,
-        const struct node_start *start)
+	const struct node_start *start)
 {
-	char path[NODE_CONF_PATH_BYTES + 16], run[NODE_CONF_PATH_BYTES], error[NODE_CONF_ERROR_BYTES], *slash;
+	char path[NODE_CONF_PATH_BYTES + 16], run[NODE_CONF_PATH_BYTES],
+		error[NODE_CONF_ERROR_BYTES], *slash;
 	int result = make_directory(ctl, conf->data_dir, 0750);
 
 	snprintf(run, sizeof run, "%s", conf->socket_path);
@@ -339,7 +359,8 @@ int node_setup_write(const struct ctl *ctl, const struct node_conf *conf, const 
 	return CTL_OK;
 }
 
-void node_setup_member(struct node_conf *conf, struct keyfile *key, uint8_t ip[4], Pxe__Member *ret_member)
+void node_setup_member(
+	struct node_conf *conf, struct keyfile *key, uint8_t ip[4], Pxe__Member *ret_member)
 {
 	pxe__member__init(ret_member);
 	ret_member->name = conf->name;
@@ -358,8 +379,8 @@ void node_setup_member(struct node_conf *conf, struct keyfile *key, uint8_t ip[4
 
 static bool has_unit(void)
 {
-	static const char *const places[] = {"/etc/systemd/system/", "/lib/systemd/system/",
-	        "/usr/lib/systemd/system/"};
+	static const char *const places[] = {
+		"/etc/systemd/system/", "/lib/systemd/system/", "/usr/lib/systemd/system/"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -373,7 +394,8 @@ static bool has_unit(void)
 
 static int run_systemctl(void)
 {
-	char program[] = "systemctl", enable[] = "enable", now[] = "--now", quiet[] = "--quiet", unit[] = DAEMON_UNIT;
+	char program[] = "systemctl", enable[] = "enable", now[] = "--now", quiet[] = "--quiet",
+	     unit[] = DAEMON_UNIT;
 	char *argv[] = {program, enable, now, quiet, unit, NULL};
 	int status = 0;
 	pid_t pid;
@@ -390,11 +412,12 @@ int node_setup_start(struct ctl *ctl, const struct invocation *in, bool *ret_sta
 {
 	*ret_started = false;
 	if (!command_flag(in, "no-start") && has_unit() &&
-	        strcmp(ctl->directory, NODE_CONF_DIRECTORY) == 0) {
+		strcmp(ctl->directory, NODE_CONF_DIRECTORY) == 0) {
 		if (run_systemctl() != 0) {
 			return ctl_fail(ctl, CTL_REFUSED,
-			        "the files are written, but %s did not start; see: journalctl -u %s", DAEMON_UNIT,
-			        DAEMON_UNIT);
+				"the files are written, but %s did not start; see: journalctl -u "
+				"%s",
+				DAEMON_UNIT, DAEMON_UNIT);
 		}
 		*ret_started = true;
 		return CTL_OK;
@@ -429,11 +452,14 @@ static bool votes(struct ctl *ctl, const char *name, char *ret_line, size_t byte
 	if (client_try(ctl, &request, &reply, text, sizeof text) != CTL_OK) {
 		return false;
 	}
-	node = reply->body_case == PXE__ADMIN_REPLY__BODY_STATE ? find_node(reply->state, name) : NULL;
+	node = reply->body_case == PXE__ADMIN_REPLY__BODY_STATE ? find_node(reply->state, name)
+								: NULL;
 	if (node != NULL) {
 		snprintf(ret_line, bytes,
-		        "state %" PRIu64 " entries, %" PRIu64 " to go, images %" PRIu32 "/%" PRIu32 ", %s",
-		        node->applied, node->behind, node->images_held, node->images, node->raft_role);
+			"state %" PRIu64 " entries, %" PRIu64 " to go, images %" PRIu32 "/%" PRIu32
+			", %s",
+			node->applied, node->behind, node->images_held, node->images,
+			node->raft_role);
 		done = strcmp(node->raft_role, "learner") != 0 && reply->state->leader[0] != '\0';
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
@@ -468,6 +494,7 @@ int node_setup_wait(struct ctl *ctl, const char *name)
 		ctl_note(ctl, "  %s", line);
 	}
 	return done ? CTL_OK
-	            : ctl_fail(ctl, CTL_NO, "%s does not vote yet (%s); it goes on by itself, see: pxectl status", name,
-	                      line);
+		    : ctl_fail(ctl, CTL_NO,
+			      "%s does not vote yet (%s); it goes on by itself, see: pxectl status",
+			      name, line);
 }

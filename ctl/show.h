@@ -1,4 +1,5 @@
-/* ctl/show.h: how values look in tables: addresses, times, sizes, lists. Pure; each fills and returns the buffer that it is given. */
+/* ctl/show.h: how values look in tables: addresses, times, sizes, lists. Pure; each fills and
+ * returns the buffer that it is given. */
 #ifndef CTL_SHOW_H
 #define CTL_SHOW_H
 

@@ -119,15 +119,16 @@ static size_t cut_at(const char *text, size_t width)
 struct line {
 	FILE *out;
 	size_t used, limit; /* characters; limit 0: none */
-	size_t pending;     /* blanks owed before the next text, so that lines do not end in blanks */
+	size_t pending; /* blanks owed before the next text, so that lines do not end in blanks */
 };
 
 static void put(struct line *line, const char *text)
 {
 	size_t width = table_text_width(text);
 	size_t room = line->limit == 0 ? width
-	        : line->limit > line->used + line->pending ? line->limit - line->used - line->pending
-	                                                   : 0;
+		      : line->limit > line->used + line->pending
+			      ? line->limit - line->used - line->pending
+			      : 0;
 
 	if (width == 0 || room == 0) {
 		return;
@@ -138,8 +139,8 @@ static void put(struct line *line, const char *text)
 	fwrite(text, 1, cut_at(text, room), line->out);
 }
 
-static void print_row(const struct table *table, struct line *line, const char *const *texts, bool wide,
-        const size_t widths[TABLE_COLUMNS_MAX])
+static void print_row(const struct table *table, struct line *line, const char *const *texts,
+	bool wide, const size_t widths[TABLE_COLUMNS_MAX])
 {
 	bool first = true;
 
@@ -174,7 +175,8 @@ void table_print(const struct table *table, FILE *out, bool wide, bool no_header
 	}
 	for (size_t row = 0; row < table_rows(table); row++) {
 		struct line line = {out, 0, width, 0};
-		const char *const *cells = (const char *const *)(table->cells + row * table->column_count);
+		const char *const *cells =
+			(const char *const *)(table->cells + row * table->column_count);
 		print_row(table, &line, cells, wide, widths);
 	}
 }

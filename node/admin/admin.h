@@ -2,13 +2,16 @@
  *
  * Three doors, one table of requests:
  *   ipc   the unix socket: whoever may open it (mode 0660) is an operator of this node
- *   api   TCP with CURVE, server key = the cluster's API key; admits operators' keys and members' node keys
- *   join  TCP with CURVE, same server key; admits any key, understands nothing but JoinRequest
+ *   api   TCP with CURVE, server key = the cluster's API key; admits operators' keys and members'
+ * node keys join  TCP with CURVE, same server key; admits any key, understands nothing but
+ * JoinRequest
  *
- * Nothing here blocks: changes are proposed and answered when they are applied, watchers have bounded queues, pushed bytes go to the image
- * intake and are acknowledged from its callbacks. Requests that do not parse are counted and dropped. Loop thread only.
+ * Nothing here blocks: changes are proposed and answered when they are applied, watchers have
+ * bounded queues, pushed bytes go to the image intake and are acknowledged from its callbacks.
+ * Requests that do not parse are counted and dropped. Loop thread only.
  *
- *   request -> admin_server (doors, sessions) -> admin_change | admin_list | admin_status | admin_watch | admin_push | admin_join
+ *   request -> admin_server (doors, sessions) -> admin_change | admin_list | admin_status |
+ * admin_watch | admin_push | admin_join
  */
 #ifndef NODE_ADMIN_ADMIN_H
 #define NODE_ADMIN_ADMIN_H
@@ -20,10 +23,11 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define ADMIN_REQUEST_MAX  (2 * 1024 * 1024) /* bytes of one request; an image's file list is the largest */
+#define ADMIN_REQUEST_MAX                                                                          \
+	(2 * 1024 * 1024) /* bytes of one request; an image's file list is the largest */
 #define ADMIN_COUNTERS_MAX 64
 #define ADMIN_WATCHERS_MAX 64
-#define ADMIN_PENDING_MAX  256           /* changes that wait for their outcome */
+#define ADMIN_PENDING_MAX  256 /* changes that wait for their outcome */
 
 struct admin;
 struct image_intake;
@@ -34,15 +38,15 @@ typedef void admin_count_cb(void *into, const char *name, uint64_t value);
 struct admin_config {
 	uv_loop_t *loop;
 	void *zmq_context;
-	struct zap *zap;               /* domains "api" and "join" become ours */
-	struct replica *replica;       /* borrowed until admin_close, as all below */
+	struct zap *zap;         /* domains "api" and "join" become ours */
+	struct replica *replica; /* borrowed until admin_close, as all below */
 	struct events *events;
-	struct image_intake *intake;   /* NULL: pushes are refused */
-	uint64_t self;                 /* member id */
-	const char *socket_path;       /* NULL or "": that door stays shut; likewise the addresses */
-	const char *api_address;       /* "10.20.0.11:7441" */
+	struct image_intake *intake; /* NULL: pushes are refused */
+	uint64_t self;               /* member id */
+	const char *socket_path;     /* NULL or "": that door stays shut; likewise the addresses */
+	const char *api_address;     /* "10.20.0.11:7441" */
 	const char *join_address;
-	uint8_t api_public_key[32];    /* the cluster's API key pair */
+	uint8_t api_public_key[32]; /* the cluster's API key pair */
 	uint8_t api_secret_key[32];
 	void *ctx;
 	/* Tell every counter of the node, for `pxectl status`. May be NULL. */
@@ -53,10 +57,13 @@ struct admin_stats {
 	uint64_t requests, malformed, joins, join_refused, replies_dropped, events_dropped;
 };
 
-/* Binds the doors; a stale socket file is removed. 0, or negative errno and a line in ret_error (port in use: which). Strings are copied. */
-int admin_open(const struct admin_config *config, struct admin **ret_admin, char *ret_error, size_t error_bytes);
+/* Binds the doors; a stale socket file is removed. 0, or negative errno and a line in ret_error
+ * (port in use: which). Strings are copied. */
+int admin_open(const struct admin_config *config, struct admin **ret_admin, char *ret_error,
+	size_t error_bytes);
 void admin_get_stats(const struct admin *admin, struct admin_stats *ret_stats);
-/* Open changes are dropped unanswered (their client asks again elsewhere). Call before replica_close(). */
+/* Open changes are dropped unanswered (their client asks again elsewhere). Call before
+ * replica_close(). */
 void admin_close(struct admin *admin);
 
 #endif

@@ -1,7 +1,8 @@
 /* Changes: proposed, and answered when this node has applied them.
  *
- *   request id known to the state? -> the remembered outcome (a retry, perhaps through another node)
- *   else propose -> applied: verdict -> status;  no quorum: at once, nothing was done;  no outcome in time: unknown
+ *   request id known to the state? -> the remembered outcome (a retry, perhaps through another
+ * node) else propose -> applied: verdict -> status;  no quorum: at once, nothing was done;  no
+ * outcome in time: unknown
  */
 #include "node/admin/admin_impl.h"
 
@@ -44,13 +45,13 @@ Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict)
 static const char *verdict_words(Pxe__Verdict verdict)
 {
 	const ProtobufCEnumValue *value =
-	        protobuf_c_enum_descriptor_get_value(&pxe__verdict__descriptor, (int)verdict);
+		protobuf_c_enum_descriptor_get_value(&pxe__verdict__descriptor, (int)verdict);
 
 	return value == NULL ? "refused by the cluster" : value->name;
 }
 
 static void reply_done(struct admin *admin, const struct admin_client *client, Pxe__Verdict verdict,
-        const char *detail, uint64_t revision, uint64_t id)
+	const char *detail, uint64_t revision, uint64_t id)
 {
 	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
 	Pxe__ChangeDone done = PXE__CHANGE_DONE__INIT;
@@ -73,9 +74,9 @@ static void reply_done(struct admin *admin, const struct admin_client *client, P
 static void reply_unknown(struct admin *admin, const struct admin_client *client)
 {
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_UNKNOWN_OUTCOME,
-	        "no answer from a majority in %d s: whether the change was made is not known.\n"
-	        "  Run it again, it is safe: a change that was made is not made twice",
-	        ADMIN_PROPOSE_MS / 1000);
+		"no answer from a majority in %d s: whether the change was made is not known.\n"
+		"  Run it again, it is safe: a change that was made is not made twice",
+		ADMIN_PROPOSE_MS / 1000);
 }
 
 /* The token's own expiry, as the state keeps it. */
@@ -89,7 +90,8 @@ static bool find_token(void *ctx, const void *object)
 	struct token_search *search = ctx;
 	const Pxe__Token *token = object;
 
-	if (token->id.len == TOKEN_ID_BYTES && memcmp(token->id.data, search->id, TOKEN_ID_BYTES) == 0) {
+	if (token->id.len == TOKEN_ID_BYTES &&
+		memcmp(token->id.data, search->id, TOKEN_ID_BYTES) == 0) {
 		search->expires_ms = token->expires_ms;
 		return false;
 	}
@@ -112,18 +114,20 @@ static void reply_token(struct admin *admin, const struct admin_pending *pending
 }
 
 static void answer(struct admin *admin, const struct admin_pending *pending, Pxe__Verdict verdict,
-        const char *detail, uint64_t revision, uint64_t id)
+	const char *detail, uint64_t revision, uint64_t id)
 {
 	if (pending->kind == ADMIN_PENDING_TOKEN &&
-	        admin_status_of_verdict(verdict) == PXE__ADMIN_STATUS__ADMIN_OK) {
+		admin_status_of_verdict(verdict) == PXE__ADMIN_STATUS__ADMIN_OK) {
 		reply_token(admin, pending);
 	} else {
 		reply_done(admin, &pending->client, verdict, detail, revision, id);
 	}
 	log_info("%s asks for %s: %s (revision %" PRIu64 ")", pending->client.user,
-	        pending->kind == ADMIN_PENDING_TOKEN ? "a join token" : pending->text,
-	        verdict == PXE__VERDICT__VERDICT_OK ? "done" : detail[0] != '\0' ? detail : verdict_words(verdict),
-	        revision);
+		pending->kind == ADMIN_PENDING_TOKEN ? "a join token" : pending->text,
+		verdict == PXE__VERDICT__VERDICT_OK ? "done"
+		: detail[0] != '\0'                 ? detail
+						    : verdict_words(verdict),
+		revision);
 }
 
 static void on_applied(void *ctx, enum replica_outcome outcome, const struct model_result *result)
@@ -133,13 +137,16 @@ static void on_applied(void *ctx, enum replica_outcome outcome, const struct mod
 	const Pxe__RequestOutcome *known;
 
 	if (admin != NULL && outcome == REPLICA_APPLIED) {
-		known = result->verdict == PXE__VERDICT__VERDICT_DUPLICATE && pending->has_request_id
-		        ? model_request(admin_model(admin), pending->request_id)
-		        : NULL;
+		known = result->verdict == PXE__VERDICT__VERDICT_DUPLICATE &&
+					pending->has_request_id
+				? model_request(admin_model(admin), pending->request_id)
+				: NULL;
 		if (known != NULL) {
-			answer(admin, pending, (Pxe__Verdict)known->verdict, known->detail, known->revision, 0);
+			answer(admin, pending, (Pxe__Verdict)known->verdict, known->detail,
+				known->revision, 0);
 		} else {
-			answer(admin, pending, result->verdict, result->detail, result->revision, result->id);
+			answer(admin, pending, result->verdict, result->detail, result->revision,
+				result->id);
 		}
 	} else if (admin != NULL) {
 		reply_unknown(admin, &pending->client);
@@ -147,9 +154,10 @@ static void on_applied(void *ctx, enum replica_outcome outcome, const struct mod
 	admin_pending_free(pending);
 }
 
-/* Propose for a pending record; takes it over. The command may be part of the request: it is not changed. */
+/* Propose for a pending record; takes it over. The command may be part of the request: it is not
+ * changed. */
 static void propose(struct admin *admin, struct admin_pending *pending, const Pxe__Command *command,
-        const ProtobufCBinaryData *request_id)
+	const ProtobufCBinaryData *request_id)
 {
 	Pxe__Command proposed = *command;
 	const Pxe__RequestOutcome *known = NULL;
@@ -162,11 +170,13 @@ static void propose(struct admin *admin, struct admin_pending *pending, const Px
 		known = model_request(admin_model(admin), pending->request_id);
 	}
 	if (known != NULL) {
-		answer(admin, pending, (Pxe__Verdict)known->verdict, known->detail, known->revision, 0);
+		answer(admin, pending, (Pxe__Verdict)known->verdict, known->detail, known->revision,
+			0);
 		admin_pending_free(pending);
 		return;
 	}
-	outcome = replica_propose(admin->config.replica, &proposed, ADMIN_PROPOSE_MS, on_applied, pending);
+	outcome = replica_propose(
+		admin->config.replica, &proposed, ADMIN_PROPOSE_MS, on_applied, pending);
 	if (outcome == REPLICA_APPLIED) {
 		return; /* on_applied will come */
 	}
@@ -174,7 +184,8 @@ static void propose(struct admin *admin, struct admin_pending *pending, const Px
 		admin_reply_no_quorum(admin, &pending->client);
 	} else if (outcome == REPLICA_BUSY) {
 		admin_reply_text(admin, &pending->client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
-		        "this node is busy with other changes, nothing was done; run it again in a moment");
+			"this node is busy with other changes, nothing was done; run it again in a "
+			"moment");
 	} else {
 		reply_unknown(admin, &pending->client);
 	}
@@ -188,7 +199,8 @@ static const char *refuse_put(const struct admin *admin, const Pxe__Put *put)
 	const Pxe__Settings *next;
 
 	if (put->object_case == PXE__PUT__OBJECT__NOT_SET) {
-		return "this node does not know that kind of object; is pxectl newer than the node?";
+		return "this node does not know that kind of object; is pxectl newer than the "
+		       "node?";
 	}
 	if (put->object_case == PXE__PUT__OBJECT_TOKEN) {
 		return "tokens are made with: pxectl cluster token create";
@@ -198,10 +210,11 @@ static const char *refuse_put(const struct admin *admin, const Pxe__Put *put)
 	}
 	next = put->settings;
 	if (now == NULL || next->cluster_id.len != now->cluster_id.len ||
-	        memcmp(next->cluster_id.data, now->cluster_id.data, now->cluster_id.len) != 0 ||
-	        next->api_public_key.len != now->api_public_key.len ||
-	        memcmp(next->api_public_key.data, now->api_public_key.data, now->api_public_key.len) != 0 ||
-	        next->next_member_id != now->next_member_id) {
+		memcmp(next->cluster_id.data, now->cluster_id.data, now->cluster_id.len) != 0 ||
+		next->api_public_key.len != now->api_public_key.len ||
+		memcmp(next->api_public_key.data, now->api_public_key.data,
+			now->api_public_key.len) != 0 ||
+		next->next_member_id != now->next_member_id) {
 		return "the cluster's identity and keys cannot be changed";
 	}
 	return NULL;
@@ -215,8 +228,9 @@ static const char *refuse_change(const struct admin *admin, const Pxe__Command *
 	if (command->op_case == PXE__COMMAND__OP_PUT) {
 		return refuse_put(admin, command->put);
 	}
-	if (command->op_case == PXE__COMMAND__OP_REMOVE || command->op_case == PXE__COMMAND__OP_RELEASE ||
-	        command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
+	if (command->op_case == PXE__COMMAND__OP_REMOVE ||
+		command->op_case == PXE__COMMAND__OP_RELEASE ||
+		command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
 		return NULL;
 	}
 	return "this is not a change that an operator makes";
@@ -270,8 +284,8 @@ static void describe(const Pxe__Command *command, char *ret_text, size_t text_by
 	snprintf(ret_text, text_bytes, "%s %.63s", what, name);
 }
 
-void admin_on_change(struct admin *admin, const struct admin_client *client,
-        const Pxe__AdminRequest *request)
+void admin_on_change(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request)
 {
 	Pxe__Command *command = request->change->command;
 	const char *refusal = refuse_change(admin, command);
@@ -298,11 +312,12 @@ static void add_join_address(struct token *token, const Pxe__Member *member)
 	uint64_t port;
 
 	if (colon == NULL || token->address_count == TOKEN_ADDRESSES_MAX ||
-	        (size_t)(colon - member->join_address) >= sizeof ip) {
+		(size_t)(colon - member->join_address) >= sizeof ip) {
 		return;
 	}
 	snprintf(ip, sizeof ip, "%.*s", (int)(colon - member->join_address), member->join_address);
-	if (text_ip4_parse(ip, &address.ip) == 0 && text_u64_parse(colon + 1, UINT16_MAX, &port) == 0) {
+	if (text_ip4_parse(ip, &address.ip) == 0 &&
+		text_u64_parse(colon + 1, UINT16_MAX, &port) == 0) {
 		address.port = (uint16_t)port;
 		token->address[token->address_count++] = address;
 	}
@@ -318,27 +333,32 @@ static void add_join_addresses(const struct admin *admin, struct token *token)
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < count; i++) {
 			bool self = members[i]->id == admin->config.self;
-			if (pass == 0 ? self : !self && replica_is_live(admin->config.replica, members[i]->id)) {
+			if (pass == 0 ? self
+				      : !self && replica_is_live(
+							 admin->config.replica, members[i]->id)) {
 				add_join_address(token, members[i]);
 			}
 		}
 	}
 }
 
-/* Secret and id follow from the request id and the API's secret key, so that a retry through another node gives the same token. */
+/* Secret and id follow from the request id and the API's secret key, so that a retry through
+ * another node gives the same token. */
 static void derive(const struct admin *admin, const uint8_t request_id[16], struct token *token)
 {
 	uint8_t hash[TOKEN_ID_BYTES + TOKEN_SECRET_BYTES], message[32];
 
 	memcpy(message, "pxe join token 1", 16);
 	memcpy(message + 16, request_id, 16);
-	crypto_generichash(hash, sizeof hash, message, sizeof message, admin->config.api_secret_key, 32);
+	crypto_generichash(
+		hash, sizeof hash, message, sizeof message, admin->config.api_secret_key, 32);
 	memcpy(token->id, hash, TOKEN_ID_BYTES);
 	memcpy(token->secret, hash + TOKEN_ID_BYTES, TOKEN_SECRET_BYTES);
 	sodium_memzero(hash, sizeof hash);
 }
 
-static void make_token(const struct admin *admin, const Pxe__AdminRequest *request, struct token *ret_token)
+static void make_token(
+	const struct admin *admin, const Pxe__AdminRequest *request, struct token *ret_token)
 {
 	const Pxe__Settings *settings = model_settings(admin_model(admin));
 	const Pxe__TokenCreate *create = request->token_create;
@@ -352,8 +372,8 @@ static void make_token(const struct admin *admin, const Pxe__AdminRequest *reque
 	derive(admin, request->request_id.data, ret_token);
 	model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_TOKEN, find_token, &search);
 	ret_token->expires_s = search.expires_ms != 0
-	        ? search.expires_ms / 1000
-	        : replica_now_ms(admin->config.replica) / 1000 + valid_s;
+				       ? search.expires_ms / 1000
+				       : replica_now_ms(admin->config.replica) / 1000 + valid_s;
 	if (ret_token->expires_s > UINT32_MAX) {
 		ret_token->expires_s = UINT32_MAX;
 	}
@@ -374,14 +394,14 @@ static const char *refuse_token(const struct admin *admin, const Pxe__AdminReque
 		return "a token is valid for at most 30 days";
 	}
 	if (request->token_create->kind != PXE__TOKEN_KIND__TOKEN_NODE &&
-	        request->token_create->kind != PXE__TOKEN_KIND__TOKEN_WITNESS) {
+		request->token_create->kind != PXE__TOKEN_KIND__TOKEN_WITNESS) {
 		return "this node does not know that kind of token";
 	}
 	return NULL;
 }
 
-void admin_on_token_create(struct admin *admin, const struct admin_client *client,
-        const Pxe__AdminRequest *request)
+void admin_on_token_create(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request)
 {
 	const char *refusal = refuse_token(admin, request);
 	Pxe__Command command = PXE__COMMAND__INIT;

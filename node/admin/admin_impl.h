@@ -1,8 +1,8 @@
 /* node/admin/admin_impl.h: what the files of the admin server share.
  *
- * A request is answered to its *client*: door, ZeroMQ identity, and the sequence number that the client gave it. What waits (a proposal, a
- * push, a watcher) keeps a copy of it in a *pending* record; records outlive admin_close() until their callback has come, then
- * with admin == NULL.
+ * A request is answered to its *client*: door, ZeroMQ identity, and the sequence number that the
+ * client gave it. What waits (a proposal, a push, a watcher) keeps a copy of it in a *pending*
+ * record; records outlive admin_close() until their callback has come, then with admin == NULL.
  */
 #ifndef NODE_ADMIN_ADMIN_IMPL_H
 #define NODE_ADMIN_ADMIN_IMPL_H
@@ -12,7 +12,7 @@
 #include "store/transport/zmq_uv.h"
 #include <stdbool.h>
 
-#define ADMIN_IDENTITY_MAX 255  /* ZeroMQ's limit */
+#define ADMIN_IDENTITY_MAX 255 /* ZeroMQ's limit */
 #define ADMIN_DOORS        3
 #define ADMIN_PROPOSE_MS   8000 /* how long a change waits for its outcome */
 #define ADMIN_TEXT_BYTES   640
@@ -25,7 +25,8 @@ struct admin_door {
 	struct zmq_uv *socket; /* NULL: shut */
 };
 
-/* Whom to answer. user: "local", "operator:alice", "node:pxe2"; on the join door the client's key in Z85. */
+/* Whom to answer. user: "local", "operator:alice", "node:pxe2"; on the join door the client's key
+ * in Z85. */
 struct admin_client {
 	struct admin_door *door;
 	uint8_t identity[ADMIN_IDENTITY_MAX];
@@ -49,10 +50,10 @@ struct admin_pending {
 	enum admin_pending_kind kind;
 	uint8_t request_id[16];
 	bool has_request_id;
-	char text[256];          /* CHANGE: what is done; TOKEN: the token; COMMIT: the image */
-	uint8_t key[32];         /* JOIN: the joiner's public key; PUSH, COMMIT: SHA-256 */
-	uint64_t number;         /* TOKEN: expiry in ms; COMMIT: revision */
-	size_t holders;          /* COMMIT: as last told */
+	char text[256];  /* CHANGE: what is done; TOKEN: the token; COMMIT: the image */
+	uint8_t key[32]; /* JOIN: the joiner's public key; PUSH, COMMIT: SHA-256 */
+	uint64_t number; /* TOKEN: expiry in ms; COMMIT: revision */
+	size_t holders;  /* COMMIT: as last told */
 	bool published;
 	uint64_t told_ms;
 };
@@ -79,48 +80,58 @@ struct admin {
 };
 
 /* admin_server.c */
-/* Send to a client. -EHOSTUNREACH: it is gone; -EAGAIN: its queue is full, the reply was dropped and counted. */
-int admin_send(struct admin *admin, const struct admin_client *client, const void *data, size_t bytes);
-/* Set sequence (and, on the last reply, the members) and send. The reply's own fields are borrowed. */
+/* Send to a client. -EHOSTUNREACH: it is gone; -EAGAIN: its queue is full, the reply was dropped
+ * and counted. */
+int admin_send(
+	struct admin *admin, const struct admin_client *client, const void *data, size_t bytes);
+/* Set sequence (and, on the last reply, the members) and send. The reply's own fields are borrowed.
+ */
 int admin_reply(struct admin *admin, const struct admin_client *client, Pxe__AdminReply *reply);
 /* A last reply that is only a status and a line. */
-void admin_reply_text(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
-        const char *format, ...) __attribute__((format(printf, 4, 5)));
+void admin_reply_text(struct admin *admin, const struct admin_client *client,
+	Pxe__AdminStatus status, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* NULL and an answer to the client when too many wait. */
-struct admin_pending *admin_pending_new(struct admin *admin, const struct admin_client *client,
-        enum admin_pending_kind kind);
+struct admin_pending *admin_pending_new(
+	struct admin *admin, const struct admin_client *client, enum admin_pending_kind kind);
 void admin_pending_free(struct admin_pending *pending);
 const struct model *admin_model(const struct admin *admin);
-void admin_members_of(const struct admin *admin, const Pxe__Member **ret_members, size_t *ret_count);
+void admin_members_of(
+	const struct admin *admin, const Pxe__Member **ret_members, size_t *ret_count);
 
 /* admin_change.c */
-void admin_on_change(struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
-void admin_on_token_create(struct admin *admin, const struct admin_client *client,
-        const Pxe__AdminRequest *request);
+void admin_on_change(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
+void admin_on_token_create(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
 Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict);
 /* admin_quorum.c: "no quorum: 1 of 3 voters answers (pxe3); pxe1 silent for 4m 12s ..." */
 char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
-        size_t text_bytes);
+	size_t text_bytes);
 void admin_reply_no_quorum(struct admin *admin, const struct admin_client *client);
 
 /* admin_list.c */
-void admin_on_list(struct admin *admin, const struct admin_client *client, const Pxe__ListQuery *query);
+void admin_on_list(
+	struct admin *admin, const struct admin_client *client, const Pxe__ListQuery *query);
 void admin_on_info(struct admin *admin, const struct admin_client *client);
-void admin_on_boot_explain(struct admin *admin, const struct admin_client *client,
-        const Pxe__BootExplainQuery *query);
+void admin_on_boot_explain(
+	struct admin *admin, const struct admin_client *client, const Pxe__BootExplainQuery *query);
 /* admin_status.c */
 void admin_on_status(struct admin *admin, const struct admin_client *client);
 /* admin_watch.c */
-void admin_on_watch(struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query);
+void admin_on_watch(
+	struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query);
 void admin_watch_event(void *admin, const Pxe__Event *event);
 void admin_watch_tick(struct admin *admin, uint64_t now_ms);
 /* admin_push.c */
-void admin_on_push_begin(struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push);
-void admin_on_push_data(struct admin *admin, const struct admin_client *client, const Pxe__PushData *push);
-void admin_on_push_commit(struct admin *admin, const struct admin_client *client,
-        const Pxe__AdminRequest *request);
+void admin_on_push_begin(
+	struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push);
+void admin_on_push_data(
+	struct admin *admin, const struct admin_client *client, const Pxe__PushData *push);
+void admin_on_push_commit(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
 void admin_push_tick(struct admin *admin, uint64_t now_ms);
 /* admin_join.c */
-void admin_on_join(struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes);
+void admin_on_join(
+	struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes);
 
 #endif

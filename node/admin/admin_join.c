@@ -1,8 +1,10 @@
 /* The join door: a machine with a token becomes a member.
  *
- *   JoinRequest -> its key is the connection's key? -> MemberJoin through the log -> JoinReply: itself, settings, API key, members
+ *   JoinRequest -> its key is the connection's key? -> MemberJoin through the log -> JoinReply:
+ * itself, settings, API key, members
  *
- * A retry with the same request id, or of a node that is a member already with the very same key, gets the same answer.
+ * A retry with the same request id, or of a node that is a member already with the very same key,
+ * gets the same answer.
  */
 #include "node/admin/admin_impl.h"
 
@@ -16,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void send_join(struct admin *admin, const struct admin_client *client, const Pxe__JoinReply *reply)
+static void send_join(
+	struct admin *admin, const struct admin_client *client, const Pxe__JoinReply *reply)
 {
 	size_t bytes = pxe__join_reply__get_packed_size(reply);
 	uint8_t *data = malloc(bytes + 1);
@@ -31,11 +34,11 @@ static void send_join(struct admin *admin, const struct admin_client *client, co
 	free(data);
 }
 
-static void refuse_join(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
-        const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void refuse_join(struct admin *admin, const struct admin_client *client,
+	Pxe__AdminStatus status, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void refuse_join(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
-        const char *format, ...)
+static void refuse_join(struct admin *admin, const struct admin_client *client,
+	Pxe__AdminStatus status, const char *format, ...)
 {
 	Pxe__JoinReply reply = PXE__JOIN_REPLY__INIT;
 	char text[ADMIN_TEXT_BYTES];
@@ -57,7 +60,8 @@ static const Pxe__Member *member_of_key(const struct admin *admin, const uint8_t
 
 	admin_members_of(admin, members, &count);
 	for (size_t i = 0; i < count; i++) {
-		if (members[i]->public_key.len == 32 && memcmp(members[i]->public_key.data, key, 32) == 0) {
+		if (members[i]->public_key.len == 32 &&
+			memcmp(members[i]->public_key.data, key, 32) == 0) {
 			return members[i];
 		}
 	}
@@ -70,7 +74,8 @@ static void welcome(struct admin *admin, const struct admin_client *client, cons
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
 
 	admin_members_of(admin, members, &reply.n_members);
-	reply.members = (Pxe__Member **)(uintptr_t)members; /* only read while packing, as are the next two */
+	reply.members = (Pxe__Member **)(uintptr_t)
+		members; /* only read while packing, as are the next two */
 	reply.self = (Pxe__Member *)(uintptr_t)self;
 	reply.settings = (Pxe__Settings *)(uintptr_t)model_settings(admin_model(admin));
 	reply.api_secret_key = (ProtobufCBinaryData){32, admin->config.api_secret_key};
@@ -91,22 +96,25 @@ static void on_joined(void *ctx, enum replica_outcome outcome, const struct mode
 	self = member_of_key(admin, pending->key);
 	if (outcome != REPLICA_APPLIED) {
 		refuse_join(admin, &pending->client, PXE__ADMIN_STATUS__ADMIN_UNKNOWN_OUTCOME,
-		        "no answer from a majority of the members; run the join again, it is safe");
+			"no answer from a majority of the members; run the join again, it is safe");
 	} else if (self != NULL && (result->verdict == PXE__VERDICT__VERDICT_OK ||
-	                                   result->verdict == PXE__VERDICT__VERDICT_DUPLICATE)) {
+					   result->verdict == PXE__VERDICT__VERDICT_DUPLICATE)) {
 		welcome(admin, &pending->client, self);
 	} else {
 		refuse_join(admin, &pending->client,
-		        result->verdict == PXE__VERDICT__VERDICT_DUPLICATE
-		                ? PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED
-		                : admin_status_of_verdict(result->verdict),
-		        "%s", result->detail[0] != '\0' ? result->detail : "the cluster refuses this join");
+			result->verdict == PXE__VERDICT__VERDICT_DUPLICATE
+				? PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED
+				: admin_status_of_verdict(result->verdict),
+			"%s",
+			result->detail[0] != '\0' ? result->detail
+						  : "the cluster refuses this join");
 		log_warn("a join of '%s' was refused: %s", pending->text, result->detail);
 	}
 	admin_pending_free(pending);
 }
 
-static const char *refuse_request(const Pxe__JoinRequest *request, const struct admin_client *client)
+static const char *refuse_request(
+	const Pxe__JoinRequest *request, const struct admin_client *client)
 {
 	char key[KEYFILE_Z85_BYTES];
 
@@ -125,7 +133,8 @@ static const char *refuse_request(const Pxe__JoinRequest *request, const struct 
 	return NULL;
 }
 
-/* A joiner that leaves its name to us gets the token's, else the next pxeN. The text is borrowed from `ret_name` or the state. */
+/* A joiner that leaves its name to us gets the token's, else the next pxeN. The text is borrowed
+ * from `ret_name` or the state. */
 struct name_search {
 	const ProtobufCBinaryData *token_id;
 	char *name;
@@ -137,14 +146,15 @@ static bool find_name(void *ctx, const void *object)
 	const Pxe__Token *token = object;
 
 	if (token->id.len == search->token_id->len &&
-	        memcmp(token->id.data, search->token_id->data, token->id.len) == 0) {
+		memcmp(token->id.data, search->token_id->data, token->id.len) == 0) {
 		snprintf(search->name, 64, "%s", token->for_name);
 		return false;
 	}
 	return true;
 }
 
-static void choose_name(const struct admin *admin, const Pxe__JoinRequest *request, char ret_name[64])
+static void choose_name(
+	const struct admin *admin, const Pxe__JoinRequest *request, char ret_name[64])
 {
 	const Pxe__Settings *settings = model_settings(admin_model(admin));
 	struct name_search search = {&request->token_id, ret_name};
@@ -154,11 +164,13 @@ static void choose_name(const struct admin *admin, const Pxe__JoinRequest *reque
 		model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_TOKEN, find_name, &search);
 	}
 	if (ret_name[0] == '\0') {
-		snprintf(ret_name, 64, "pxe%" PRIu64, settings == NULL ? 0 : settings->next_member_id);
+		snprintf(ret_name, 64, "pxe%" PRIu64,
+			settings == NULL ? 0 : settings->next_member_id);
 	}
 }
 
-static void propose_join(struct admin *admin, const struct admin_client *client, Pxe__JoinRequest *request)
+static void propose_join(
+	struct admin *admin, const struct admin_client *client, Pxe__JoinRequest *request)
 {
 	struct admin_pending *pending = admin_pending_new(admin, client, ADMIN_PENDING_JOIN);
 	Pxe__Command command = PXE__COMMAND__INIT;
@@ -169,7 +181,8 @@ static void propose_join(struct admin *admin, const struct admin_client *client,
 	Pxe__Member member = *request->member;
 
 	if (pending == NULL) {
-		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED, "this node is busy; try again");
+		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
+			"this node is busy; try again");
 		return;
 	}
 	memcpy(pending->key, request->member->public_key.data, 32);
@@ -182,22 +195,24 @@ static void propose_join(struct admin *admin, const struct admin_client *client,
 	command.request_id = request->request_id;
 	command.op_case = PXE__COMMAND__OP_MEMBER_JOIN;
 	command.member_join = &join;
-	outcome = replica_propose(admin->config.replica, &command, ADMIN_PROPOSE_MS, on_joined, pending);
+	outcome = replica_propose(
+		admin->config.replica, &command, ADMIN_PROPOSE_MS, on_joined, pending);
 	if (outcome == REPLICA_APPLIED) {
 		return;
 	}
 	replica_get_view(admin->config.replica, &view);
 	refuse_join(admin, client,
-	        outcome == REPLICA_NO_QUORUM ? PXE__ADMIN_STATUS__ADMIN_NO_QUORUM
-	                                     : PXE__ADMIN_STATUS__ADMIN_REFUSED,
-	        "%s",
-	        outcome == REPLICA_NO_QUORUM
-	                ? admin_quorum_text(&view, admin_model(admin), text, sizeof text)
-	                : "this node is busy; try again in a moment");
+		outcome == REPLICA_NO_QUORUM ? PXE__ADMIN_STATUS__ADMIN_NO_QUORUM
+					     : PXE__ADMIN_STATUS__ADMIN_REFUSED,
+		"%s",
+		outcome == REPLICA_NO_QUORUM
+			? admin_quorum_text(&view, admin_model(admin), text, sizeof text)
+			: "this node is busy; try again in a moment");
 	admin_pending_free(pending);
 }
 
-void admin_on_join(struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes)
+void admin_on_join(
+	struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes)
 {
 	Pxe__JoinRequest *request = pxe__join_request__unpack(NULL, bytes, data);
 	const Pxe__Member *known;
@@ -212,7 +227,8 @@ void admin_on_join(struct admin *admin, const struct admin_client *client, const
 	if (refusal != NULL) {
 		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID, "%s", refusal);
 	} else if ((known = member_of_key(admin, request->member->public_key.data)) != NULL &&
-	        (request->member->name[0] == '\0' || strcmp(known->name, request->member->name) == 0)) {
+		   (request->member->name[0] == '\0' ||
+			   strcmp(known->name, request->member->name) == 0)) {
 		welcome(admin, client, known); /* a retry: only the node itself holds that key */
 	} else {
 		propose_join(admin, client, request);

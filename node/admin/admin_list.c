@@ -1,5 +1,6 @@
-/* Lists: the model's objects, packed as they are visited and sent in parts of PART_BYTES, so that a hundred thousand leases are neither held
- * twice nor one message. Each part is an AdminReply whose ObjectList holds some of the objects; the client joins them. */
+/* Lists: the model's objects, packed as they are visited and sent in parts of PART_BYTES, so that a
+ * hundred thousand leases are neither held twice nor one message. Each part is an AdminReply whose
+ * ObjectList holds some of the objects; the client joins them. */
 #include "node/admin/admin_impl.h"
 
 #include "node/boot/boot.h"
@@ -32,17 +33,17 @@ static const struct {
 	unsigned field;
 	const char *noun;
 } list_kinds[] = {
-        {PXE__OBJECT_KIND__OBJECT_SUBNET, 1, "subnet"},
-        {PXE__OBJECT_KIND__OBJECT_POOL, 2, "pool"},
-        {PXE__OBJECT_KIND__OBJECT_HOST, 3, "host"},
-        {PXE__OBJECT_KIND__OBJECT_PROFILE, 4, "profile"},
-        {PXE__OBJECT_KIND__OBJECT_IMAGE, 5, "image"},
-        {PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, 6, "image"},
-        {PXE__OBJECT_KIND__OBJECT_MEMBER, 7, "node"},
-        {PXE__OBJECT_KIND__OBJECT_LEASE, 8, "lease"},
-        {PXE__OBJECT_KIND__OBJECT_OPERATOR, 9, "key"},
-        {PXE__OBJECT_KIND__OBJECT_TOKEN, 10, "token"},
-        {PXE__OBJECT_KIND__OBJECT_SETTINGS, 11, "settings"},
+	{PXE__OBJECT_KIND__OBJECT_SUBNET, 1, "subnet"},
+	{PXE__OBJECT_KIND__OBJECT_POOL, 2, "pool"},
+	{PXE__OBJECT_KIND__OBJECT_HOST, 3, "host"},
+	{PXE__OBJECT_KIND__OBJECT_PROFILE, 4, "profile"},
+	{PXE__OBJECT_KIND__OBJECT_IMAGE, 5, "image"},
+	{PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, 6, "image"},
+	{PXE__OBJECT_KIND__OBJECT_MEMBER, 7, "node"},
+	{PXE__OBJECT_KIND__OBJECT_LEASE, 8, "lease"},
+	{PXE__OBJECT_KIND__OBJECT_OPERATOR, 9, "key"},
+	{PXE__OBJECT_KIND__OBJECT_TOKEN, 10, "token"},
+	{PXE__OBJECT_KIND__OBJECT_SETTINGS, 11, "settings"},
 };
 
 static int find_kind(Pxe__ObjectKind kind)
@@ -149,29 +150,32 @@ static bool lease_matches(const struct list *list, const Pxe__Lease *lease)
 		return true;
 	}
 	if (lease->ip.len == 4) {
-		snprintf(ip, sizeof ip, "%u.%u.%u.%u", lease->ip.data[0], lease->ip.data[1], lease->ip.data[2],
-		        lease->ip.data[3]);
+		snprintf(ip, sizeof ip, "%u.%u.%u.%u", lease->ip.data[0], lease->ip.data[1],
+			lease->ip.data[2], lease->ip.data[3]);
 	}
 	if (lease->mac.len > 0 && lease->mac.len <= 16) {
 		text_hwaddr_format(lease->mac.data, lease->mac.len, mac);
 		host = model_host_of_mac(admin_model(list->admin), lease->mac.data, lease->mac.len);
 		if ((host != NULL && matches(list, host->name)) ||
-		        (text_hwaddr_parse(list->pattern, wanted, &wanted_bytes) == 0 &&
-		                wanted_bytes == lease->mac.len &&
-		                memcmp(wanted, lease->mac.data, wanted_bytes) == 0)) {
+			(text_hwaddr_parse(list->pattern, wanted, &wanted_bytes) == 0 &&
+				wanted_bytes == lease->mac.len &&
+				memcmp(wanted, lease->mac.data, wanted_bytes) == 0)) {
 			return true;
 		}
 	}
 	return matches(list, ip) || matches(list, mac) || matches(list, lease->hostname);
 }
 
-/* As it is now: what ran out is GRACE or not there; the state as stored changes only when it is swept. */
+/* As it is now: what ran out is GRACE or not there; the state as stored changes only when it is
+ * swept. */
 static void append_lease(struct list *list, const Pxe__Lease *stored)
 {
 	Pxe__Lease shown = *stored;
-	struct lease facts = {.state = stored->state, .expires_ms = stored->expires_ms,
-	        .promised_ms = stored->promised_ms, .started_ms = stored->started_ms,
-	        .since_ms = stored->since_ms};
+	struct lease facts = {.state = stored->state,
+		.expires_ms = stored->expires_ms,
+		.promised_ms = stored->promised_ms,
+		.started_ms = stored->started_ms,
+		.since_ms = stored->since_ms};
 
 	shown.state = lease_state_at(&facts, list->now_ms);
 	if (shown.state != PXE__LEASE_STATE__LEASE_FREE && lease_matches(list, stored)) {
@@ -193,12 +197,14 @@ static bool on_object(void *ctx, const void *object)
 			append_object(list, &token.base);
 		}
 	} else {
-		name = list->kind == PXE__OBJECT_KIND__OBJECT_MEMBER ? ((const Pxe__Member *)object)->name
-		        : list->kind == PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION
-		        ? ((const Pxe__ImageVersion *)object)->image
-		        : list->kind == PXE__OBJECT_KIND__OBJECT_SETTINGS
-		        ? ""
-		        : ((const Pxe__Subnet *)object)->name; /* the first field of all others, too */
+		name = list->kind == PXE__OBJECT_KIND__OBJECT_MEMBER
+			       ? ((const Pxe__Member *)object)->name
+		       : list->kind == PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION
+			       ? ((const Pxe__ImageVersion *)object)->image
+		       : list->kind == PXE__OBJECT_KIND__OBJECT_SETTINGS
+			       ? ""
+			       : ((const Pxe__Subnet *)object)
+					 ->name; /* the first field of all others, too */
 		if (list->kind == PXE__OBJECT_KIND__OBJECT_SETTINGS || matches(list, name)) {
 			append_object(list, object);
 		}
@@ -210,11 +216,11 @@ static bool on_object(void *ctx, const void *object)
 }
 
 _Static_assert(offsetof(Pxe__Subnet, name) == offsetof(Pxe__Pool, name) &&
-                offsetof(Pxe__Subnet, name) == offsetof(Pxe__Host, name) &&
-                offsetof(Pxe__Subnet, name) == offsetof(Pxe__Profile, name) &&
-                offsetof(Pxe__Subnet, name) == offsetof(Pxe__Image, name) &&
-                offsetof(Pxe__Subnet, name) == offsetof(Pxe__Operator, name),
-        "objects begin with their name");
+		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Host, name) &&
+		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Profile, name) &&
+		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Image, name) &&
+		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Operator, name),
+	"objects begin with their name");
 
 /* The fields that stand once, behind the objects. */
 static void append_tail(struct list *list, bool stale)
@@ -242,15 +248,18 @@ static void visit(struct list *list)
 	}
 }
 
-void admin_on_list(struct admin *admin, const struct admin_client *client, const Pxe__ListQuery *query)
+void admin_on_list(
+	struct admin *admin, const struct admin_client *client, const Pxe__ListQuery *query)
 {
-	struct list list = {.admin = admin, .client = client, .kind = query->kind, .pattern = query->name};
+	struct list list = {
+		.admin = admin, .client = client, .kind = query->kind, .pattern = query->name};
 	struct replica_view view;
 	int kind = find_kind(query->kind);
 
 	if (kind < 0) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,
-		        "this node does not know that kind of object; is pxectl newer than the node?");
+			"this node does not know that kind of object; is pxectl newer than the "
+			"node?");
 		return;
 	}
 	replica_get_view(admin->config.replica, &view);
@@ -261,9 +270,9 @@ void admin_on_list(struct admin *admin, const struct admin_client *client, const
 	list.now_ms = replica_now_ms(admin->config.replica);
 	visit(&list);
 	if (!list.failed && list.count == 0 && query->name[0] != '\0' &&
-	        strpbrk(query->name, "*?[") == NULL) {
-		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_FOUND, "there is no %s '%s'",
-		        list_kinds[kind].noun, query->name);
+		strpbrk(query->name, "*?[") == NULL) {
+		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_FOUND,
+			"there is no %s '%s'", list_kinds[kind].noun, query->name);
 	} else {
 		append_tail(&list, !view.has_quorum);
 		if (!list.failed) {
@@ -271,7 +280,8 @@ void admin_on_list(struct admin *admin, const struct admin_client *client, const
 		}
 		if (list.failed) {
 			admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
-			        "the list was broken off: this node has no memory, or pxectl reads too slowly");
+				"the list was broken off: this node has no memory, or pxectl reads "
+				"too slowly");
 		}
 	}
 	free(list.data);
@@ -300,8 +310,8 @@ void admin_on_info(struct admin *admin, const struct admin_client *client)
 static uint32_t ip_of(const ProtobufCBinaryData *ip)
 {
 	return ip->len != 4 ? 0
-	                    : (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-	                (uint32_t)ip->data[2] << 8 | ip->data[3];
+			    : (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
+				      (uint32_t)ip->data[2] << 8 | ip->data[3];
 }
 
 struct lease_search {
@@ -316,7 +326,7 @@ static bool find_lease(void *ctx, const void *object)
 	const Pxe__Lease *lease = object;
 
 	if (lease->mac.len == search->mac_bytes &&
-	        memcmp(lease->mac.data, search->mac, search->mac_bytes) == 0) {
+		memcmp(lease->mac.data, search->mac, search->mac_bytes) == 0) {
 		search->ip = ip_of(&lease->ip);
 		return false;
 	}
@@ -348,7 +358,8 @@ static const char *read_client(const Pxe__BootExplainQuery *query, struct boot_c
 		return "a hardware address is needed";
 	}
 	if (arch < 0) {
-		return "that architecture is not known; write bios, uefi-x64, uefi-arm64 ... or the number of "
+		return "that architecture is not known; write bios, uefi-x64, uefi-arm64 ... or "
+		       "the number of "
 		       "DHCP option 93";
 	}
 	if (query->uuid.len != 0 && query->uuid.len != 16) {
@@ -367,7 +378,7 @@ static const char *read_client(const Pxe__BootExplainQuery *query, struct boot_c
 }
 
 static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][48],
-        const char *ret_urls[MODEL_MEMBERS_MAX])
+	const char *ret_urls[MODEL_MEMBERS_MAX])
 {
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
 	size_t count, used = 0;
@@ -378,11 +389,12 @@ static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][
 			bool self = members[i]->id == admin->config.self;
 			char ip[TEXT_IP4_BYTES];
 			if (self != (pass == 0) || members[i]->serve_ip.len != 4 ||
-			        members[i]->role == PXE__MEMBER_ROLE__MEMBER_WITNESS) {
+				members[i]->role == PXE__MEMBER_ROLE__MEMBER_WITNESS) {
 				continue;
 			}
-			snprintf(urls[used], 48, "http://%s:%" PRIu32, text_ip4_format(ip_of(&members[i]->serve_ip), ip),
-			        members[i]->http_port);
+			snprintf(urls[used], 48, "http://%s:%" PRIu32,
+				text_ip4_format(ip_of(&members[i]->serve_ip), ip),
+				members[i]->http_port);
 			ret_urls[used] = urls[used];
 			used++;
 		}
@@ -390,8 +402,8 @@ static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][
 	return used;
 }
 
-void admin_on_boot_explain(struct admin *admin, const struct admin_client *client,
-        const Pxe__BootExplainQuery *query)
+void admin_on_boot_explain(
+	struct admin *admin, const struct admin_client *client, const Pxe__BootExplainQuery *query)
 {
 	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
 	const Pxe__Member *self = model_member(admin_model(admin), admin->config.self);
@@ -411,10 +423,11 @@ void admin_on_boot_explain(struct admin *admin, const struct admin_client *clien
 	who.ip = known_ip(admin_model(admin), &who);
 	who.subnet_ip = who.ip != 0 ? who.ip : ip_of(&self->serve_ip);
 	boot_source_of_model(admin_model(admin), &source);
-	reply.explanation = boot_explain(&source, &who, ip_of(&self->serve_ip), (uint16_t)self->http_port,
-	        url_list, base_urls(admin, urls, url_list));
+	reply.explanation = boot_explain(&source, &who, ip_of(&self->serve_ip),
+		(uint16_t)self->http_port, url_list, base_urls(admin, urls, url_list));
 	if (reply.explanation == NULL) {
-		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED, "this node has no memory left");
+		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
+			"this node has no memory left");
 		return;
 	}
 	reply.body_case = PXE__ADMIN_REPLY__BODY_EXPLANATION;

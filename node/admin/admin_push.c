@@ -1,7 +1,8 @@
-/* Pushed images: handed to the image intake, answered from its callbacks; then, after the commit, told how far the copies are
- * until every living full member holds the image.
+/* Pushed images: handed to the image intake, answered from its callbacks; then, after the commit,
+ * told how far the copies are until every living full member holds the image.
  *
- *   PushBegin -> PushMissing    PushData -> PushProgress    PushCommit -> PushState ... PushState (last: more = false)
+ *   PushBegin -> PushMissing    PushData -> PushProgress    PushCommit -> PushState ... PushState
+ * (last: more = false)
  */
 #include "node/admin/admin_impl.h"
 
@@ -34,7 +35,8 @@ static Pxe__AdminStatus status_of_error(int error)
 static bool refuse(struct admin *admin, const struct admin_client *client, const char *why)
 {
 	if (why == NULL && admin->config.intake == NULL) {
-		why = "this node takes no images (it is a witness); ask another: pxectl --node NAME image push";
+		why = "this node takes no images (it is a witness); ask another: pxectl --node "
+		      "NAME image push";
 	}
 	if (why != NULL) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID, "%s", why);
@@ -42,20 +44,21 @@ static bool refuse(struct admin *admin, const struct admin_client *client, const
 	return why != NULL;
 }
 
-static void reply_error(struct admin *admin, const struct admin_client *client, int error, const char *message)
+static void reply_error(
+	struct admin *admin, const struct admin_client *client, int error, const char *message)
 {
 	if (error == -EAGAIN) {
 		admin_reply_no_quorum(admin, client);
 	} else {
 		admin_reply_text(admin, client, status_of_error(error), "%s",
-		        message != NULL && message[0] != '\0' ? message : strerror(-error));
+			message != NULL && message[0] != '\0' ? message : strerror(-error));
 	}
 }
 
 /* ---- begin */
 
 static void on_begun(void *ctx, int error, const char *message, const uint8_t (*missing)[32],
-        size_t missing_count)
+	size_t missing_count)
 {
 	struct admin_pending *pending = ctx;
 	struct admin *admin = pending->admin;
@@ -67,7 +70,8 @@ static void on_begun(void *ctx, int error, const char *message, const uint8_t (*
 	} else if (admin != NULL) {
 		list.sha256 = calloc(missing_count + 1, sizeof *list.sha256);
 		for (size_t i = 0; list.sha256 != NULL && i < missing_count; i++) {
-			list.sha256[i] = (ProtobufCBinaryData){32, (uint8_t *)(uintptr_t)missing[i]};
+			list.sha256[i] =
+				(ProtobufCBinaryData){32, (uint8_t *)(uintptr_t)missing[i]};
 		}
 		list.n_sha256 = list.sha256 == NULL ? 0 : missing_count;
 		reply.body_case = PXE__ADMIN_REPLY__BODY_MISSING;
@@ -78,7 +82,8 @@ static void on_begun(void *ctx, int error, const char *message, const uint8_t (*
 	admin_pending_free(pending);
 }
 
-void admin_on_push_begin(struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push)
+void admin_on_push_begin(
+	struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push)
 {
 	struct admin_pending *pending;
 
@@ -112,7 +117,8 @@ static void on_received(void *ctx, int error, const char *message, uint64_t rece
 	admin_pending_free(pending);
 }
 
-void admin_on_push_data(struct admin *admin, const struct admin_client *client, const Pxe__PushData *push)
+void admin_on_push_data(
+	struct admin *admin, const struct admin_client *client, const Pxe__PushData *push)
 {
 	struct admin_pending *pending;
 
@@ -123,7 +129,7 @@ void admin_on_push_data(struct admin *admin, const struct admin_client *client, 
 	if (pending != NULL) {
 		memcpy(pending->key, push->sha256.data, 32);
 		image_intake_data(admin->config.intake, pending->key, push->offset, push->data.data,
-		        push->data.len, push->last, on_received, pending);
+			push->data.len, push->last, on_received, pending);
 	}
 }
 
@@ -148,16 +154,16 @@ static bool is_everywhere(const struct admin *admin, const Pxe__ImageVersion *ve
 	admin_members_of(admin, members, &count);
 	for (size_t i = 0; i < count; i++) {
 		if (members[i]->role == PXE__MEMBER_ROLE__MEMBER_FULL && !members[i]->removing &&
-		        replica_is_live(admin->config.replica, members[i]->id) &&
-		        !holds(version, members[i]->id)) {
+			replica_is_live(admin->config.replica, members[i]->id) &&
+			!holds(version, members[i]->id)) {
 			return false;
 		}
 	}
 	return true;
 }
 
-static int tell_state(struct admin *admin, struct admin_pending *pending, const Pxe__ImageVersion *version,
-        bool last)
+static int tell_state(struct admin *admin, struct admin_pending *pending,
+	const Pxe__ImageVersion *version, bool last)
 {
 	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
 	Pxe__PushState state = PXE__PUSH_STATE__INIT;
@@ -187,17 +193,19 @@ static int tell_state(struct admin *admin, struct admin_pending *pending, const 
 static bool follow(struct admin *admin, struct admin_pending *pending, uint64_t now_ms)
 {
 	const Pxe__ImageVersion *version =
-	        model_image_version(admin_model(admin), pending->text, pending->key);
+		model_image_version(admin_model(admin), pending->text, pending->key);
 	bool last;
 
 	if (version == NULL) {
 		admin_reply_text(admin, &pending->client, PXE__ADMIN_STATUS__ADMIN_CONFLICT,
-		        "this version of image %s was removed or replaced while it was copied", pending->text);
+			"this version of image %s was removed or replaced while it was copied",
+			pending->text);
 		return true;
 	}
 	last = version->published && is_everywhere(admin, version);
-	if (!last && version->n_holders == pending->holders && version->published == pending->published &&
-	        now_ms - pending->told_ms < PUSH_TELL_MS) {
+	if (!last && version->n_holders == pending->holders &&
+		version->published == pending->published &&
+		now_ms - pending->told_ms < PUSH_TELL_MS) {
 		return false;
 	}
 	return tell_state(admin, pending, version, last) == -EHOSTUNREACH || last;
@@ -235,15 +243,16 @@ static void on_committed(void *ctx, int error, const char *message, uint64_t rev
 	}
 }
 
-void admin_on_push_commit(struct admin *admin, const struct admin_client *client,
-        const Pxe__AdminRequest *request)
+void admin_on_push_commit(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request)
 {
 	const Pxe__ImageVersion *version = request->push_commit->version;
 	struct admin_pending *pending;
 
 	if (refuse(admin, client,
-	            version == NULL || version->digest.len != 32 ? "the request names no image version"
-	                                                         : NULL)) {
+		    version == NULL || version->digest.len != 32
+			    ? "the request names no image version"
+			    : NULL)) {
 		return;
 	}
 	pending = admin_pending_new(admin, client, ADMIN_PENDING_PUSH);
@@ -253,9 +262,11 @@ void admin_on_push_commit(struct admin *admin, const struct admin_client *client
 	snprintf(pending->text, sizeof pending->text, "%s", version->image);
 	memcpy(pending->key, version->digest.data, 32);
 	if (model_image_version(admin_model(admin), version->image, pending->key) != NULL) {
-		on_committed(pending, 0, "", model_revision(admin_model(admin))); /* a retry, or pushed before */
+		on_committed(pending, 0, "",
+			model_revision(admin_model(admin))); /* a retry, or pushed before */
 		return;
 	}
 	image_intake_commit(admin->config.intake, version,
-	        request->request_id.len == 16 ? request->request_id.data : NULL, on_committed, pending);
+		request->request_id.len == 16 ? request->request_id.data : NULL, on_committed,
+		pending);
 }

@@ -1,4 +1,5 @@
-/* What to say when there is no quorum: how many answer, who is silent since when, and what to do. */
+/* What to say when there is no quorum: how many answer, who is silent since when, and what to do.
+ */
 #include "node/admin/admin_impl.h"
 
 #include "proto/wire/text.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 
 static void add(char *text, size_t bytes, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 static void add(char *text, size_t bytes, const char *format, ...)
 {
@@ -32,7 +33,8 @@ static const char *name_of(const struct model *model, uint64_t id, char buffer[3
 	return buffer;
 }
 
-static void add_silent(char *text, size_t bytes, const struct replica_view *view, const struct model *model)
+static void add_silent(
+	char *text, size_t bytes, const struct replica_view *view, const struct model *model)
 {
 	char buffer[32], age[TEXT_DURATION_BYTES];
 	bool first = true;
@@ -46,14 +48,15 @@ static void add_silent(char *text, size_t bytes, const struct replica_view *view
 		if (member->heard_ms_ago == UINT64_MAX) {
 			add(text, bytes, " not heard since this node started");
 		} else {
-			add(text, bytes, " silent for %s", text_duration_short(member->heard_ms_ago, age));
+			add(text, bytes, " silent for %s",
+				text_duration_short(member->heard_ms_ago, age));
 		}
 		first = false;
 	}
 }
 
 char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
-        size_t text_bytes)
+	size_t text_bytes)
 {
 	char buffer[32];
 	unsigned voters = 0, live = 0;
@@ -64,22 +67,25 @@ char *admin_quorum_text(const struct replica_view *view, const struct model *mod
 		live += view->member[i].voter && view->member[i].live;
 	}
 	ret_text[0] = '\0';
-	add(ret_text, text_bytes, "no quorum: %u of %u voters answer%s", live, voters, live == 1 ? "s" : "");
+	add(ret_text, text_bytes, "no quorum: %u of %u voters answer%s", live, voters,
+		live == 1 ? "s" : "");
 	for (unsigned i = 0; i < view->member_count; i++) {
 		if (view->member[i].voter && view->member[i].live) {
 			add(ret_text, text_bytes, "%s%s", first ? " (" : ", ",
-			        name_of(model, view->member[i].id, buffer));
+				name_of(model, view->member[i].id, buffer));
 			first = false;
 		}
 	}
 	add(ret_text, text_bytes, "%s", first ? "" : ")");
 	add_silent(ret_text, text_bytes, view, model);
 	if (live > voters / 2) {
-		add(ret_text, text_bytes, ".\n  They are choosing a leader; run it again in a moment");
+		add(ret_text, text_bytes,
+			".\n  They are choosing a leader; run it again in a moment");
 	} else {
-		add(ret_text, text_bytes, ".\n  Nothing was changed. Leases that are granted go on; bring back "
-		                          "%s of the silent nodes",
-		        voters / 2 + 1 - live == 1 ? "one" : "more");
+		add(ret_text, text_bytes,
+			".\n  Nothing was changed. Leases that are granted go on; bring back "
+			"%s of the silent nodes",
+			voters / 2 + 1 - live == 1 ? "one" : "more");
 	}
 	return ret_text;
 }
@@ -91,5 +97,5 @@ void admin_reply_no_quorum(struct admin *admin, const struct admin_client *clien
 
 	replica_get_view(admin->config.replica, &view);
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NO_QUORUM, "%s",
-	        admin_quorum_text(&view, admin_model(admin), text, sizeof text));
+		admin_quorum_text(&view, admin_model(admin), text, sizeof text));
 }

@@ -1,4 +1,5 @@
-/* The doors: sockets, who may pass, parsing, dispatch, replies. What a request does is in the files beside. */
+/* The doors: sockets, who may pass, parsing, dispatch, replies. What a request does is in the files
+ * beside. */
 #include "node/admin/admin_impl.h"
 
 #include "node/log/log.h"
@@ -18,11 +19,13 @@
 
 /* ---- replies */
 
-int admin_send(struct admin *admin, const struct admin_client *client, const void *data, size_t bytes)
+int admin_send(
+	struct admin *admin, const struct admin_client *client, const void *data, size_t bytes)
 {
 	int result = client->door->socket == NULL
-	        ? -EHOSTUNREACH
-	        : zmq_uv_send(client->door->socket, client->identity, client->identity_bytes, data, bytes);
+			     ? -EHOSTUNREACH
+			     : zmq_uv_send(client->door->socket, client->identity,
+				       client->identity_bytes, data, bytes);
 
 	if (result == -EAGAIN) {
 		admin->stats.replies_dropped++;
@@ -67,8 +70,8 @@ int admin_reply(struct admin *admin, const struct admin_client *client, Pxe__Adm
 	return result;
 }
 
-void admin_reply_text(struct admin *admin, const struct admin_client *client, Pxe__AdminStatus status,
-        const char *format, ...)
+void admin_reply_text(struct admin *admin, const struct admin_client *client,
+	Pxe__AdminStatus status, const char *format, ...)
 {
 	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
 	char text[ADMIN_TEXT_BYTES];
@@ -84,17 +87,17 @@ void admin_reply_text(struct admin *admin, const struct admin_client *client, Px
 
 /* ---- what waits */
 
-struct admin_pending *admin_pending_new(struct admin *admin, const struct admin_client *client,
-        enum admin_pending_kind kind)
+struct admin_pending *admin_pending_new(
+	struct admin *admin, const struct admin_client *client, enum admin_pending_kind kind)
 {
 	struct admin_pending *pending =
-	        admin->pending_count >= ADMIN_PENDING_MAX ? NULL : calloc(1, sizeof *pending);
+		admin->pending_count >= ADMIN_PENDING_MAX ? NULL : calloc(1, sizeof *pending);
 
 	if (pending == NULL) {
 		if (client->door->kind != ADMIN_DOOR_JOIN) {
 			admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
-			        "this node has %zu requests open already; run it again in a moment",
-			        admin->pending_count);
+				"this node has %zu requests open already; run it again in a moment",
+				admin->pending_count);
 		}
 		return NULL;
 	}
@@ -150,20 +153,23 @@ static bool may_still_ask(const struct admin *admin, const struct admin_client *
 	}
 	if (strncmp(name, "operator:", 9) == 0) {
 		name += 9;
-		model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_OPERATOR, find_operator, &name);
+		model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_OPERATOR, find_operator,
+			&name);
 		return name == NULL;
 	}
 	return false;
 }
 
-static void dispatch(struct admin *admin, const struct admin_client *client,
-        const Pxe__AdminRequest *request)
+static void dispatch(
+	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request)
 {
 	switch (request->body_case) {
 	case PXE__ADMIN_REQUEST__BODY_STATUS: admin_on_status(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY_LIST: admin_on_list(admin, client, request->list); return;
 	case PXE__ADMIN_REQUEST__BODY_CHANGE: admin_on_change(admin, client, request); return;
-	case PXE__ADMIN_REQUEST__BODY_TOKEN_CREATE: admin_on_token_create(admin, client, request); return;
+	case PXE__ADMIN_REQUEST__BODY_TOKEN_CREATE:
+		admin_on_token_create(admin, client, request);
+		return;
 	case PXE__ADMIN_REQUEST__BODY_WATCH: admin_on_watch(admin, client, request->watch); return;
 	case PXE__ADMIN_REQUEST__BODY_BOOT_EXPLAIN:
 		admin_on_boot_explain(admin, client, request->boot_explain);
@@ -174,17 +180,20 @@ static void dispatch(struct admin *admin, const struct admin_client *client,
 	case PXE__ADMIN_REQUEST__BODY_PUSH_DATA:
 		admin_on_push_data(admin, client, request->push_data);
 		return;
-	case PXE__ADMIN_REQUEST__BODY_PUSH_COMMIT: admin_on_push_commit(admin, client, request); return;
+	case PXE__ADMIN_REQUEST__BODY_PUSH_COMMIT:
+		admin_on_push_commit(admin, client, request);
+		return;
 	case PXE__ADMIN_REQUEST__BODY_INFO: admin_on_info(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;
 	}
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,
-	        "this node (version %s) does not know that request; is pxectl newer than the node?",
-	        PXE_VERSION);
+		"this node (version %s) does not know that request; is pxectl newer than the node?",
+		PXE_VERSION);
 }
 
-static void on_request(struct admin *admin, struct admin_client *client, const uint8_t *data, size_t bytes)
+static void on_request(
+	struct admin *admin, struct admin_client *client, const uint8_t *data, size_t bytes)
 {
 	Pxe__AdminRequest *request = pxe__admin_request__unpack(NULL, bytes, data);
 
@@ -196,10 +205,10 @@ static void on_request(struct admin *admin, struct admin_client *client, const u
 	if (request->request_id.len != 0 && request->request_id.len != 16) {
 		admin->stats.malformed++;
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,
-		        "malformed request: its id has %zu bytes, not 16", request->request_id.len);
+			"malformed request: its id has %zu bytes, not 16", request->request_id.len);
 	} else if (!may_still_ask(admin, client)) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED,
-		        "the key of %s is no longer known to this cluster", client->user);
+			"the key of %s is no longer known to this cluster", client->user);
 	} else {
 		dispatch(admin, client, request);
 	}
@@ -217,14 +226,15 @@ static void on_message(void *ctx, const zmq_msg_t *frames, size_t frame_count, c
 	size_t bytes;
 
 	if (frame_count != 2 || zmq_msg_size(&frame[0]) > sizeof client.identity ||
-	        zmq_msg_size(&frame[1]) > ADMIN_REQUEST_MAX) {
+		zmq_msg_size(&frame[1]) > ADMIN_REQUEST_MAX) {
 		admin->stats.malformed++;
 		return;
 	}
 	admin->stats.requests++;
 	client.identity_bytes = zmq_msg_size(&frame[0]);
 	memcpy(client.identity, zmq_msg_data(&frame[0]), client.identity_bytes);
-	snprintf(client.user, sizeof client.user, "%s", door->kind == ADMIN_DOOR_IPC ? "local" : user_id);
+	snprintf(client.user, sizeof client.user, "%s",
+		door->kind == ADMIN_DOOR_IPC ? "local" : user_id);
 	data = zmq_msg_data(&frame[1]);
 	bytes = zmq_msg_size(&frame[1]);
 	if (door->kind == ADMIN_DOOR_JOIN) {
@@ -249,7 +259,8 @@ static bool allow_api(void *ctx, const uint8_t key[32], char ret_user_id[64])
 	}
 	admin_members_of(admin, members, &count);
 	for (size_t i = 0; i < count; i++) {
-		if (members[i]->public_key.len == 32 && memcmp(members[i]->public_key.data, key, 32) == 0) {
+		if (members[i]->public_key.len == 32 &&
+			memcmp(members[i]->public_key.data, key, 32) == 0) {
 			snprintf(ret_user_id, 64, "node:%.58s", members[i]->name);
 			return true;
 		}
@@ -257,7 +268,8 @@ static bool allow_api(void *ctx, const uint8_t key[32], char ret_user_id[64])
 	return false;
 }
 
-/* Any key: the token decides. The key is kept, so that nobody joins with the key of somebody else. */
+/* Any key: the token decides. The key is kept, so that nobody joins with the key of somebody else.
+ */
 static bool allow_join(void *ctx, const uint8_t key[32], char ret_user_id[64])
 {
 	char text[KEYFILE_Z85_BYTES];
@@ -281,15 +293,17 @@ static int set_curve(void *socket, const struct admin *admin, const char *domain
 {
 	set_int(socket, ZMQ_CURVE_SERVER, 1);
 	if (zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) != 0 ||
-	        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, admin->config.api_public_key, 32) != 0 ||
-	        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, admin->config.api_secret_key, 32) != 0) {
+		zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, admin->config.api_public_key, 32) !=
+			0 ||
+		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, admin->config.api_secret_key, 32) !=
+			0) {
 		return -errno;
 	}
 	return 0;
 }
 
 static int open_door(struct admin *admin, enum admin_door_kind kind, const char *endpoint,
-        char *ret_error, size_t error_bytes)
+	char *ret_error, size_t error_bytes)
 {
 	struct admin_door *door = &admin->doors[kind];
 	void *socket = zmq_socket(admin->config.zmq_context, ZMQ_ROUTER);
@@ -318,8 +332,9 @@ static int open_door(struct admin *admin, enum admin_door_kind kind, const char 
 		if (socket != NULL) {
 			zmq_close(socket);
 		}
-		snprintf(ret_error, error_bytes, "cannot listen on %s: %s%s", endpoint, zmq_strerror(-result),
-		        result == -EADDRINUSE ? " (is another pxed running?)" : "");
+		snprintf(ret_error, error_bytes, "cannot listen on %s: %s%s", endpoint,
+			zmq_strerror(-result),
+			result == -EADDRINUSE ? " (is another pxed running?)" : "");
 	}
 	return result;
 }
@@ -331,22 +346,24 @@ static int open_ipc(struct admin *admin, const char *path, char *ret_error, size
 
 	if (strlen(path) >= sizeof admin->socket_path) {
 		snprintf(ret_error, error_bytes, "%s: a socket's path has at most %zu bytes", path,
-		        sizeof admin->socket_path - 1);
+			sizeof admin->socket_path - 1);
 		return -ENAMETOOLONG;
 	}
 	snprintf(admin->socket_path, sizeof admin->socket_path, "%s", path);
-	unlink(path); /* of a daemon that was killed; a running one holds the data directory's lock */
+	unlink(path); /* of a daemon that was killed; a running one holds the data directory's lock
+		       */
 	snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
 	result = open_door(admin, ADMIN_DOOR_IPC, endpoint, ret_error, error_bytes);
 	if (result == 0 && chmod(path, 0660) != 0) {
 		result = -errno;
-		snprintf(ret_error, error_bytes, "cannot set the mode of %s: %s", path, strerror(errno));
+		snprintf(ret_error, error_bytes, "cannot set the mode of %s: %s", path,
+			strerror(errno));
 	}
 	return result;
 }
 
-static int open_tcp(struct admin *admin, enum admin_door_kind kind, const char *address, char *ret_error,
-        size_t error_bytes)
+static int open_tcp(struct admin *admin, enum admin_door_kind kind, const char *address,
+	char *ret_error, size_t error_bytes)
 {
 	char endpoint[96];
 
@@ -368,8 +385,8 @@ static bool given(const char *text)
 	return text != NULL && text[0] != '\0';
 }
 
-static int open_doors(struct admin *admin, const struct admin_config *config, char *ret_error,
-        size_t error_bytes)
+static int open_doors(
+	struct admin *admin, const struct admin_config *config, char *ret_error, size_t error_bytes)
 {
 	int result = 0;
 
@@ -380,24 +397,27 @@ static int open_doors(struct admin *admin, const struct admin_config *config, ch
 		result = zap_set_domain(config->zap, "api", allow_api, admin);
 	}
 	if (result == 0 && given(config->api_address)) {
-		result = open_tcp(admin, ADMIN_DOOR_API, config->api_address, ret_error, error_bytes);
+		result = open_tcp(
+			admin, ADMIN_DOOR_API, config->api_address, ret_error, error_bytes);
 	}
 	if (result == 0 && given(config->join_address)) {
 		result = zap_set_domain(config->zap, "join", allow_join, admin);
 	}
 	if (result == 0 && given(config->join_address)) {
-		result = open_tcp(admin, ADMIN_DOOR_JOIN, config->join_address, ret_error, error_bytes);
+		result = open_tcp(
+			admin, ADMIN_DOOR_JOIN, config->join_address, ret_error, error_bytes);
 	}
 	return result;
 }
 
 int admin_open(const struct admin_config *config, struct admin **ret_admin, char *ret_error,
-        size_t error_bytes)
+	size_t error_bytes)
 {
 	struct admin *admin;
 	int result;
 
-	assert(config != NULL && config->loop != NULL && config->replica != NULL && config->events != NULL);
+	assert(config != NULL && config->loop != NULL && config->replica != NULL &&
+		config->events != NULL);
 	assert(ret_admin != NULL && ret_error != NULL && error_bytes > 0);
 	ret_error[0] = '\0';
 	admin = calloc(1, sizeof *admin);
@@ -415,7 +435,8 @@ int admin_open(const struct admin_config *config, struct admin **ret_admin, char
 		return 0;
 	}
 	if (ret_error[0] == '\0') {
-		snprintf(ret_error, error_bytes, "cannot open the admin sockets: %s", strerror(-result));
+		snprintf(ret_error, error_bytes, "cannot open the admin sockets: %s",
+			strerror(-result));
 	}
 	admin_close(admin);
 	return result;

@@ -1,4 +1,5 @@
-/* One screen about the cluster: what this node knows of itself, the others, the pools and the images, and what an operator should look after. */
+/* One screen about the cluster: what this node knows of itself, the others, the pools and the
+ * images, and what an operator should look after. */
 #include "node/admin/admin_impl.h"
 
 #include "proto/wire/text.h"
@@ -11,9 +12,9 @@
 
 #define STATUS_POOLS_MAX    256
 #define STATUS_WARNINGS_MAX 24
-#define STATUS_BEHIND       1000u               /* entries: more is told as a state */
+#define STATUS_BEHIND       1000u /* entries: more is told as a state */
 #define STATUS_DISK_LOW     (512ull * 1000 * 1000)
-#define STATUS_POOL_FULL    90u                 /* per cent */
+#define STATUS_POOL_FULL    90u /* per cent */
 
 struct status {
 	struct admin *admin;
@@ -29,7 +30,8 @@ struct status {
 	char cluster_id[33];
 };
 
-static void warn(struct status *status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn(struct status *status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void warn(struct status *status, const char *format, ...)
 {
@@ -66,12 +68,12 @@ static bool count_version(void *ctx, const void *object)
 	status->versions++;
 	for (unsigned i = 0; i < status->view.member_count; i++) {
 		const Pxe__Member *member =
-		        model_member(admin_model(status->admin), status->view.member[i].id);
+			model_member(admin_model(status->admin), status->view.member[i].id);
 		bool held = holds(version, status->view.member[i].id);
 		status->held[i] += held;
 		if (!held && member != NULL && member->role == PXE__MEMBER_ROLE__MEMBER_FULL) {
 			warn(status, "image %s is not on %s yet%s", version->image, member->name,
-			        status->view.member[i].live ? "" : " (it is down)");
+				status->view.member[i].live ? "" : " (it is down)");
 		}
 	}
 	return true;
@@ -80,9 +82,10 @@ static bool count_version(void *ctx, const void *object)
 /* ---- nodes */
 
 static char *role_of(const struct status *status, const struct replica_member_view *view,
-        const Pxe__Member *member)
+	const Pxe__Member *member)
 {
-	static char leader[] = "leader", voter[] = "voter", learner[] = "learner", witness[] = "witness";
+	static char leader[] = "leader", voter[] = "voter", learner[] = "learner",
+		    witness[] = "witness";
 
 	if (view->id == status->view.leader) {
 		return leader;
@@ -93,10 +96,12 @@ static char *role_of(const struct status *status, const struct replica_member_vi
 	return member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? witness : voter;
 }
 
-static char *state_of(const struct replica_member_view *view, const Pxe__Member *member, uint64_t behind)
+static char *state_of(
+	const struct replica_member_view *view, const Pxe__Member *member, uint64_t behind)
 {
-	static char removing[] = "removing", down[] = "down", joining[] = "joining", late[] = "behind",
-	            ok[] = "ok", stopping[] = "stopping";
+	static char removing[] = "removing", down[] = "down", joining[] = "joining",
+		    late[] = "behind", ok[] = "ok", stopping[] = "stopping",
+		    idle[] = "not serving";
 
 	if (member->removing) {
 		return removing;
@@ -110,7 +115,10 @@ static char *state_of(const struct replica_member_view *view, const Pxe__Member 
 	if (!view->voter) {
 		return joining;
 	}
-	return behind > STATUS_BEHIND ? late : ok;
+	if (behind > STATUS_BEHIND) {
+		return late;
+	}
+	return view->status.serving || member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? ok : idle;
 }
 
 static void add_node(struct status *status, unsigned i)
@@ -130,11 +138,13 @@ static void add_node(struct status *status, unsigned i)
 	node->raft_role = role_of(status, view, member);
 	if (member->serve_ip.len == 4) {
 		const uint8_t *ip = member->serve_ip.data;
-		snprintf(status->addresses[n], TEXT_IP4_BYTES, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+		snprintf(status->addresses[n], TEXT_IP4_BYTES, "%u.%u.%u.%u", ip[0], ip[1], ip[2],
+			ip[3]);
 	}
 	node->address = status->addresses[n];
 	node->applied = self ? status->view.applied : view->status.applied;
-	node->behind = status->view.commit > node->applied ? status->view.commit - node->applied : 0;
+	node->behind =
+		status->view.commit > node->applied ? status->view.commit - node->applied : 0;
 	node->state = state_of(view, member, node->behind);
 	node->dhcp_per_s = view->live ? view->status.dhcp_per_s : 0;
 	node->boots = view->live ? view->status.boots : 0;
@@ -149,7 +159,8 @@ static void add_node(struct status *status, unsigned i)
 	}
 	node->silent_ms = view->live ? 0 : view->heard_ms_ago;
 	node->free_bytes = view->status.free_bytes;
-	node->digest_sha256 = (ProtobufCBinaryData){sizeof view->digest, (uint8_t *)(uintptr_t)view->digest};
+	node->digest_sha256 =
+		(ProtobufCBinaryData){sizeof view->digest, (uint8_t *)(uintptr_t)view->digest};
 	node->digest_index = view->digest_index;
 	status->node_list[n] = node;
 	status->message.n_nodes++;
@@ -170,12 +181,15 @@ static bool add_pool(void *ctx, const void *object)
 	pxe__pool_status__init(shown);
 	shown->name = pool->name;
 	shown->subnet = pool->subnet;
-	model_pool_usage(admin_model(status->admin), pool, status->message.cluster_ms, &shown->size, &shown->used);
+	model_pool_usage(admin_model(status->admin), pool, status->message.cluster_ms, &shown->size,
+		&shown->used);
 	status->pool_list[n] = shown;
 	status->message.n_pools++;
 	if (shown->size > 0 && shown->used * 100 >= shown->size * STATUS_POOL_FULL) {
-		warn(status, "pool %s is %s: %" PRIu64 " of %" PRIu64 " used; add one: pxectl pool add", pool->name,
-		        shown->used == shown->size ? "full" : "nearly full", shown->used, shown->size);
+		warn(status,
+			"pool %s is %s: %" PRIu64 " of %" PRIu64 " used; add one: pxectl pool add",
+			pool->name, shown->used == shown->size ? "full" : "nearly full",
+			shown->used, shown->size);
 	}
 	return true;
 }
@@ -222,16 +236,17 @@ static void warn_of_nodes(struct status *status)
 			warn(status, "node %s was not heard since this node started", node->name);
 		} else if (strcmp(node->state, "down") == 0) {
 			warn(status, "node %s is silent for %s", node->name,
-			        text_duration_short(node->silent_ms, age));
+				text_duration_short(node->silent_ms, age));
 		}
 		if (node->free_bytes > 0 && node->free_bytes < STATUS_DISK_LOW) {
 			warn(status, "node %s has little disk left: %s", node->name,
-			        text_size_format(node->free_bytes, size));
+				text_size_format(node->free_bytes, size));
 		}
 	}
 	if (status->view.diverged) {
-		warn(status, "this node's state differs from the majority's; it serves nothing: remove it "
-		             "(pxectl node remove) and join it again");
+		warn(status, "this node's state differs from the majority's; it serves nothing: "
+			     "remove it "
+			     "(pxectl node remove) and join it again");
 	}
 }
 
@@ -240,10 +255,12 @@ static void warn_of_voters(struct status *status)
 	unsigned voters = status->message.voters;
 
 	if (voters == 2) {
-		warn(status, "2 voters: losing one stops changes (leases already granted keep working); "
-		             "add a third, a witness is enough: pxectl cluster token create --witness");
+		warn(status,
+			"2 voters: losing one stops changes (leases already granted keep working); "
+			"add a third, a witness is enough: pxectl cluster token create --witness");
 	} else if (voters > 2 && voters % 2 == 0) {
-		warn(status, "%u voters bear no more failures than %u; add one or remove one", voters, voters - 1);
+		warn(status, "%u voters bear no more failures than %u; add one or remove one",
+			voters, voters - 1);
 	}
 }
 
@@ -276,14 +293,16 @@ static void fill_head(struct status *status)
 
 	for (unsigned i = 0; i < status->view.member_count; i++) {
 		status->message.voters += status->view.member[i].voter;
-		status->message.voters_up += status->view.member[i].voter && status->view.member[i].live;
+		status->message.voters_up +=
+			status->view.member[i].voter && status->view.member[i].live;
 	}
 	if (settings != NULL) {
 		status->message.cluster = settings->cluster;
 		status->message.server_ip = settings->server_ip;
 		status->message.dhcp = settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ? off : on;
 		if (settings->cluster_id.len == 16) {
-			text_hex_format(settings->cluster_id.data, 16, status->cluster_id, sizeof status->cluster_id);
+			text_hex_format(settings->cluster_id.data, 16, status->cluster_id,
+				sizeof status->cluster_id);
 			status->message.cluster_id = status->cluster_id;
 		}
 	}
@@ -329,7 +348,8 @@ static void fill(struct status *status)
 
 	replica_get_view(status->admin->config.replica, &status->view);
 	if (status->view.member_count > 0) {
-		qsort(status->view.member, status->view.member_count, sizeof status->view.member[0], compare_members);
+		qsort(status->view.member, status->view.member_count, sizeof status->view.member[0],
+			compare_members);
 	}
 	pxe__status__init(&status->message);
 	status->message.nodes = status->node_list;
@@ -340,7 +360,8 @@ static void fill(struct status *status)
 	warn_of_settings(status, model_settings(model));
 	model_each(model, PXE__OBJECT_KIND__OBJECT_POOL, add_pool, status);
 	if (status->message.n_pools == 0 && model_settings(model) != NULL) {
-		warn(status, "no pool: unknown machines get no address; add: pxectl subnet add, pxectl pool add");
+		warn(status, "no pool: unknown machines get no address; add: pxectl subnet add, "
+			     "pxectl pool add");
 	}
 	model_each(model, PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, count_version, status);
 	for (unsigned i = 0; i < status->view.member_count; i++) {
@@ -358,7 +379,8 @@ void admin_on_status(struct admin *admin, const struct admin_client *client)
 	struct status *status = calloc(1, sizeof *status);
 
 	if (status == NULL) {
-		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED, "this node has no memory left");
+		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
+			"this node has no memory left");
 		return;
 	}
 	status->admin = admin;

@@ -1,6 +1,7 @@
-/* Watchers: `pxectl watch`. Each gets the events that fit its filter, as replies with more = true, and every few seconds an empty one: by it
- * the client knows that we live, and we find out that the client has gone. A client that reads too slowly loses events
- * (its queue is bounded) and is told how many. */
+/* Watchers: `pxectl watch`. Each gets the events that fit its filter, as replies with more = true,
+ * and every few seconds an empty one: by it the client knows that we live, and we find out that the
+ * client has gone. A client that reads too slowly loses events (its queue is bounded) and is told
+ * how many. */
 #include "node/admin/admin_impl.h"
 
 #include "proto/wire/text.h"
@@ -16,7 +17,7 @@
 static bool same_client(const struct admin_client *a, const struct admin_client *b)
 {
 	return a->door == b->door && a->identity_bytes == b->identity_bytes &&
-	        memcmp(a->identity, b->identity, a->identity_bytes) == 0;
+	       memcmp(a->identity, b->identity, a->identity_bytes) == 0;
 }
 
 static struct admin_watcher *find_slot(struct admin *admin, const struct admin_client *client)
@@ -47,8 +48,9 @@ static void tell(struct admin *admin, struct admin_watcher *watcher, const Pxe__
 		reply.event = (Pxe__Event *)(uintptr_t)event; /* only read while packing */
 	}
 	if (watcher->dropped > 0) {
-		snprintf(text, sizeof text, "%" PRIu64 " events were left out: this terminal reads too slowly",
-		        watcher->dropped);
+		snprintf(text, sizeof text,
+			"%" PRIu64 " events were left out: this terminal reads too slowly",
+			watcher->dropped);
 		reply.message = text;
 	}
 	result = admin_reply(admin, &watcher->client, &reply);
@@ -63,14 +65,16 @@ static void tell(struct admin *admin, struct admin_watcher *watcher, const Pxe__
 	}
 }
 
-void admin_on_watch(struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query)
+void admin_on_watch(
+	struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query)
 {
 	struct admin_watcher *watcher = find_slot(admin, client);
 
 	if (watcher == NULL) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
-		        "%d others watch this node already; watch another: pxectl --node NAME watch",
-		        ADMIN_WATCHERS_MAX);
+			"%d others watch this node already; watch another: pxectl --node NAME "
+			"watch",
+			ADMIN_WATCHERS_MAX);
 		return;
 	}
 	memset(watcher, 0, sizeof *watcher);
@@ -83,25 +87,28 @@ void admin_on_watch(struct admin *admin, const struct admin_client *client, cons
 	tell(admin, watcher, NULL);
 }
 
-static bool is_mac_of_host(const struct model *model, const char *pattern, const ProtobufCBinaryData *mac)
+static bool is_mac_of_host(
+	const struct model *model, const char *pattern, const ProtobufCBinaryData *mac)
 {
-	const Pxe__Host *host =
-	        mac->len == 0 || mac->len > 16 ? NULL : model_host_of_mac(model, mac->data, mac->len);
+	const Pxe__Host *host = mac->len == 0 || mac->len > 16
+					? NULL
+					: model_host_of_mac(model, mac->data, mac->len);
 
 	return host != NULL && fnmatch(pattern, host->name, 0) == 0;
 }
 
-static bool wants(const struct admin *admin, const struct admin_watcher *watcher, const Pxe__Event *event)
+static bool wants(
+	const struct admin *admin, const struct admin_watcher *watcher, const Pxe__Event *event)
 {
 	if (watcher->filter[0] == '\0') {
 		return true;
 	}
 	if (watcher->mac_bytes > 0 && event->mac.len == watcher->mac_bytes &&
-	        memcmp(event->mac.data, watcher->mac, watcher->mac_bytes) == 0) {
+		memcmp(event->mac.data, watcher->mac, watcher->mac_bytes) == 0) {
 		return true;
 	}
 	return fnmatch(watcher->filter, event->host, 0) == 0 ||
-	        is_mac_of_host(admin_model(admin), watcher->filter, &event->mac);
+	       is_mac_of_host(admin_model(admin), watcher->filter, &event->mac);
 }
 
 void admin_watch_event(void *ctx, const Pxe__Event *event)

@@ -1,10 +1,12 @@
-/* Events come from the loop and from the TFTP and HTTP threads. They are copied into a ring under a lock; an async wakes the loop,
- * which stamps, numbers and delivers them:
+/* Events come from the loop and from the TFTP and HTTP threads. They are copied into a ring under a
+ * lock; an async wakes the loop, which stamps, numbers and delivers them:
  *
- *   events_post() -> ring (bounded; full: counted) -> uv_async -> deliver: watchers, log, other nodes
+ *   events_post() -> ring (bounded; full: counted) -> uv_async -> deliver: watchers, log, other
+ * nodes
  *
- * Under load a node makes thousands of events a second. Watchers get all of them; the log and the other nodes get at most
- * EVENTS_TOLD_PER_S each, except the notable ones, and a line says how many were left out.
+ * Under load a node makes thousands of events a second. Watchers get all of them; the log and the
+ * other nodes get at most EVENTS_TOLD_PER_S each, except the notable ones, and a line says how many
+ * were left out.
  */
 #include "node/events/events.h"
 
@@ -59,15 +61,21 @@ static bool is_notable(Pxe__EventKind kind)
 
 static enum log_level level_of(Pxe__EventKind kind)
 {
-	if (kind == PXE__EVENT_KIND__EVENT_DHCP_REFUSED || kind == PXE__EVENT_KIND__EVENT_TFTP_FAILED ||
-	        kind == PXE__EVENT_KIND__EVENT_HTTP_FAILED || kind == PXE__EVENT_KIND__EVENT_NODE_DOWN ||
-	        kind == PXE__EVENT_KIND__EVENT_QUORUM_LOST || kind == PXE__EVENT_KIND__EVENT_DHCP_NAK ||
-	        kind == PXE__EVENT_KIND__EVENT_DHCP_DECLINE) {
+	if (kind == PXE__EVENT_KIND__EVENT_DHCP_REFUSED ||
+		kind == PXE__EVENT_KIND__EVENT_TFTP_FAILED ||
+		kind == PXE__EVENT_KIND__EVENT_HTTP_FAILED ||
+		kind == PXE__EVENT_KIND__EVENT_NODE_DOWN ||
+		kind == PXE__EVENT_KIND__EVENT_QUORUM_LOST ||
+		kind == PXE__EVENT_KIND__EVENT_DHCP_NAK ||
+		kind == PXE__EVENT_KIND__EVENT_DHCP_DECLINE) {
 		return LOG_LEVEL_WARN;
 	}
-	if (kind == PXE__EVENT_KIND__EVENT_DHCP_DISCOVER || kind == PXE__EVENT_KIND__EVENT_DHCP_OFFER ||
-	        kind == PXE__EVENT_KIND__EVENT_DHCP_REQUEST || kind == PXE__EVENT_KIND__EVENT_DHCP_INFORM ||
-	        kind == PXE__EVENT_KIND__EVENT_TFTP_START || kind == PXE__EVENT_KIND__EVENT_HTTP_START) {
+	if (kind == PXE__EVENT_KIND__EVENT_DHCP_DISCOVER ||
+		kind == PXE__EVENT_KIND__EVENT_DHCP_OFFER ||
+		kind == PXE__EVENT_KIND__EVENT_DHCP_REQUEST ||
+		kind == PXE__EVENT_KIND__EVENT_DHCP_INFORM ||
+		kind == PXE__EVENT_KIND__EVENT_TFTP_START ||
+		kind == PXE__EVENT_KIND__EVENT_HTTP_START) {
 		return LOG_LEVEL_DEBUG;
 	}
 	return kind == PXE__EVENT_KIND__EVENT_ALARM ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
@@ -97,7 +105,8 @@ static void write_log(struct events *events, const Pxe__Event *event)
 	size_t used = 0;
 
 	if (level != LOG_LEVEL_DEBUG && !is_notable(event->kind)) {
-		bool allowed = budget_allows(&events->log_budget, uv_now(events->config.loop), &left_out);
+		bool allowed =
+			budget_allows(&events->log_budget, uv_now(events->config.loop), &left_out);
 		if (left_out > 0) {
 			log_info("%llu more events were not logged", (unsigned long long)left_out);
 		}
@@ -107,11 +116,11 @@ static void write_log(struct events *events, const Pxe__Event *event)
 	}
 	if (event->mac.len > 0) {
 		used = (size_t)snprintf(fields, sizeof fields, "PXE_MAC=%s ",
-		        text_hwaddr_format(event->mac.data, event->mac.len, mac));
+			text_hwaddr_format(event->mac.data, event->mac.len, mac));
 	}
 	if (event->ip.len == 4) {
 		used += (size_t)snprintf(fields + used, sizeof fields - used, "PXE_IP=%u.%u.%u.%u ",
-		        event->ip.data[0], event->ip.data[1], event->ip.data[2], event->ip.data[3]);
+			event->ip.data[0], event->ip.data[1], event->ip.data[2], event->ip.data[3]);
 	}
 	if (event->host[0] != '\0' && strpbrk(event->host, " \t\n") == NULL) {
 		snprintf(fields + used, sizeof fields - used, "PXE_HOST=%s", event->host);
@@ -129,7 +138,8 @@ static void tell_watchers(struct events *events, const Pxe__Event *event)
 }
 
 /* The message borrows from `from` and `ip`. */
-static void fill_message(struct events *events, struct event *from, uint8_t ip[4], Pxe__Event *message)
+static void fill_message(
+	struct events *events, struct event *from, uint8_t ip[4], Pxe__Event *message)
 {
 	pxe__event__init(message);
 	message->at_ms = events->config.now_ms(events->config.ctx);
@@ -159,8 +169,8 @@ static void deliver(struct events *events, struct event *event)
 	write_log(events, &message);
 	tell_watchers(events, &message);
 	if (events->config.broadcast != NULL &&
-	        (is_notable(event->kind) ||
-	                budget_allows(&events->peer_budget, uv_now(events->config.loop), &left_out))) {
+		(is_notable(event->kind) || budget_allows(&events->peer_budget,
+						    uv_now(events->config.loop), &left_out))) {
 		events->config.broadcast(events->config.ctx, &message);
 	}
 }
@@ -194,7 +204,8 @@ int events_open(const struct events_config *config, struct events **ret_events)
 	struct events *events;
 	int result;
 
-	assert(config != NULL && config->loop != NULL && config->node != NULL && config->now_ms != NULL);
+	assert(config != NULL && config->loop != NULL && config->node != NULL &&
+		config->now_ms != NULL);
 	events = calloc(1, sizeof *events);
 	if (events == NULL) {
 		return -ENOMEM;
@@ -250,7 +261,8 @@ uint64_t events_watch(struct events *events, events_watch_cb *on_event, void *ct
 	assert(events != NULL && on_event != NULL);
 	for (size_t i = 0; i < EVENTS_WATCHERS; i++) {
 		if (events->watchers[i].handle == 0) {
-			events->watchers[i] = (struct watcher){++events->next_handle, on_event, ctx};
+			events->watchers[i] =
+				(struct watcher){++events->next_handle, on_event, ctx};
 			return events->watchers[i].handle;
 		}
 	}

@@ -1,6 +1,7 @@
 /* node/events/events.h: what happens, to whom, told to the log, to watchers and to the other nodes.
  *
- * events_post() may be called from any thread and never blocks: a full queue counts what it drops. Delivery is on the loop.
+ * events_post() may be called from any thread and never blocks: a full queue counts what it drops.
+ * Delivery is on the loop.
  */
 #ifndef NODE_EVENTS_EVENTS_H
 #define NODE_EVENTS_EVENTS_H
@@ -26,10 +27,10 @@ struct event {
 
 struct events_config {
 	uv_loop_t *loop;
-	const char *node;                                       /* member name; copied */
+	const char *node; /* member name; copied */
 	void *ctx;
-	uint64_t (*now_ms)(void *ctx);                          /* cluster time, loop thread */
-	void (*broadcast)(void *ctx, const Pxe__Event *event);  /* to the other nodes; may be NULL */
+	uint64_t (*now_ms)(void *ctx);                         /* cluster time, loop thread */
+	void (*broadcast)(void *ctx, const Pxe__Event *event); /* to the other nodes; may be NULL */
 };
 
 int events_open(const struct events_config *config, struct events **ret_events);

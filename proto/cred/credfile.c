@@ -13,12 +13,12 @@
 static int complain(const char *what, const char *path, int error, char *ret_error, size_t bytes)
 {
 	snprintf(ret_error, bytes, "cannot %s %s: %s%s", what, path, strerror(error),
-	        error == EACCES || error == EPERM ? " (are you root?)" : "");
+		error == EACCES || error == EPERM ? " (are you root?)" : "");
 	return -error;
 }
 
-int credfile_read(const char *path, size_t max_bytes, char **ret_text, char *ret_error,
-        size_t error_bytes)
+int credfile_read(
+	const char *path, size_t max_bytes, char **ret_text, char *ret_error, size_t error_bytes)
 {
 	FILE *file = fopen(path, "re");
 	char *text;
@@ -54,7 +54,7 @@ static int sync_directory_of(const char *path)
 	int fd, result = 0;
 
 	snprintf(directory, sizeof directory, "%.*s", slash == NULL ? 1 : (int)(slash - path + 1),
-	        slash == NULL ? "." : path);
+		slash == NULL ? "." : path);
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		return errno;
@@ -83,8 +83,8 @@ static int write_all(int fd, const char *text)
 	return fsync(fd) == 0 ? 0 : errno;
 }
 
-int credfile_replace(const char *path, mode_t mode, const char *text, char *ret_error,
-        size_t error_bytes)
+int credfile_replace(
+	const char *path, mode_t mode, const char *text, char *ret_error, size_t error_bytes)
 {
 	char beside[CREDFILE_PATH_MAX];
 	struct stat before;
@@ -98,7 +98,8 @@ int credfile_replace(const char *path, mode_t mode, const char *text, char *ret_
 		return complain("write", beside, errno, ret_error, error_bytes);
 	}
 	error = fchmod(fd, mode) != 0 ? errno : 0; /* whatever the umask or an older file says */
-	if (error == 0 && stat(path, &before) == 0 && fchown(fd, before.st_uid, before.st_gid) != 0) {
+	if (error == 0 && stat(path, &before) == 0 &&
+		fchown(fd, before.st_uid, before.st_gid) != 0) {
 		error = errno == EPERM ? 0 : errno;
 	}
 	if (error == 0) {

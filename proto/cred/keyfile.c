@@ -13,7 +13,7 @@
 #define KEYFILE_BASE     85u
 
 static const char z85_digits[] = "0123456789abcdefghijklmnopqrstuvwxyz"
-                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
 int keyfile_generate(const char *name, struct keyfile *ret_key)
 {
@@ -43,7 +43,7 @@ char *keyfile_z85_encode(const uint8_t key[KEYFILE_KEY_BYTES], char ret_text[KEY
 
 	for (size_t at = 0; at < KEYFILE_KEY_BYTES; at += 4) {
 		uint32_t number = (uint32_t)key[at] << 24 | (uint32_t)key[at + 1] << 16 |
-		        (uint32_t)key[at + 2] << 8 | key[at + 3];
+				  (uint32_t)key[at + 2] << 8 | key[at + 3];
 		for (size_t i = 5; i-- > 0;) {
 			out[i] = z85_digits[number % KEYFILE_BASE];
 			number /= KEYFILE_BASE;
@@ -94,10 +94,10 @@ int keyfile_format(const struct keyfile *key, bool with_secret, char *ret_text, 
 		snprintf(line, sizeof line, "    secret-key = \"%s\"\n", secret_text);
 	}
 	length = snprintf(ret_text, text_bytes,
-	        "#   %s\n\nmetadata\n    name = \"%s\"\ncurve\n    public-key = \"%s\"\n%s",
-	        with_secret ? "ZeroMQ CURVE **Secret** Certificate. Do not show it to anybody."
-	                    : "ZeroMQ CURVE Public Certificate. Give this one to others.",
-	        key->name, keyfile_z85_encode(key->public_key, public_text), line);
+		"#   %s\n\nmetadata\n    name = \"%s\"\ncurve\n    public-key = \"%s\"\n%s",
+		with_secret ? "ZeroMQ CURVE **Secret** Certificate. Do not show it to anybody."
+			    : "ZeroMQ CURVE Public Certificate. Give this one to others.",
+		key->name, keyfile_z85_encode(key->public_key, public_text), line);
 	sodium_memzero(line, sizeof line);
 	sodium_memzero(secret_text, sizeof secret_text);
 	return length < 0 || (size_t)length >= text_bytes ? -ENOSPC : length;
@@ -107,9 +107,10 @@ int keyfile_format(const struct keyfile *key, bool with_secret, char *ret_text, 
 static bool split_line(const char *line, size_t length, char ret_name[64], char ret_value[128])
 {
 	const char *equals = memchr(line, '=', length);
-	const char *open = equals == NULL ? NULL : memchr(equals, '"', length - (size_t)(equals - line));
+	const char *open =
+		equals == NULL ? NULL : memchr(equals, '"', length - (size_t)(equals - line));
 	const char *close =
-	        open == NULL ? NULL : memchr(open + 1, '"', length - (size_t)(open + 1 - line));
+		open == NULL ? NULL : memchr(open + 1, '"', length - (size_t)(open + 1 - line));
 	size_t name_bytes;
 
 	if (close == NULL) {
@@ -161,14 +162,14 @@ static const char *check_pair(const struct key_parse *parse)
 		return NULL;
 	}
 	if (crypto_scalarmult_base(expected, parse->key.secret_key) != 0 ||
-	        memcmp(expected, parse->key.public_key, sizeof expected) != 0) {
+		memcmp(expected, parse->key.public_key, sizeof expected) != 0) {
 		return "its secret key does not belong to its public key";
 	}
 	return NULL;
 }
 
 int keyfile_parse(const char *text, const char *source, struct keyfile *ret_key, char *ret_error,
-        size_t error_bytes)
+	size_t error_bytes)
 {
 	struct key_parse parse;
 	unsigned number = 0;
@@ -181,7 +182,7 @@ int keyfile_parse(const char *text, const char *source, struct keyfile *ret_key,
 		size_t length = strcspn(line, "\n");
 		const char *start = line + strspn(line, " \t");
 		if (start < line + length && *start != '#' &&
-		        split_line(start, (size_t)(line + length - start), name, value)) {
+			split_line(start, (size_t)(line + length - start), name, value)) {
 			parse_pair(&parse, name, value);
 		}
 		line += length + (line[length] == '\n');
@@ -198,8 +199,8 @@ int keyfile_parse(const char *text, const char *source, struct keyfile *ret_key,
 	return result;
 }
 
-static int secret_path(const char *path, char ret_path[KEYFILE_PATH_MAX], char *ret_error,
-        size_t error_bytes)
+static int secret_path(
+	const char *path, char ret_path[KEYFILE_PATH_MAX], char *ret_error, size_t error_bytes)
 {
 	if (snprintf(ret_path, KEYFILE_PATH_MAX, "%s_secret", path) >= KEYFILE_PATH_MAX) {
 		snprintf(ret_error, error_bytes, "%s: the path is too long", path);
@@ -209,7 +210,7 @@ static int secret_path(const char *path, char ret_path[KEYFILE_PATH_MAX], char *
 }
 
 static int save_one(const char *path, const struct keyfile *key, bool with_secret, char *ret_error,
-        size_t error_bytes)
+	size_t error_bytes)
 {
 	char text[KEYFILE_TEXT_MAX];
 	int result = keyfile_format(key, with_secret, text, sizeof text);
@@ -223,8 +224,8 @@ static int save_one(const char *path, const struct keyfile *key, bool with_secre
 	return result;
 }
 
-int keyfile_save_secret(const char *path, const struct keyfile *key, char *ret_error,
-        size_t error_bytes)
+int keyfile_save_secret(
+	const char *path, const struct keyfile *key, char *ret_error, size_t error_bytes)
 {
 	char secret[KEYFILE_PATH_MAX];
 	int result = secret_path(path, secret, ret_error, error_bytes);
@@ -253,8 +254,8 @@ int keyfile_load(const char *path, struct keyfile *ret_key, char *ret_error, siz
 	return result;
 }
 
-int keyfile_load_secret(const char *path, struct keyfile *ret_key, char *ret_error,
-        size_t error_bytes)
+int keyfile_load_secret(
+	const char *path, struct keyfile *ret_key, char *ret_error, size_t error_bytes)
 {
 	char secret[KEYFILE_PATH_MAX];
 	int result = secret_path(path, secret, ret_error, error_bytes);

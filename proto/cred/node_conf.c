@@ -33,23 +33,26 @@ struct conf_key {
 	bool needed;
 };
 
-#define CONF_KEY(name, type, field, needed) {name, type, offsetof(struct node_conf, field), needed}
+#define CONF_KEY(name, type, field, needed)                                                        \
+	{                                                                                          \
+		name, type, offsetof(struct node_conf, field), needed                              \
+	}
 
 static const struct conf_key conf_keys[] = {
-        CONF_KEY("name", CONF_NAME, name, true),
-        CONF_KEY("id", CONF_NUMBER, id, true),
-        CONF_KEY("cluster_id", CONF_CLUSTER_ID, cluster_id, true),
-        CONF_KEY("interface", CONF_INTERFACE, interface, true),
-        CONF_KEY("serve_ip", CONF_IP, serve_ip, true),
-        CONF_KEY("peer", CONF_ADDRESS, peer_address, false),
-        CONF_KEY("api", CONF_ADDRESS, api_address, false),
-        CONF_KEY("join", CONF_ADDRESS, join_address, false),
-        CONF_KEY("http_port", CONF_PORT, http_port, false),
-        CONF_KEY("tftp_port", CONF_PORT, tftp_port, false),
-        CONF_KEY("data", CONF_PATH, data_dir, false),
-        CONF_KEY("keys", CONF_PATH, keys_dir, false),
-        CONF_KEY("socket", CONF_SOCKET, socket_path, false),
-        CONF_KEY("log_level", CONF_LEVEL, log_level, false),
+	CONF_KEY("name", CONF_NAME, name, true),
+	CONF_KEY("id", CONF_NUMBER, id, true),
+	CONF_KEY("cluster_id", CONF_CLUSTER_ID, cluster_id, true),
+	CONF_KEY("interface", CONF_INTERFACE, interface, true),
+	CONF_KEY("serve_ip", CONF_IP, serve_ip, true),
+	CONF_KEY("peer", CONF_ADDRESS, peer_address, false),
+	CONF_KEY("api", CONF_ADDRESS, api_address, false),
+	CONF_KEY("join", CONF_ADDRESS, join_address, false),
+	CONF_KEY("http_port", CONF_PORT, http_port, false),
+	CONF_KEY("tftp_port", CONF_PORT, tftp_port, false),
+	CONF_KEY("data", CONF_PATH, data_dir, false),
+	CONF_KEY("keys", CONF_PATH, keys_dir, false),
+	CONF_KEY("socket", CONF_SOCKET, socket_path, false),
+	CONF_KEY("log_level", CONF_LEVEL, log_level, false),
 };
 
 #define CONF_KEY_COUNT (sizeof conf_keys / sizeof conf_keys[0])
@@ -74,7 +77,7 @@ void node_conf_init(const char *directory, struct node_conf *ret_conf)
 static bool is_name(const char *text)
 {
 	static const char allowed[] =
-	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
 	return text[0] != '\0' && text[0] != '-' && strspn(text, allowed) == strlen(text);
 }
@@ -90,8 +93,8 @@ static bool is_address(const char *text)
 		return false;
 	}
 	snprintf(ip_text, sizeof ip_text, "%.*s", (int)(colon - text), text);
-	return text_ip4_parse(ip_text, &ip) == 0 && text_u64_parse(colon + 1, UINT16_MAX, &port) == 0 &&
-	        port > 0;
+	return text_ip4_parse(ip_text, &ip) == 0 &&
+	       text_u64_parse(colon + 1, UINT16_MAX, &port) == 0 && port > 0;
 }
 
 static bool set_text(void *field, size_t field_bytes, const char *text, bool fits)
@@ -139,33 +142,35 @@ static const char *set_value(const struct conf_key *key, const char *text, struc
 	switch (key->type) {
 	case CONF_NAME:
 		return set_text(field, sizeof conf->name, text, is_name(text))
-		        ? NULL
-		        : "a name of letters, digits, '-', '_' and '.'";
+			       ? NULL
+			       : "a name of letters, digits, '-', '_' and '.'";
 	case CONF_NUMBER: return set_number(field, text, UINT64_MAX) ? NULL : "a number from 1";
 	case CONF_CLUSTER_ID:
 		return text_hex_parse(text, field, sizeof conf->cluster_id, &size) == 0 &&
-		                size == sizeof conf->cluster_id
-		        ? NULL
-		        : "32 hexadecimal digits";
+				       size == sizeof conf->cluster_id
+			       ? NULL
+			       : "32 hexadecimal digits";
 	case CONF_INTERFACE:
-		return set_text(field, sizeof conf->interface, text, text[0] != '\0' && strchr(text, '/') == NULL)
-		        ? NULL
-		        : "the name of a network interface, such as eth1";
+		return set_text(field, sizeof conf->interface, text,
+			       text[0] != '\0' && strchr(text, '/') == NULL)
+			       ? NULL
+			       : "the name of a network interface, such as eth1";
 	case CONF_IP:
-		return text_ip4_parse(text, field) == 0 ? NULL : "an IPv4 address, such as 10.20.0.11";
+		return text_ip4_parse(text, field) == 0 ? NULL
+							: "an IPv4 address, such as 10.20.0.11";
 	case CONF_ADDRESS:
 		return set_text(field, NODE_CONF_ADDRESS_BYTES, text, is_address(text))
-		        ? NULL
-		        : "an address and a port, such as 10.20.0.11:7440";
+			       ? NULL
+			       : "an address and a port, such as 10.20.0.11:7440";
 	case CONF_PORT: return set_port(field, text) ? NULL : "a port, 1 to 65535";
 	case CONF_PATH:
 		return set_text(field, NODE_CONF_PATH_BYTES, text, text[0] == '/')
-		        ? NULL
-		        : "an absolute path of at most 255 bytes";
+			       ? NULL
+			       : "an absolute path of at most 255 bytes";
 	case CONF_SOCKET:
 		return set_text(field, sizeof conf->socket_path, text, text[0] == '/')
-		        ? NULL
-		        : "an absolute path of at most 107 bytes";
+			       ? NULL
+			       : "an absolute path of at most 107 bytes";
 	case CONF_LEVEL: return set_level(field, text) ? NULL : "error, warn, info or debug";
 	}
 	return "nothing";
@@ -190,15 +195,15 @@ static void complain_unknown(struct yaml *yaml, const struct yaml_pair *pair)
 	}
 	nearest = suggest_nearest(pair->key, names, CONF_KEY_COUNT);
 	if (nearest != NULL) {
-		yaml_complain(yaml, pair->key_node, "unknown key '%s'; did you mean '%s'?", pair->key,
-		        nearest);
+		yaml_complain(yaml, pair->key_node, "unknown key '%s'; did you mean '%s'?",
+			pair->key, nearest);
 	} else {
 		yaml_complain(yaml, pair->key_node, "unknown key '%s'", pair->key);
 	}
 }
 
 static void read_pair(struct yaml *yaml, const struct yaml_pair *pair, struct node_conf *conf,
-        bool seen[CONF_KEY_COUNT])
+	bool seen[CONF_KEY_COUNT])
 {
 	const struct conf_key *key = find_key(pair->key);
 	char value[NODE_CONF_PATH_BYTES];
@@ -215,8 +220,8 @@ static void read_pair(struct yaml *yaml, const struct yaml_pair *pair, struct no
 	}
 	wanted = set_value(key, value, conf);
 	if (wanted != NULL) {
-		yaml_complain(yaml, pair->value, "'%s' is not a value for '%s': write %s", value, pair->key,
-		        wanted);
+		yaml_complain(yaml, pair->value, "'%s' is not a value for '%s': write %s", value,
+			pair->key, wanted);
 	}
 }
 
@@ -225,7 +230,8 @@ static void default_address(char address[NODE_CONF_ADDRESS_BYTES], uint32_t ip, 
 	char text[TEXT_IP4_BYTES];
 
 	if (address[0] == '\0') {
-		snprintf(address, NODE_CONF_ADDRESS_BYTES, "%s:%u", text_ip4_format(ip, text), port);
+		snprintf(
+			address, NODE_CONF_ADDRESS_BYTES, "%s:%u", text_ip4_format(ip, text), port);
 	}
 }
 
@@ -234,11 +240,11 @@ static void directory_of(const char *filename, char *ret_directory, size_t bytes
 	const char *slash = strrchr(filename, '/');
 
 	snprintf(ret_directory, bytes, "%.*s", slash == NULL ? 1 : (int)(slash - filename),
-	        slash == NULL ? "." : filename);
+		slash == NULL ? "." : filename);
 }
 
 int node_conf_parse(const char *text, const char *filename, struct node_conf *ret_conf,
-        char *ret_error, size_t error_bytes)
+	char *ret_error, size_t error_bytes)
 {
 	char directory[NODE_CONF_PATH_BYTES - 8];
 	bool seen[CONF_KEY_COUNT] = {false};
@@ -286,15 +292,16 @@ static const char *level_name(int level)
 	return "info";
 }
 
-static void format_value(const struct conf_key *key, const struct node_conf *conf, char *ret_text,
-        size_t text_bytes)
+static void format_value(
+	const struct conf_key *key, const struct node_conf *conf, char *ret_text, size_t text_bytes)
 {
 	const void *field = (const char *)conf + key->offset;
 	char ip[TEXT_IP4_BYTES];
 
 	switch (key->type) {
 	case CONF_NUMBER:
-		snprintf(ret_text, text_bytes, "%llu", (unsigned long long)*(const uint64_t *)field);
+		snprintf(
+			ret_text, text_bytes, "%llu", (unsigned long long)*(const uint64_t *)field);
 		return;
 	case CONF_CLUSTER_ID:
 		text_hex_format(conf->cluster_id, sizeof conf->cluster_id, ret_text, text_bytes);
@@ -316,8 +323,9 @@ static void format_value(const struct conf_key *key, const struct node_conf *con
 
 int node_conf_format(const struct node_conf *conf, char *ret_text, size_t text_bytes)
 {
-	static const char head[] = "# What is particular to this node; all else is kept by the cluster: "
-	                           "pxectl help.\n# pxed reads it when it starts.\n";
+	static const char head[] =
+		"# What is particular to this node; all else is kept by the cluster: "
+		"pxectl help.\n# pxed reads it when it starts.\n";
 	char value[NODE_CONF_PATH_BYTES];
 	int used = snprintf(ret_text, text_bytes, "%s", head);
 
@@ -332,24 +340,25 @@ int node_conf_format(const struct node_conf *conf, char *ret_text, size_t text_b
 			continue;
 		}
 		quote = strpbrk(value, " \t#:'\"{}[],&*?|<>=!%@`") != NULL;
-		used += snprintf(ret_text + used, text_bytes - (size_t)used, quote ? "%s: \"%s\"\n" : "%s: %s\n",
-		        conf_keys[i].name, value);
+		used += snprintf(ret_text + used, text_bytes - (size_t)used,
+			quote ? "%s: \"%s\"\n" : "%s: %s\n", conf_keys[i].name, value);
 	}
 	return used < 0 || (size_t)used >= text_bytes ? -ENOSPC : used;
 }
 
 static int path_in(const char *directory, const char *file, char ret_path[NODE_CONF_PATH_BYTES],
-        char *ret_error, size_t error_bytes)
+	char *ret_error, size_t error_bytes)
 {
-	if (snprintf(ret_path, NODE_CONF_PATH_BYTES, "%s/%s", directory, file) >= NODE_CONF_PATH_BYTES) {
+	if (snprintf(ret_path, NODE_CONF_PATH_BYTES, "%s/%s", directory, file) >=
+		NODE_CONF_PATH_BYTES) {
 		snprintf(ret_error, error_bytes, "%s: the path is too long", directory);
 		return -ENAMETOOLONG;
 	}
 	return 0;
 }
 
-int node_conf_load(const char *directory, struct node_conf *ret_conf, char *ret_error,
-        size_t error_bytes)
+int node_conf_load(
+	const char *directory, struct node_conf *ret_conf, char *ret_error, size_t error_bytes)
 {
 	char path[NODE_CONF_PATH_BYTES];
 	char *text;
@@ -365,8 +374,8 @@ int node_conf_load(const char *directory, struct node_conf *ret_conf, char *ret_
 	return result;
 }
 
-int node_conf_save(const char *directory, const struct node_conf *conf, char *ret_error,
-        size_t error_bytes)
+int node_conf_save(
+	const char *directory, const struct node_conf *conf, char *ret_error, size_t error_bytes)
 {
 	char path[NODE_CONF_PATH_BYTES], text[NODE_CONF_TEXT_MAX];
 	int result = path_in(directory, NODE_CONF_FILE, path, ret_error, error_bytes);

@@ -1,4 +1,5 @@
-/* start.yaml: records as base64, so that whatever a newer version adds to them goes through unharmed. */
+/* start.yaml: records as base64, so that whatever a newer version adds to them goes through
+ * unharmed. */
 #include "proto/cred/credfile.h"
 #include "proto/cred/node_conf.h"
 #include "proto/cred/yaml.h"
@@ -25,7 +26,7 @@ static ProtobufCMessage *unpack_text(const ProtobufCMessageDescriptor *type, con
 		return NULL;
 	}
 	if (sodium_base642bin(data, capacity + 1, text, capacity, " \n", &size, NULL,
-	            sodium_base64_VARIANT_ORIGINAL) == 0) {
+		    sodium_base64_VARIANT_ORIGINAL) == 0) {
 		message = protobuf_c_message_unpack(type, NULL, size, data);
 	}
 	free(data);
@@ -33,7 +34,7 @@ static ProtobufCMessage *unpack_text(const ProtobufCMessageDescriptor *type, con
 }
 
 static void *read_record(struct yaml *yaml, struct fy_node *node, struct fy_node *place,
-        const ProtobufCMessageDescriptor *type)
+	const ProtobufCMessageDescriptor *type)
 {
 	char *text = yaml_scalar_dup(node);
 	ProtobufCMessage *message = text == NULL ? NULL : unpack_text(type, text);
@@ -58,7 +59,8 @@ static void read_members(struct yaml *yaml, const struct yaml_pair *pair, struct
 	while ((item = yaml_next_item(pair->value, &iterator)) != NULL) {
 		Pxe__Member *member;
 		if (start->member_count == START_MEMBERS_MAX) {
-			yaml_complain(yaml, pair->key_node, "more than %d members", START_MEMBERS_MAX);
+			yaml_complain(
+				yaml, pair->key_node, "more than %d members", START_MEMBERS_MAX);
 			return;
 		}
 		member = read_record(yaml, item, item, &pxe__member__descriptor);
@@ -77,16 +79,17 @@ static void read_key(struct yaml *yaml, const struct yaml_pair *pair, struct nod
 			value[0] = '\0';
 		}
 		start->kind = strcmp(value, "bootstrap") == 0 ? NODE_START_BOOTSTRAP
-		        : strcmp(value, "join") == 0          ? NODE_START_JOIN
-		                                              : NODE_START_NONE;
+			      : strcmp(value, "join") == 0    ? NODE_START_JOIN
+							      : NODE_START_NONE;
 		if (start->kind == NODE_START_NONE) {
 			yaml_complain(yaml, pair->value, "write 'bootstrap' or 'join'");
 		}
 	} else if (strcmp(pair->key, "settings") == 0) {
 		start->settings =
-		        read_record(yaml, pair->value, pair->key_node, &pxe__settings__descriptor);
+			read_record(yaml, pair->value, pair->key_node, &pxe__settings__descriptor);
 	} else if (strcmp(pair->key, "self") == 0) {
-		start->self = read_record(yaml, pair->value, pair->key_node, &pxe__member__descriptor);
+		start->self =
+			read_record(yaml, pair->value, pair->key_node, &pxe__member__descriptor);
 	} else if (strcmp(pair->key, "members") == 0) {
 		read_members(yaml, pair, start);
 	} else {
@@ -111,7 +114,7 @@ static void check_whole(struct yaml *yaml, const struct node_start *start)
 }
 
 int node_start_parse(const char *text, const char *filename, struct node_start *ret_start,
-        char *ret_error, size_t error_bytes)
+	char *ret_error, size_t error_bytes)
 {
 	struct node_start start;
 	struct yaml_pair pair;
@@ -167,8 +170,10 @@ char *node_start_format(const struct node_start *start)
 	if (out == NULL) {
 		return NULL;
 	}
-	fprintf(out, "# Followed once, at the first start of pxed; then renamed to %s.done.\nstart: %s\n",
-	        NODE_START_FILE, start->kind == NODE_START_BOOTSTRAP ? "bootstrap" : "join");
+	fprintf(out,
+		"# Followed once, at the first start of pxed; then renamed to %s.done.\nstart: "
+		"%s\n",
+		NODE_START_FILE, start->kind == NODE_START_BOOTSTRAP ? "bootstrap" : "join");
 	fprintf(out, "# member %llu, %s\n", (unsigned long long)start->self->id, start->self->name);
 	print_record(out, "self: ", &start->self->base);
 	if (start->settings != NULL) {
@@ -179,7 +184,8 @@ char *node_start_format(const struct node_start *start)
 		fprintf(out, "members:\n");
 	}
 	for (size_t i = 0; i < start->member_count; i++) {
-		fprintf(out, "# %s, %s\n", start->members[i]->name, start->members[i]->peer_address);
+		fprintf(out, "# %s, %s\n", start->members[i]->name,
+			start->members[i]->peer_address);
 		print_record(out, "- ", &start->members[i]->base);
 	}
 	if (fclose(out) != 0) {
@@ -192,13 +198,13 @@ char *node_start_format(const struct node_start *start)
 static int start_path(const char *directory, char ret_path[NODE_CONF_PATH_BYTES])
 {
 	return snprintf(ret_path, NODE_CONF_PATH_BYTES, "%s/%s", directory, NODE_START_FILE) >=
-	                NODE_CONF_PATH_BYTES
-	        ? -ENAMETOOLONG
-	        : 0;
+			       NODE_CONF_PATH_BYTES
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
-int node_start_load(const char *directory, struct node_start *ret_start, char *ret_error,
-        size_t error_bytes)
+int node_start_load(
+	const char *directory, struct node_start *ret_start, char *ret_error, size_t error_bytes)
 {
 	char path[NODE_CONF_PATH_BYTES];
 	char *text;
@@ -220,8 +226,8 @@ int node_start_load(const char *directory, struct node_start *ret_start, char *r
 	return result;
 }
 
-int node_start_save(const char *directory, const struct node_start *start, char *ret_error,
-        size_t error_bytes)
+int node_start_save(
+	const char *directory, const struct node_start *start, char *ret_error, size_t error_bytes)
 {
 	char path[NODE_CONF_PATH_BYTES];
 	char *text = node_start_format(start);

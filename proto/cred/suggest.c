@@ -25,7 +25,8 @@ size_t suggest_distance(const char *a, const char *b)
 		rows[0][j] = j;
 	}
 	for (size_t i = 1; i <= a_length; i++) {
-		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
+		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3],
+		       *earlier = rows[(i + 1) % 3];
 		now[0] = i;
 		for (size_t j = 1; j <= b_length; j++) {
 			size_t cost = a[i - 1] != b[j - 1];

@@ -44,7 +44,8 @@ static int base32_value(char c)
 	return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
 }
 
-/* Decode at most TOKEN_BYTES_MAX bytes; false: a foreign character, or bits left over that are not zero. */
+/* Decode at most TOKEN_BYTES_MAX bytes; false: a foreign character, or bits left over that are not
+ * zero. */
 static bool base32_decode(const char *text, size_t length, uint8_t *ret_data, size_t *ret_size)
 {
 	uint32_t held = 0;
@@ -122,7 +123,7 @@ static void read_fields(const uint8_t *at, struct token *ret_token)
 	at += TOKEN_HEAD_BYTES;
 	for (size_t i = 0; i < ret_token->address_count; i++, at += 6) {
 		ret_token->address[i].ip = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
-		        (uint32_t)at[2] << 8 | at[3];
+					   (uint32_t)at[2] << 8 | at[3];
 		ret_token->address[i].port = (uint16_t)(at[4] << 8 | at[5]);
 	}
 }
@@ -220,9 +221,11 @@ const char *token_problem_text(enum token_problem problem)
 		       "install the members' version on this machine first";
 	case TOKEN_MISTYPED:
 		return "the token is mistyped: its check digits disagree; copy all of it again";
-	case TOKEN_TRUNCATED: return "the token is truncated: its end is missing; copy all of it again";
+	case TOKEN_TRUNCATED:
+		return "the token is truncated: its end is missing; copy all of it again";
 	case TOKEN_EXPIRED:
-		return "the token has expired; make a new one on a member: pxectl cluster token create";
+		return "the token has expired; make a new one on a member: pxectl cluster token "
+		       "create";
 	}
 	return "the token is not valid";
 }

@@ -60,7 +60,7 @@ static void complain_at(struct yaml *yaml, int line, int column, size_t width, c
 		return;
 	}
 	snprintf(place, sizeof place, "%s%s:%d:%d: error: ", yaml->errors > 1 ? "\n" : "",
-	        yaml->filename, line, column);
+		yaml->filename, line, column);
 	append(yaml, place);
 	append(yaml, message);
 	append_source(yaml, line, column, width);
@@ -102,7 +102,7 @@ static void complain_syntax(struct yaml *yaml, struct fy_diag *diag)
 }
 
 int yaml_open(const char *text, const char *filename, char *ret_error, size_t error_bytes,
-        struct yaml **ret_yaml)
+	struct yaml **ret_yaml)
 {
 	struct fy_diag_cfg diag_config;
 	struct fy_parse_cfg config;
@@ -156,11 +156,12 @@ bool yaml_next_pair(struct yaml *yaml, void **iterator, struct yaml_pair *ret_pa
 {
 	struct fy_node_pair *pair;
 
-	while ((pair = fy_node_mapping_iterate(fy_document_root(yaml->document), iterator)) != NULL) {
+	while ((pair = fy_node_mapping_iterate(fy_document_root(yaml->document), iterator)) !=
+		NULL) {
 		ret_pair->key_node = fy_node_pair_key(pair);
 		ret_pair->value = fy_node_pair_value(pair);
 		if (ret_pair->key_node != NULL &&
-		        yaml_scalar(ret_pair->key_node, ret_pair->key, sizeof ret_pair->key)) {
+			yaml_scalar(ret_pair->key_node, ret_pair->key, sizeof ret_pair->key)) {
 			return true;
 		}
 		yaml_complain(yaml, ret_pair->key_node, "this is not a key");
@@ -172,8 +173,8 @@ bool yaml_scalar(struct fy_node *node, char *ret_text, size_t text_bytes)
 {
 	size_t length = 0;
 	const char *text = node == NULL || !fy_node_is_scalar(node) || fy_node_is_alias(node)
-	        ? NULL
-	        : fy_node_get_scalar(node, &length);
+				   ? NULL
+				   : fy_node_get_scalar(node, &length);
 
 	if (text == NULL || length >= text_bytes || memchr(text, '\0', length) != NULL) {
 		return false;
@@ -187,8 +188,8 @@ char *yaml_scalar_dup(struct fy_node *node)
 {
 	size_t length = 0;
 	const char *text = node == NULL || !fy_node_is_scalar(node) || fy_node_is_alias(node)
-	        ? NULL
-	        : fy_node_get_scalar(node, &length);
+				   ? NULL
+				   : fy_node_get_scalar(node, &length);
 
 	return text == NULL ? NULL : strndup(text, length);
 }

@@ -10,35 +10,35 @@ static const struct {
 	Pxe__EventKind kind;
 	const char *word;
 } event_words[] = {
-        {PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, "DISCOVER"},
-        {PXE__EVENT_KIND__EVENT_DHCP_OFFER, "OFFER"},
-        {PXE__EVENT_KIND__EVENT_DHCP_REQUEST, "REQUEST"},
-        {PXE__EVENT_KIND__EVENT_DHCP_ACK, "ACK"},
-        {PXE__EVENT_KIND__EVENT_DHCP_NAK, "NAK"},
-        {PXE__EVENT_KIND__EVENT_DHCP_RELEASE, "RELEASE"},
-        {PXE__EVENT_KIND__EVENT_DHCP_DECLINE, "DECLINE"},
-        {PXE__EVENT_KIND__EVENT_DHCP_INFORM, "INFORM"},
-        {PXE__EVENT_KIND__EVENT_DHCP_REFUSED, "DHCP refused"},
-        {PXE__EVENT_KIND__EVENT_TFTP_START, "TFTP start"},
-        {PXE__EVENT_KIND__EVENT_TFTP_DONE, "TFTP done"},
-        {PXE__EVENT_KIND__EVENT_TFTP_FAILED, "TFTP failed"},
-        {PXE__EVENT_KIND__EVENT_HTTP_START, "HTTP start"},
-        {PXE__EVENT_KIND__EVENT_HTTP_DONE, "HTTP done"},
-        {PXE__EVENT_KIND__EVENT_HTTP_FAILED, "HTTP failed"},
-        {PXE__EVENT_KIND__EVENT_SCRIPT, "boot script"},
-        {PXE__EVENT_KIND__EVENT_PHONE_HOME, "is up"},
-        {PXE__EVENT_KIND__EVENT_NODE_LEADER, "leader"},
-        {PXE__EVENT_KIND__EVENT_NODE_UP, "node up"},
-        {PXE__EVENT_KIND__EVENT_NODE_DOWN, "node down"},
-        {PXE__EVENT_KIND__EVENT_NODE_JOINED, "node joined"},
-        {PXE__EVENT_KIND__EVENT_NODE_REMOVED, "node removed"},
-        {PXE__EVENT_KIND__EVENT_QUORUM_LOST, "quorum lost"},
-        {PXE__EVENT_KIND__EVENT_QUORUM_BACK, "quorum back"},
-        {PXE__EVENT_KIND__EVENT_IMAGE_STAGED, "image staged"},
-        {PXE__EVENT_KIND__EVENT_IMAGE_HELD, "image held"},
-        {PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED, "image published"},
-        {PXE__EVENT_KIND__EVENT_CONFIG_CHANGED, "changed"},
-        {PXE__EVENT_KIND__EVENT_ALARM, "ALARM"},
+	{PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, "DISCOVER"},
+	{PXE__EVENT_KIND__EVENT_DHCP_OFFER, "OFFER"},
+	{PXE__EVENT_KIND__EVENT_DHCP_REQUEST, "REQUEST"},
+	{PXE__EVENT_KIND__EVENT_DHCP_ACK, "ACK"},
+	{PXE__EVENT_KIND__EVENT_DHCP_NAK, "NAK"},
+	{PXE__EVENT_KIND__EVENT_DHCP_RELEASE, "RELEASE"},
+	{PXE__EVENT_KIND__EVENT_DHCP_DECLINE, "DECLINE"},
+	{PXE__EVENT_KIND__EVENT_DHCP_INFORM, "INFORM"},
+	{PXE__EVENT_KIND__EVENT_DHCP_REFUSED, "DHCP refused"},
+	{PXE__EVENT_KIND__EVENT_TFTP_START, "TFTP start"},
+	{PXE__EVENT_KIND__EVENT_TFTP_DONE, "TFTP done"},
+	{PXE__EVENT_KIND__EVENT_TFTP_FAILED, "TFTP failed"},
+	{PXE__EVENT_KIND__EVENT_HTTP_START, "HTTP start"},
+	{PXE__EVENT_KIND__EVENT_HTTP_DONE, "HTTP done"},
+	{PXE__EVENT_KIND__EVENT_HTTP_FAILED, "HTTP failed"},
+	{PXE__EVENT_KIND__EVENT_SCRIPT, "boot script"},
+	{PXE__EVENT_KIND__EVENT_PHONE_HOME, "is up"},
+	{PXE__EVENT_KIND__EVENT_NODE_LEADER, "leader"},
+	{PXE__EVENT_KIND__EVENT_NODE_UP, "node up"},
+	{PXE__EVENT_KIND__EVENT_NODE_DOWN, "node down"},
+	{PXE__EVENT_KIND__EVENT_NODE_JOINED, "node joined"},
+	{PXE__EVENT_KIND__EVENT_NODE_REMOVED, "node removed"},
+	{PXE__EVENT_KIND__EVENT_QUORUM_LOST, "quorum lost"},
+	{PXE__EVENT_KIND__EVENT_QUORUM_BACK, "quorum back"},
+	{PXE__EVENT_KIND__EVENT_IMAGE_STAGED, "image staged"},
+	{PXE__EVENT_KIND__EVENT_IMAGE_HELD, "image held"},
+	{PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED, "image published"},
+	{PXE__EVENT_KIND__EVENT_CONFIG_CHANGED, "changed"},
+	{PXE__EVENT_KIND__EVENT_ALARM, "ALARM"},
 };
 
 const char *event_text_word(Pxe__EventKind kind)
@@ -95,7 +95,8 @@ char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES])
 		add(ret_text, "  ", text_size_format(event->bytes, size));
 	}
 	if (event->took_ms > 0) {
-		snprintf(took, sizeof took, "%u.%u s", event->took_ms / 1000, event->took_ms % 1000 / 100);
+		snprintf(took, sizeof took, "%u.%u s", event->took_ms / 1000,
+			event->took_ms % 1000 / 100);
 		add(ret_text, "  ", took);
 	}
 	return ret_text;

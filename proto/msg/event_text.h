@@ -9,9 +9,11 @@
 
 /* "DISCOVER", "TFTP done", "leader"; kinds of a newer version are "event". Static. */
 const char *event_text_word(Pxe__EventKind kind);
-/* Who (host name, else hardware address), what, address, text, bytes and time, without control bytes; cut to fit. Returns ret_text. */
+/* Who (host name, else hardware address), what, address, text, bytes and time, without control
+ * bytes; cut to fit. Returns ret_text. */
 char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES]);
-/* Copy with every control byte (and DEL) as '?', cut to fit: names come from the wire and must not drive a terminal. */
+/* Copy with every control byte (and DEL) as '?', cut to fit: names come from the wire and must not
+ * drive a terminal. */
 char *event_text_clean(const char *text, char *ret_text, size_t text_bytes);
 
 #endif

@@ -53,10 +53,11 @@ static void put_comma(struct writer *w, bool *first)
 /* Bytes of the UTF-8 character at `s`; 0: none is (RFC 3629: no overlong forms, no surrogates). */
 static size_t utf8_length(const unsigned char *s)
 {
-	size_t more = s[0] < 0x80 ? 0 : s[0] >= 0xc2 && s[0] < 0xe0 ? 1
-	        : s[0] >= 0xe0 && s[0] < 0xf0                       ? 2
-	        : s[0] >= 0xf0 && s[0] < 0xf5                       ? 3
-	                                                            : 9;
+	size_t more = s[0] < 0x80                   ? 0
+		      : s[0] >= 0xc2 && s[0] < 0xe0 ? 1
+		      : s[0] >= 0xe0 && s[0] < 0xf0 ? 2
+		      : s[0] >= 0xf0 && s[0] < 0xf5 ? 3
+						    : 9;
 
 	if (more == 9) {
 		return 0;
@@ -67,7 +68,7 @@ static size_t utf8_length(const unsigned char *s)
 		}
 	}
 	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
-	        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)) {
+		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)) {
 		return 0;
 	}
 	return more + 1;
@@ -102,7 +103,7 @@ static bool name_ends(const char *name, const char *word)
 	size_t name_bytes = strlen(name), word_bytes = strlen(word);
 
 	return name_bytes >= word_bytes && strcmp(name + name_bytes - word_bytes, word) == 0 &&
-	        (name_bytes == word_bytes || name[name_bytes - word_bytes - 1] == '_');
+	       (name_bytes == word_bytes || name[name_bytes - word_bytes - 1] == '_');
 }
 
 static void put_bytes(FILE *out, const char *name, const ProtobufCBinaryData *data)
@@ -110,7 +111,8 @@ static void put_bytes(FILE *out, const char *name, const ProtobufCBinaryData *da
 	char text[INET6_ADDRSTRLEN];
 
 	if (name_ends(name, "ip") && (data->len == 4 || data->len == 16) &&
-	        inet_ntop(data->len == 4 ? AF_INET : AF_INET6, data->data, text, sizeof text) != NULL) {
+		inet_ntop(data->len == 4 ? AF_INET : AF_INET6, data->data, text, sizeof text) !=
+			NULL) {
 		fprintf(out, "\"%s\"", text);
 		return;
 	}
@@ -174,7 +176,9 @@ static void put_value(struct writer *w, const ProtobufCFieldDescriptor *field, c
 		break;
 	}
 	case PROTOBUF_C_TYPE_BYTES: put_bytes(w->out, field->name, value); break;
-	case PROTOBUF_C_TYPE_MESSAGE: put_message(w, *(const ProtobufCMessage *const *)value); break;
+	case PROTOBUF_C_TYPE_MESSAGE:
+		put_message(w, *(const ProtobufCMessage *const *)value);
+		break;
 	}
 }
 
@@ -202,14 +206,15 @@ static size_t element_bytes(const ProtobufCFieldDescriptor *field)
 	return 0;
 }
 
-/* A member of a message by its offset; protobuf-c lays messages out as structs, so it is aligned. */
+/* A member of a message by its offset; protobuf-c lays messages out as structs, so it is aligned.
+ */
 static const void *at(const ProtobufCMessage *message, unsigned offset)
 {
 	return (const char *)message + offset;
 }
 
-static void put_list(struct writer *w, const ProtobufCFieldDescriptor *field,
-        const ProtobufCMessage *message)
+static void put_list(
+	struct writer *w, const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message)
 {
 	size_t count = *(const size_t *)at(message, field->quantifier_offset);
 	const char *elements = *(char *const *)at(message, field->offset);

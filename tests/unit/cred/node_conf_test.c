@@ -1,4 +1,5 @@
-/* node.yaml and start.yaml: defaults, errors with their place, and what is written is read back. Suggestions for mistyped words. */
+/* node.yaml and start.yaml: defaults, errors with their place, and what is written is read back.
+ * Suggestions for mistyped words. */
 #include "proto/cred/node_conf.h"
 #include "proto/cred/suggest.h"
 
@@ -14,8 +15,9 @@
 
 #include <cmocka.h>
 
-#define HEAD \
-	"name: pxe1\nid: 1\ncluster_id: 00112233445566778899aabbccddeeff\ninterface: eth1\nserve_ip: 10.20.0.11\n"
+#define HEAD                                                                                       \
+	"name: pxe1\nid: 1\ncluster_id: 00112233445566778899aabbccddeeff\ninterface: "             \
+	"eth1\nserve_ip: 10.20.0.11\n"
 
 static void test_what_is_left_out_has_its_default(void **state)
 {
@@ -41,8 +43,10 @@ static void test_what_is_written_is_read_back(void **state)
 	(void)state;
 	struct node_conf conf, read;
 	char text[NODE_CONF_TEXT_MAX], error[NODE_CONF_ERROR_BYTES];
-	assert_int_equal(node_conf_parse(HEAD "http_port: 8080\nlog_level: debug\ndata: \"/var/a b\"\npeer: 10.0.0.1:99\n",
-	                         "/etc/x/node.yaml", &conf, error, sizeof error), 0);
+	assert_int_equal(node_conf_parse(HEAD "http_port: 8080\nlog_level: debug\ndata: \"/var/a "
+					      "b\"\npeer: 10.0.0.1:99\n",
+				 "/etc/x/node.yaml", &conf, error, sizeof error),
+		0);
 	assert_string_equal(conf.data_dir, "/var/a b");
 	assert_true(node_conf_format(&conf, text, sizeof text) > 0);
 	assert_int_equal(node_conf_parse(text, "/etc/y/node.yaml", &read, error, sizeof error), 0);
@@ -65,8 +69,10 @@ static void fails_with(const char *text, const char *expected)
 static void test_errors_name_line_column_and_what_to_write(void **state)
 {
 	(void)state;
-	fails_with(HEAD "interfase: eth2\n", "n.yaml:6:1: error: unknown key 'interfase'; did you mean 'interface'?");
-	fails_with(HEAD "http_port: 99999\n", "n.yaml:6:12: error: '99999' is not a value for 'http_port'");
+	fails_with(HEAD "interfase: eth2\n",
+		"n.yaml:6:1: error: unknown key 'interfase'; did you mean 'interface'?");
+	fails_with(HEAD "http_port: 99999\n",
+		"n.yaml:6:12: error: '99999' is not a value for 'http_port'");
 	fails_with(HEAD "http_port: 99999\n", "    http_port: 99999\n               ^~~~~");
 	fails_with(HEAD "peer: 10.0.0.1\n", "n.yaml:6:7: error");
 	fails_with(HEAD "log_level: loud\n", "write error, warn, info or debug");
@@ -100,8 +106,12 @@ static void test_start_instructions_are_read_back(void **state)
 	char a[] = "pxe1", b[] = "pxe2", cluster[] = "lab", error[NODE_CONF_ERROR_BYTES];
 	Pxe__Member self, other, *members[2];
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
-	struct node_start start = {.kind = NODE_START_JOIN, .self = member_of(&self, 2, b), .settings = &settings,
-	        .members = members, .member_count = 2}, read;
+	struct node_start start = {.kind = NODE_START_JOIN,
+				  .self = member_of(&self, 2, b),
+				  .settings = &settings,
+				  .members = members,
+				  .member_count = 2},
+			  read;
 	members[0] = member_of(&other, 1, a);
 	members[1] = &self;
 	settings.cluster = cluster;
@@ -121,13 +131,17 @@ static void test_start_instructions_are_read_back(void **state)
 static void test_damaged_start_instructions_are_refused(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {"start: bootstrap\n", "start: what\nself: \"CAE=\"\n", "start: join\nself: \"CAE=\"\n",
-	        "start: bootstrap\nself: \"!!!\"\nsettings: \"\"\n", "start: bootstrap\nself: \"/////w==\"\nsettings: \"\"\n",
-	        "start: join\nself: \"CAE=\"\nmembers: 3\n", "self: [1]\n"};
+	static const char *const texts[] = {"start: bootstrap\n", "start: what\nself: \"CAE=\"\n",
+		"start: join\nself: \"CAE=\"\n",
+		"start: bootstrap\nself: \"!!!\"\nsettings: \"\"\n",
+		"start: bootstrap\nself: \"/////w==\"\nsettings: \"\"\n",
+		"start: join\nself: \"CAE=\"\nmembers: 3\n", "self: [1]\n"};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct node_start read;
 		char error[NODE_CONF_ERROR_BYTES];
-		assert_int_equal(node_start_parse(texts[i], "start.yaml", &read, error, sizeof error), -EINVAL);
+		assert_int_equal(
+			node_start_parse(texts[i], "start.yaml", &read, error, sizeof error),
+			-EINVAL);
 		assert_non_null(strstr(error, "start.yaml:"));
 	}
 }
@@ -135,10 +149,14 @@ static void test_damaged_start_instructions_are_refused(void **state)
 static void test_a_start_instruction_is_followed_once(void **state)
 {
 	(void)state;
-	char directory[] = "/tmp/node-start-XXXXXX", name[] = "pxe1", path[80], error[NODE_CONF_ERROR_BYTES];
+	char directory[] = "/tmp/node-start-XXXXXX", name[] = "pxe1", path[80],
+	     error[NODE_CONF_ERROR_BYTES];
 	Pxe__Member self;
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
-	struct node_start start = {.kind = NODE_START_BOOTSTRAP, .self = member_of(&self, 1, name), .settings = &settings}, read;
+	struct node_start start = {.kind = NODE_START_BOOTSTRAP,
+				  .self = member_of(&self, 1, name),
+				  .settings = &settings},
+			  read;
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(node_start_load(directory, &read, error, sizeof error), 0);
 	assert_int_equal(read.kind, NODE_START_NONE);
@@ -172,14 +190,14 @@ static void test_suggestions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_what_is_left_out_has_its_default),
-	        cmocka_unit_test(test_what_is_written_is_read_back),
-	        cmocka_unit_test(test_errors_name_line_column_and_what_to_write),
-	        cmocka_unit_test(test_syntax_errors_have_a_place_too),
-	        cmocka_unit_test(test_start_instructions_are_read_back),
-	        cmocka_unit_test(test_damaged_start_instructions_are_refused),
-	        cmocka_unit_test(test_a_start_instruction_is_followed_once),
-	        cmocka_unit_test(test_suggestions),
+		cmocka_unit_test(test_what_is_left_out_has_its_default),
+		cmocka_unit_test(test_what_is_written_is_read_back),
+		cmocka_unit_test(test_errors_name_line_column_and_what_to_write),
+		cmocka_unit_test(test_syntax_errors_have_a_place_too),
+		cmocka_unit_test(test_start_instructions_are_read_back),
+		cmocka_unit_test(test_damaged_start_instructions_are_refused),
+		cmocka_unit_test(test_a_start_instruction_is_followed_once),
+		cmocka_unit_test(test_suggestions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Join tokens: what is written is read back; whatever happens to the text on its way is found and named. */
+/* Join tokens: what is written is read back; whatever happens to the text on its way is found and
+ * named. */
 #include "proto/cred/token.h"
 
 #include <setjmp.h>
@@ -28,7 +29,8 @@ static struct token sample(size_t addresses)
 	token.expires_s = EXPIRES;
 	token.address_count = addresses;
 	for (size_t i = 0; i < addresses; i++) {
-		token.address[i] = (struct token_address){0x0a14000bu + (uint32_t)i, (uint16_t)(7442 + i)};
+		token.address[i] =
+			(struct token_address){0x0a14000bu + (uint32_t)i, (uint16_t)(7442 + i)};
 	}
 	return token;
 }
@@ -39,7 +41,8 @@ static void test_what_is_written_is_read_back(void **state)
 	for (size_t n = 0; n <= TOKEN_ADDRESSES_MAX; n++) {
 		struct token token = sample(n), read;
 		char text[TOKEN_TEXT_BYTES];
-		assert_int_equal(token_parse(token_format(&token, text), EXPIRES - 1, &read), TOKEN_OK);
+		assert_int_equal(
+			token_parse(token_format(&token, text), EXPIRES - 1, &read), TOKEN_OK);
 		assert_memory_equal(&token, &read, sizeof token);
 	}
 }
@@ -77,7 +80,8 @@ static void test_every_single_mistyped_character_is_found(void **state)
 	token_format(&token, text);
 	for (size_t i = 5; text[i] != '\0'; i++) {
 		char right = text[i];
-		for (const char *wrong = "ABCDEFGHIJKLMNOPQRSTUVWXYZ2345670189-"; *wrong != '\0'; wrong++) {
+		for (const char *wrong = "ABCDEFGHIJKLMNOPQRSTUVWXYZ2345670189-"; *wrong != '\0';
+			wrong++) {
 			if (*wrong == right) {
 				continue;
 			}
@@ -173,16 +177,16 @@ static void test_hash_differs_with_the_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_what_is_written_is_read_back),
-	        cmocka_unit_test(test_length_is_that_of_one_line),
-	        cmocka_unit_test(test_case_and_blanks_around_do_not_matter),
-	        cmocka_unit_test(test_every_single_mistyped_character_is_found),
-	        cmocka_unit_test(test_swapped_neighbours_are_found),
-	        cmocka_unit_test(test_a_missing_end_is_called_truncated),
-	        cmocka_unit_test(test_longer_text_is_mistyped),
-	        cmocka_unit_test(test_other_texts_are_told_apart),
-	        cmocka_unit_test(test_expiry_is_told_and_the_token_is_read_all_the_same),
-	        cmocka_unit_test(test_hash_differs_with_the_secret),
+		cmocka_unit_test(test_what_is_written_is_read_back),
+		cmocka_unit_test(test_length_is_that_of_one_line),
+		cmocka_unit_test(test_case_and_blanks_around_do_not_matter),
+		cmocka_unit_test(test_every_single_mistyped_character_is_found),
+		cmocka_unit_test(test_swapped_neighbours_are_found),
+		cmocka_unit_test(test_a_missing_end_is_called_truncated),
+		cmocka_unit_test(test_longer_text_is_mistyped),
+		cmocka_unit_test(test_other_texts_are_told_apart),
+		cmocka_unit_test(test_expiry_is_told_and_the_token_is_read_all_the_same),
+		cmocka_unit_test(test_hash_differs_with_the_secret),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

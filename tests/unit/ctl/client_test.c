@@ -1,4 +1,5 @@
-/* Fail-over of the client, against nodes that are played by a thread: silent, without the quorum, with another key, not there. */
+/* Fail-over of the client, against nodes that are played by a thread: silent, without the quorum,
+ * with another key, not there. */
 #include "ctl/client.h"
 #include "proto/cred/keyfile.h"
 
@@ -23,14 +24,15 @@ struct nodes {
 	enum manner manner[NODES];
 	char endpoint[NODES][64];
 	unsigned asked[NODES];
-	uint8_t id[NODES][16];  /* request id as it came */
+	uint8_t id[NODES][16]; /* request id as it came */
 	struct keyfile own, api;
 	char directory[64], key[96], server_key[96];
 	pthread_t thread;
 	volatile bool stop;
 };
 
-static void answer(struct nodes *nodes, size_t i, zmq_msg_t *identity, const Pxe__AdminRequest *request)
+static void answer(
+	struct nodes *nodes, size_t i, zmq_msg_t *identity, const Pxe__AdminRequest *request)
 {
 	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
 	Pxe__ChangeDone done = PXE__CHANGE_DONE__INIT;
@@ -63,16 +65,16 @@ static void *play(void *ctx)
 
 	while (!nodes->stop) {
 		zmq_pollitem_t items[NODES] = {{.socket = nodes->doors[0], .events = ZMQ_POLLIN},
-		        {.socket = nodes->doors[1], .events = ZMQ_POLLIN}};
+			{.socket = nodes->doors[1], .events = ZMQ_POLLIN}};
 		zmq_poll(items, NODES, 20);
 		for (size_t i = 0; i < NODES; i++) {
 			zmq_msg_t identity, body;
 			zmq_msg_init(&identity);
 			zmq_msg_init(&body);
 			if (zmq_msg_recv(&identity, nodes->doors[i], ZMQ_DONTWAIT) >= 0 &&
-			        zmq_msg_recv(&body, nodes->doors[i], ZMQ_DONTWAIT) >= 0) {
-				Pxe__AdminRequest *request =
-				        pxe__admin_request__unpack(NULL, zmq_msg_size(&body), zmq_msg_data(&body));
+				zmq_msg_recv(&body, nodes->doors[i], ZMQ_DONTWAIT) >= 0) {
+				Pxe__AdminRequest *request = pxe__admin_request__unpack(
+					NULL, zmq_msg_size(&body), zmq_msg_data(&body));
 				if (request != NULL) {
 					answer(nodes, i, &identity, request);
 					pxe__admin_request__free_unpacked(request, NULL);
@@ -110,8 +112,10 @@ static void open_nodes(struct nodes *nodes, enum manner first, enum manner secon
 		zmq_setsockopt(nodes->doors[i], ZMQ_LINGER, &zero, sizeof zero);
 		zmq_setsockopt(nodes->doors[i], ZMQ_CURVE_SECRETKEY, nodes->api.secret_key, 32);
 		assert_int_equal(zmq_bind(nodes->doors[i], "tcp://127.0.0.1:*"), 0);
-		assert_int_equal(zmq_getsockopt(nodes->doors[i], ZMQ_LAST_ENDPOINT, bound, &bytes), 0);
-		snprintf(nodes->endpoint[i], sizeof nodes->endpoint[i], "%.40s", bound + strlen("tcp://"));
+		assert_int_equal(
+			zmq_getsockopt(nodes->doors[i], ZMQ_LAST_ENDPOINT, bound, &bytes), 0);
+		snprintf(nodes->endpoint[i], sizeof nodes->endpoint[i], "%.40s",
+			bound + strlen("tcp://"));
 	}
 	assert_int_equal(pthread_create(&nodes->thread, NULL, play, nodes), 0);
 }
@@ -136,11 +140,13 @@ static void close_nodes(struct nodes *nodes)
 }
 
 /* Remove a host through the nodes; what was told is in *ret_told (free()). */
-static int change(struct nodes *nodes, unsigned timeout_ms, const char *server_key, struct client_done *ret_done,
-        char **ret_told)
+static int change(struct nodes *nodes, unsigned timeout_ms, const char *server_key,
+	struct client_done *ret_done, char **ret_told)
 {
-	struct ctl ctl = {.directory = "/nonexistent", .key = nodes->key,
-	        .server_key = server_key != NULL ? server_key : nodes->server_key, .timeout_ms = timeout_ms};
+	struct ctl ctl = {.directory = "/nonexistent",
+		.key = nodes->key,
+		.server_key = server_key != NULL ? server_key : nodes->server_key,
+		.timeout_ms = timeout_ms};
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Delete removal = PXE__DELETE__INIT;
 	char name[] = "n07";
@@ -216,7 +222,8 @@ static void test_no_quorum_anywhere_is_told_as_the_nodes_say(void **state)
 	char *told;
 	open_nodes(&nodes, NO_QUORUM, NO_QUORUM);
 	assert_int_equal(change(&nodes, 0, NULL, &done, &told), CTL_NO_QUORUM);
-	assert_true(nodes.asked[0] > 1 && nodes.asked[1] > 1); /* a leader might just have been chosen */
+	assert_true(nodes.asked[0] > 1 &&
+		    nodes.asked[1] > 1); /* a leader might just have been chosen */
 	assert_non_null(strstr(told, "no quorum: 1 of 3 voters answers"));
 	free(told);
 	close_nodes(&nodes);
@@ -280,14 +287,14 @@ static void test_where_nobody_listens_is_told_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_the_first_node_that_is_up_is_asked_alone),
-	        cmocka_unit_test(test_a_silent_node_is_followed_by_the_next_with_the_same_id),
-	        cmocka_unit_test(test_a_node_without_the_quorum_is_followed_by_the_next),
-	        cmocka_unit_test(test_no_quorum_anywhere_is_told_as_the_nodes_say),
-	        cmocka_unit_test(test_without_an_answer_the_outcome_is_unknown),
-	        cmocka_unit_test(test_silence_and_no_quorum_together_are_unknown),
-	        cmocka_unit_test(test_another_clusters_key_is_named_as_the_cause),
-	        cmocka_unit_test(test_where_nobody_listens_is_told_at_once),
+		cmocka_unit_test(test_the_first_node_that_is_up_is_asked_alone),
+		cmocka_unit_test(test_a_silent_node_is_followed_by_the_next_with_the_same_id),
+		cmocka_unit_test(test_a_node_without_the_quorum_is_followed_by_the_next),
+		cmocka_unit_test(test_no_quorum_anywhere_is_told_as_the_nodes_say),
+		cmocka_unit_test(test_without_an_answer_the_outcome_is_unknown),
+		cmocka_unit_test(test_silence_and_no_quorum_together_are_unknown),
+		cmocka_unit_test(test_another_clusters_key_is_named_as_the_cause),
+		cmocka_unit_test(test_where_nobody_listens_is_told_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,8 @@ static void parse(struct line *line, const char *text)
 	line->ctl.err = open_memstream(&line->told, &line->told_bytes);
 	line->ctl.out = open_memstream(&line->help, &line->help_bytes);
 	strcpy(line->text, text);
-	for (char *word = strtok_r(line->text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
+	for (char *word = strtok_r(line->text, " ", &save); word != NULL;
+		word = strtok_r(NULL, " ", &save)) {
 		line->argv[argc++] = word;
 	}
 	line->result = command_parse(&line->ctl, argc, line->argv, &line->in);
@@ -53,11 +54,14 @@ static void done(struct line *line)
 static void test_words_options_and_globals_in_any_order(void **state)
 {
 	(void)state;
-	static const char *const lines[] = {
-	        "pxectl host add n07 --mac 52:54:00:00:00:07 --mac 52:54:00:00:00:08 -o json --ip=10.0.0.7",
-	        "pxectl -o json host add --mac 52:54:00:00:00:07 n07 --ip 10.0.0.7 --mac=52:54:00:00:00:08",
-	        "pxectl --output=json host --dir /x add n07 --mac 52:54:00:00:00:07 --ip 10.0.0.7 --mac 52:54:00:00:00:08",
-	        "pxectl -ojson host add --ip 10.0.0.7 --mac 52:54:00:00:00:07 --mac 52:54:00:00:00:08 -- n07"};
+	static const char *const lines[] = {"pxectl host add n07 --mac 52:54:00:00:00:07 --mac "
+					    "52:54:00:00:00:08 -o json --ip=10.0.0.7",
+		"pxectl -o json host add --mac 52:54:00:00:00:07 n07 --ip 10.0.0.7 "
+		"--mac=52:54:00:00:00:08",
+		"pxectl --output=json host --dir /x add n07 --mac 52:54:00:00:00:07 --ip 10.0.0.7 "
+		"--mac 52:54:00:00:00:08",
+		"pxectl -ojson host add --ip 10.0.0.7 --mac 52:54:00:00:00:07 --mac "
+		"52:54:00:00:00:08 -- n07"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
 		struct line line;
 		size_t iterator = 0;
@@ -83,8 +87,9 @@ static void test_synonyms_and_two_word_verbs(void **state)
 	static const struct {
 		const char *text, *noun, *verb;
 	} cases[] = {{"pxectl host ls", "host", "list"}, {"pxectl host rm n07", "host", "remove"},
-	        {"pxectl host get", "host", "list"}, {"pxectl host get n07", "host", "show"},
-	        {"pxectl cluster token create --for pxe2", "cluster", "token create"}, {"pxectl status", "status", NULL}};
+		{"pxectl host get", "host", "list"}, {"pxectl host get n07", "host", "show"},
+		{"pxectl cluster token create --for pxe2", "cluster", "token create"},
+		{"pxectl status", "status", NULL}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct line line;
 		parse(&line, cases[i].text);
@@ -103,27 +108,29 @@ static void test_what_is_wrong_is_told_with_a_suggestion(void **state)
 	static const struct {
 		const char *text, *told;
 	} cases[] = {
-	        {"pxectl host lsit", "unknown command 'host lsit'; did you mean 'pxectl host list'?"},
-	        {"pxectl hots list", "did you mean 'pxectl host'?"},
-	        {"pxectl frobnicate", "see: pxectl help"},
-	        {"pxectl host add n07 --maac x", "unknown option '--maac'; did you mean '--mac'?"},
-	        {"pxectl host add n07 -x", "unknown option '-x'"},
-	        {"pxectl host add", "usage: pxectl host add NAME"},
-	        {"pxectl host show a b", "too many words; usage: pxectl host show NAME"},
-	        {"pxectl host add n07 --mac", "--mac needs a value: --mac MAC"},
-	        {"pxectl status --quiet=yes", "--quiet takes no value"},
-	        {"pxectl host add n07 --ip 1.2.3.4 --ip 1.2.3.5", "--ip is given twice"},
-	        {"pxectl status -o xml", "-o 'xml': write table, wide, json or name"},
-	        {"pxectl status --timeout soon", "--timeout 'soon'"},
-	        {"pxectl cluster tokn create", "did you mean"},
-	        {"pxectl help hots", "did you mean 'pxectl host'?"},
+		{"pxectl host lsit",
+			"unknown command 'host lsit'; did you mean 'pxectl host list'?"},
+		{"pxectl hots list", "did you mean 'pxectl host'?"},
+		{"pxectl frobnicate", "see: pxectl help"},
+		{"pxectl host add n07 --maac x", "unknown option '--maac'; did you mean '--mac'?"},
+		{"pxectl host add n07 -x", "unknown option '-x'"},
+		{"pxectl host add", "usage: pxectl host add NAME"},
+		{"pxectl host show a b", "too many words; usage: pxectl host show NAME"},
+		{"pxectl host add n07 --mac", "--mac needs a value: --mac MAC"},
+		{"pxectl status --quiet=yes", "--quiet takes no value"},
+		{"pxectl host add n07 --ip 1.2.3.4 --ip 1.2.3.5", "--ip is given twice"},
+		{"pxectl status -o xml", "-o 'xml': write table, wide, json or name"},
+		{"pxectl status --timeout soon", "--timeout 'soon'"},
+		{"pxectl cluster tokn create", "did you mean"},
+		{"pxectl help hots", "did you mean 'pxectl host'?"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct line line;
 		parse(&line, cases[i].text);
 		assert_int_equal(line.result, CTL_USAGE);
 		if (strstr(line.told, cases[i].told) == NULL) {
-			fail_msg("'%s': expected '%s' in '%s'", cases[i].text, cases[i].told, line.told);
+			fail_msg("'%s': expected '%s' in '%s'", cases[i].text, cases[i].told,
+				line.told);
 		}
 		done(&line);
 	}
@@ -134,16 +141,18 @@ static void test_help_of_everything_a_noun_and_a_command(void **state)
 	(void)state;
 	static const struct {
 		const char *text, *shown;
-	} cases[] = {{"pxectl", "usage: pxectl COMMAND"}, {"pxectl help", "lease release IP"}, {"pxectl --help", "boot explain MAC"},
-	        {"pxectl help host", "host add NAME"}, {"pxectl host", "host add NAME"}, {"pxectl host help", "host add NAME"},
-	        {"pxectl host add --help", "--mac MAC ..."}, {"pxectl help host add", "example:"},
-	        {"pxectl cluster token create -h", "--witness"}};
+	} cases[] = {{"pxectl", "usage: pxectl COMMAND"}, {"pxectl help", "lease release IP"},
+		{"pxectl --help", "boot explain MAC"}, {"pxectl help host", "host add NAME"},
+		{"pxectl host", "host add NAME"}, {"pxectl host help", "host add NAME"},
+		{"pxectl host add --help", "--mac MAC ..."}, {"pxectl help host add", "example:"},
+		{"pxectl cluster token create -h", "--witness"}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct line line;
 		parse(&line, cases[i].text);
 		assert_int_equal(line.result, CTL_OK);
 		if (strstr(line.help, cases[i].shown) == NULL) {
-			fail_msg("'%s': expected '%s' in '%s'", cases[i].text, cases[i].shown, line.help);
+			fail_msg("'%s': expected '%s' in '%s'", cases[i].text, cases[i].shown,
+				line.help);
 		}
 		done(&line);
 	}
@@ -156,15 +165,17 @@ static void test_every_entry_of_the_table_is_whole(void **state)
 		const struct command *command = &command_table[i];
 		assert_non_null(command->run);
 		assert_true(command->help[0] != '\0');
-		assert_true(command->args_min <= command->args_max && command->args_max <= COMMAND_ARGS_MAX);
+		assert_true(command->args_min <= command->args_max &&
+			    command->args_max <= COMMAND_ARGS_MAX);
 		for (size_t j = i + 1; j < command_count; j++) {
 			assert_false(strcmp(command->noun, command_table[j].noun) == 0 &&
-			        (command->verb == NULL || command_table[j].verb == NULL ||
-			                strcmp(command->verb, command_table[j].verb) == 0));
+				     (command->verb == NULL || command_table[j].verb == NULL ||
+					     strcmp(command->verb, command_table[j].verb) == 0));
 		}
 		for (size_t o = 0; o < command->option_count; o++) {
 			for (size_t g = 0; g < command_global_count; g++) {
-				assert_string_not_equal(command->options[o].name, command_globals[g].name);
+				assert_string_not_equal(
+					command->options[o].name, command_globals[g].name);
 			}
 		}
 	}
@@ -188,12 +199,12 @@ static void test_exit_codes_of_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_words_options_and_globals_in_any_order),
-	        cmocka_unit_test(test_synonyms_and_two_word_verbs),
-	        cmocka_unit_test(test_what_is_wrong_is_told_with_a_suggestion),
-	        cmocka_unit_test(test_help_of_everything_a_noun_and_a_command),
-	        cmocka_unit_test(test_every_entry_of_the_table_is_whole),
-	        cmocka_unit_test(test_exit_codes_of_answers),
+		cmocka_unit_test(test_words_options_and_globals_in_any_order),
+		cmocka_unit_test(test_synonyms_and_two_word_verbs),
+		cmocka_unit_test(test_what_is_wrong_is_told_with_a_suggestion),
+		cmocka_unit_test(test_help_of_everything_a_noun_and_a_command),
+		cmocka_unit_test(test_every_entry_of_the_table_is_whole),
+		cmocka_unit_test(test_exit_codes_of_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

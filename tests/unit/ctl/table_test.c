@@ -12,10 +12,11 @@
 
 #include <cmocka.h>
 
-static const struct table_column columns[] = {
-        {"NAME", false, false}, {"SIZE", true, false}, {"NOTE", false, true}, {"STATE", false, false}};
+static const struct table_column columns[] = {{"NAME", false, false}, {"SIZE", true, false},
+	{"NOTE", false, true}, {"STATE", false, false}};
 
-static void prints(struct table *table, bool wide, bool no_header, unsigned width, const char *expected)
+static void prints(
+	struct table *table, bool wide, bool no_header, unsigned width, const char *expected)
 {
 	char *text = NULL;
 	size_t bytes;
@@ -46,9 +47,11 @@ static void test_columns_are_as_wide_as_needed(void **state)
 {
 	(void)state;
 	struct table *table = sample();
-	prints(table, false, false, 0, "NAME          SIZE  STATE\nn1               7  ok\nmuch-longer  12345  -\n");
+	prints(table, false, false, 0,
+		"NAME          SIZE  STATE\nn1               7  ok\nmuch-longer  12345  -\n");
 	prints(table, true, false, 0,
-	        "NAME          SIZE  NOTE  STATE\nn1               7  -     ok\nmuch-longer  12345  caf\xc3\xa9  -\n");
+		"NAME          SIZE  NOTE  STATE\nn1               7  -     ok\nmuch-longer  12345 "
+		" caf\xc3\xa9  -\n");
 	prints(table, false, true, 0, "n1               7  ok\nmuch-longer  12345  -\n");
 	table_free(table);
 }
@@ -123,13 +126,13 @@ static void test_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_columns_are_as_wide_as_needed),
-	        cmocka_unit_test(test_lines_are_cut_at_the_terminal),
-	        cmocka_unit_test(test_an_empty_table_is_its_header),
-	        cmocka_unit_test(test_control_bytes_do_not_reach_the_terminal),
-	        cmocka_unit_test(test_width_counts_characters),
-	        cmocka_unit_test(test_progress_lines),
-	        cmocka_unit_test(test_values),
+		cmocka_unit_test(test_columns_are_as_wide_as_needed),
+		cmocka_unit_test(test_lines_are_cut_at_the_terminal),
+		cmocka_unit_test(test_an_empty_table_is_its_header),
+		cmocka_unit_test(test_control_bytes_do_not_reach_the_terminal),
+		cmocka_unit_test(test_width_counts_characters),
+		cmocka_unit_test(test_progress_lines),
+		cmocka_unit_test(test_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

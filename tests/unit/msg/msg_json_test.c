@@ -16,7 +16,8 @@
 static void test_bytes_follow_the_name_of_their_field(void **state)
 {
 	(void)state;
-	uint8_t ip[4] = {10, 20, 0, 102}, mac[6] = {0x52, 0x54, 0, 0xaa, 0, 2}, client[7] = {1, 0x52, 0x54, 0, 0xaa, 0, 2};
+	uint8_t ip[4] = {10, 20, 0, 102}, mac[6] = {0x52, 0x54, 0, 0xaa, 0, 2},
+		client[7] = {1, 0x52, 0x54, 0, 0xaa, 0, 2};
 	char hostname[] = "n02";
 	Pxe__Lease lease = PXE__LEASE__INIT;
 	lease.ip = (ProtobufCBinaryData){4, ip};
@@ -26,10 +27,13 @@ static void test_bytes_follow_the_name_of_their_field(void **state)
 	lease.state = PXE__LEASE_STATE__LEASE_BOUND;
 	lease.expires_ms = 1795371900086;
 	char *text = msg_json(&lease.base, false);
-	assert_string_equal(text, "{\"ip\": \"10.20.0.102\", \"state\": \"LEASE_BOUND\", \"client\": \"01525400aa0002\", "
-	                          "\"mac\": \"52:54:00:aa:00:02\", \"expires_ms\": 1795371900086, \"promised_ms\": 0, "
-	                          "\"started_ms\": 0, \"since_ms\": 0, \"hostname\": \"n02\", \"subnet\": \"\", "
-	                          "\"client_id\": \"\", \"uuid\": \"\", \"node\": 0}");
+	assert_string_equal(text,
+		"{\"ip\": \"10.20.0.102\", \"state\": \"LEASE_BOUND\", \"client\": "
+		"\"01525400aa0002\", "
+		"\"mac\": \"52:54:00:aa:00:02\", \"expires_ms\": 1795371900086, \"promised_ms\": "
+		"0, "
+		"\"started_ms\": 0, \"since_ms\": 0, \"hostname\": \"n02\", \"subnet\": \"\", "
+		"\"client_id\": \"\", \"uuid\": \"\", \"node\": 0}");
 	free(text);
 }
 
@@ -42,7 +46,8 @@ static void test_lists_indentation_and_ipv6(void **state)
 	subnet.n_dns_ip = 2;
 	subnet.dns_ip = dns;
 	char *text = msg_json(&subnet.base, true);
-	assert_non_null(strstr(text, "\n  \"dns_ip\": [\n    \"10.0.0.1\",\n    \"2001:db8::1\"\n  ],\n"));
+	assert_non_null(
+		strstr(text, "\n  \"dns_ip\": [\n    \"10.0.0.1\",\n    \"2001:db8::1\"\n  ],\n"));
 	assert_non_null(strstr(text, "\"options\": [],"));
 	free(text);
 }
@@ -68,9 +73,10 @@ static void test_only_the_chosen_one_of_several_is_shown(void **state)
 	reply.body_case = PXE__ADMIN_REPLY__BODY_DONE;
 	reply.done = &done;
 	char *text = msg_json(&reply.base, false);
-	assert_string_equal(text, "{\"sequence\": 0, \"status\": \"ADMIN_OK\", \"message\": \"\", \"more\": false, "
-	                          "\"members\": [], \"members_revision\": 0, "
-	                          "\"done\": {\"revision\": 7, \"detail\": \"\", \"id\": 0}}");
+	assert_string_equal(text,
+		"{\"sequence\": 0, \"status\": \"ADMIN_OK\", \"message\": \"\", \"more\": false, "
+		"\"members\": [], \"members_revision\": 0, "
+		"\"done\": {\"revision\": 7, \"detail\": \"\", \"id\": 0}}");
 	free(text);
 }
 
@@ -87,8 +93,9 @@ static void test_unknown_enum_values_are_numbers(void **state)
 static void test_hostile_strings_stay_json(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {"a\"b\\c\n\t\x01\x7f", "\xff\xfe", "caf\xc3\xa9", "\xc0\xaf", "\xed\xa0\x80",
-	        "\xf4\x90\x80\x80", "\xe2\x82", "\xf0\x9f\x98\x80", "\xf5", "</script>"};
+	static const char *const texts[] = {"a\"b\\c\n\t\x01\x7f", "\xff\xfe", "caf\xc3\xa9",
+		"\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf0\x9f\x98\x80",
+		"\xf5", "</script>"};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		Pxe__Event event = PXE__EVENT__INIT;
 		char copy[64];
@@ -116,7 +123,8 @@ static void test_lists_of_messages(void **state)
 	one.value = 1;
 	const ProtobufCMessage *both[2] = {&one.base, &two.base};
 	char *text = msg_json_list(both, 2, false), *none = msg_json_list(NULL, 0, true);
-	assert_string_equal(text, "[{\"name\": \"\", \"value\": 1}, {\"name\": \"\", \"value\": 0}]");
+	assert_string_equal(
+		text, "[{\"name\": \"\", \"value\": 1}, {\"name\": \"\", \"value\": 0}]");
 	assert_string_equal(none, "[]");
 	free(text);
 	free(none);
@@ -134,10 +142,12 @@ static void test_event_lines(void **state)
 	event.text = what;
 	event.bytes = 1000000;
 	event.took_ms = 810;
-	assert_string_equal(event_text_line(&event, line), "52:54:00:aa:00:02  TFTP done 10.20.0.102  ipxe.efi  1 MB  0.8 s");
+	assert_string_equal(event_text_line(&event, line),
+		"52:54:00:aa:00:02  TFTP done 10.20.0.102  ipxe.efi  1 MB  0.8 s");
 	event.host = host;
 	event.text = evil;
-	assert_string_equal(event_text_line(&event, line), "n02  TFTP done 10.20.0.102  a?[2Jb  1 MB  0.8 s");
+	assert_string_equal(
+		event_text_line(&event, line), "n02  TFTP done 10.20.0.102  a?[2Jb  1 MB  0.8 s");
 	event.kind = (Pxe__EventKind)999;
 	assert_string_equal(event_text_word(event.kind), "event");
 	assert_non_null(event_text_line(&event, line));
@@ -146,14 +156,14 @@ static void test_event_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_bytes_follow_the_name_of_their_field),
-	        cmocka_unit_test(test_lists_indentation_and_ipv6),
-	        cmocka_unit_test(test_numbers_are_whole),
-	        cmocka_unit_test(test_only_the_chosen_one_of_several_is_shown),
-	        cmocka_unit_test(test_unknown_enum_values_are_numbers),
-	        cmocka_unit_test(test_hostile_strings_stay_json),
-	        cmocka_unit_test(test_lists_of_messages),
-	        cmocka_unit_test(test_event_lines),
+		cmocka_unit_test(test_bytes_follow_the_name_of_their_field),
+		cmocka_unit_test(test_lists_indentation_and_ipv6),
+		cmocka_unit_test(test_numbers_are_whole),
+		cmocka_unit_test(test_only_the_chosen_one_of_several_is_shown),
+		cmocka_unit_test(test_unknown_enum_values_are_numbers),
+		cmocka_unit_test(test_hostile_strings_stay_json),
+		cmocka_unit_test(test_lists_of_messages),
+		cmocka_unit_test(test_event_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The admin server over its three doors, with a real one-node cluster behind it: disk, consensus, model. */
+/* The admin server over its three doors, with a real one-node cluster behind it: disk, consensus,
+ * model. */
 #include "node/admin/admin.h"
 #include "proto/cred/keyfile.h"
 #include "proto/cred/token.h"
@@ -39,7 +40,8 @@ struct node {
 
 static int free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t bytes = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -83,7 +85,11 @@ static void open_replica(struct node *node)
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
 	Pxe__Member self = PXE__MEMBER__INIT;
 	struct replica_bootstrap bootstrap = {.settings = &settings, .self = &self};
-	struct kv_config kv = {.loop = &node->loop, .directory = path, .ctx = node, .on_durable = on_durable, .on_fatal = on_fatal};
+	struct kv_config kv = {.loop = &node->loop,
+		.directory = path,
+		.ctx = node,
+		.on_durable = on_durable,
+		.on_fatal = on_fatal};
 	struct replica_config config = {.loop = &node->loop, .self = 1, .ctx = node};
 
 	snprintf(path, sizeof path, "%s/state", node->directory);
@@ -111,12 +117,25 @@ static void open_replica(struct node *node)
 static void open_doors(struct node *node)
 {
 	char error[256];
-	struct transport_config peers = {.loop = &node->loop, .zmq_context = node->zmq, .zap = node->zap, .self = 1,
-	        .cluster_id = {1, 2, 3}, .bind_address = node->peer, .ctx = node->replica, .on_message = replica_on_message};
-	struct events_config events = {.loop = &node->loop, .node = "pxe1", .ctx = node, .now_ms = now_ms};
-	struct admin_config admin = {.loop = &node->loop, .zmq_context = node->zmq, .zap = node->zap, .replica = node->replica,
-	        .self = 1, .socket_path = node->socket_path, .api_address = node->api_address, .join_address = node->join,
-	        .counters = count_one};
+	struct transport_config peers = {.loop = &node->loop,
+		.zmq_context = node->zmq,
+		.zap = node->zap,
+		.self = 1,
+		.cluster_id = {1, 2, 3},
+		.bind_address = node->peer,
+		.ctx = node->replica,
+		.on_message = replica_on_message};
+	struct events_config events = {
+		.loop = &node->loop, .node = "pxe1", .ctx = node, .now_ms = now_ms};
+	struct admin_config admin = {.loop = &node->loop,
+		.zmq_context = node->zmq,
+		.zap = node->zap,
+		.replica = node->replica,
+		.self = 1,
+		.socket_path = node->socket_path,
+		.api_address = node->api_address,
+		.join_address = node->join,
+		.counters = count_one};
 
 	memcpy(peers.public_key, node->own.public_key, 32);
 	memcpy(peers.secret_key, node->own.secret_key, 32);
@@ -186,7 +205,8 @@ static int teardown(void **state)
 
 /* ---- clients */
 
-static void *dial(struct node *node, const char *endpoint, const struct keyfile *key, const uint8_t server_key[32])
+static void *dial(struct node *node, const char *endpoint, const struct keyfile *key,
+	const uint8_t server_key[32])
 {
 	void *socket = zmq_socket(node->zmq, ZMQ_DEALER);
 	int linger = 0;
@@ -268,7 +288,8 @@ static Pxe__AdminReply *ask(struct node *node, void *socket, Pxe__AdminRequest *
 	return reply;
 }
 
-static Pxe__AdminReply *put_host(struct node *node, void *socket, const char *name, uint8_t last, uint8_t id[16])
+static Pxe__AdminReply *put_host(
+	struct node *node, void *socket, const char *name, uint8_t last, uint8_t id[16])
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__Change change = PXE__CHANGE__INIT;
@@ -377,7 +398,8 @@ static void test_lists_by_pattern_and_what_is_not_there(void **state)
 {
 	struct node *node = *state;
 	void *socket = dial_ipc(node);
-	char all[] = "", pattern[] = "list-*", one[] = "list-b", none[] = "nosuch", empty[] = "nosuch*";
+	char all[] = "", pattern[] = "list-*", one[] = "list-b", none[] = "nosuch",
+	     empty[] = "nosuch*";
 	for (uint8_t i = 0; i < 3; i++) {
 		uint8_t id[16] = {20, i};
 		char name[16];
@@ -471,7 +493,8 @@ static void test_malformed_requests_are_counted_and_the_rest_goes_on(void **stat
 	request.status = &query;
 	send_request(node, socket, &request);
 	Pxe__AdminReply *reply = read_reply(node, socket);
-	while (reply->sequence != request.sequence) { /* empty messages are requests that ask for nothing */
+	while (reply->sequence !=
+		request.sequence) { /* empty messages are requests that ask for nothing */
 		pxe__admin_reply__free_unpacked(reply, NULL);
 		reply = read_reply(node, socket);
 	}
@@ -557,8 +580,10 @@ static void test_watchers_get_what_fits_their_filter(void **state)
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__WatchQuery query = PXE__WATCH_QUERY__INIT;
 	char filter[] = "52:54:00:00:00:99";
-	struct event event = {.kind = PXE__EVENT_KIND__EVENT_DHCP_ACK, .mac = {0x52, 0x54, 0, 0, 0, 0x98}, .mac_bytes = 6,
-	        .ip = 0x0a000001};
+	struct event event = {.kind = PXE__EVENT_KIND__EVENT_DHCP_ACK,
+		.mac = {0x52, 0x54, 0, 0, 0, 0x98},
+		.mac_bytes = 6,
+		.ip = 0x0a000001};
 	request.body_case = PXE__ADMIN_REQUEST__BODY_WATCH;
 	request.watch = &query;
 	pxe__admin_reply__free_unpacked(ask(node, all, &request), NULL);
@@ -609,7 +634,8 @@ static void test_images_are_refused_without_an_intake(void **state)
 	zmq_close(socket);
 }
 
-static Pxe__JoinReply *join(struct node *node, void *socket, const struct token *token, const struct keyfile *key)
+static Pxe__JoinReply *join(
+	struct node *node, void *socket, const struct token *token, const struct keyfile *key)
 {
 	Pxe__JoinRequest request = PXE__JOIN_REQUEST__INIT;
 	Pxe__Member member = PXE__MEMBER__INIT;
@@ -690,15 +716,15 @@ static void test_tokens_and_joining(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_status_of_a_single_node),
-	        cmocka_unit_test(test_a_repeated_change_is_made_once),
-	        cmocka_unit_test(test_lists_by_pattern_and_what_is_not_there),
-	        cmocka_unit_test(test_operators_cannot_do_what_nodes_do),
-	        cmocka_unit_test(test_malformed_requests_are_counted_and_the_rest_goes_on),
-	        cmocka_unit_test(test_strangers_are_refused_and_members_and_operators_admitted),
-	        cmocka_unit_test(test_watchers_get_what_fits_their_filter),
-	        cmocka_unit_test(test_images_are_refused_without_an_intake),
-	        cmocka_unit_test(test_tokens_and_joining),
+		cmocka_unit_test(test_status_of_a_single_node),
+		cmocka_unit_test(test_a_repeated_change_is_made_once),
+		cmocka_unit_test(test_lists_by_pattern_and_what_is_not_there),
+		cmocka_unit_test(test_operators_cannot_do_what_nodes_do),
+		cmocka_unit_test(test_malformed_requests_are_counted_and_the_rest_goes_on),
+		cmocka_unit_test(test_strangers_are_refused_and_members_and_operators_admitted),
+		cmocka_unit_test(test_watchers_get_what_fits_their_filter),
+		cmocka_unit_test(test_images_are_refused_without_an_intake),
+		cmocka_unit_test(test_tokens_and_joining),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -52,7 +52,8 @@ static void on_told(void *ctx, const Pxe__Event *event)
 
 static void open_events(uv_loop_t *loop, struct seen *seen, struct events **ret_events)
 {
-	struct events_config config = {.loop = loop, .node = "pxe1", .ctx = seen, .now_ms = now_ms, .broadcast = on_told};
+	struct events_config config = {
+		.loop = loop, .node = "pxe1", .ctx = seen, .now_ms = now_ms, .broadcast = on_told};
 
 	memset(seen, 0, sizeof *seen);
 	seen->in_order = true;
@@ -69,7 +70,8 @@ static void close_events(uv_loop_t *loop, struct events *events)
 
 static void post(struct events *events, Pxe__EventKind kind, uint8_t thread, uint64_t number)
 {
-	struct event event = {.kind = kind, .mac = {thread}, .mac_bytes = 6, .ip = 0x0a000001, .bytes = number};
+	struct event event = {
+		.kind = kind, .mac = {thread}, .mac_bytes = 6, .ip = 0x0a000001, .bytes = number};
 
 	snprintf(event.host, sizeof event.host, "n%u", (unsigned)thread);
 	events_post(events, &event);
@@ -188,10 +190,10 @@ static void test_foreign_events_go_to_watchers_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_threads_post_and_watchers_see_all_in_order),
-	        cmocka_unit_test(test_a_full_queue_counts_what_it_drops),
-	        cmocka_unit_test(test_routine_is_told_to_others_sparingly_and_news_always),
-	        cmocka_unit_test(test_foreign_events_go_to_watchers_only),
+		cmocka_unit_test(test_threads_post_and_watchers_see_all_in_order),
+		cmocka_unit_test(test_a_full_queue_counts_what_it_drops),
+		cmocka_unit_test(test_routine_is_told_to_others_sparingly_and_news_always),
+		cmocka_unit_test(test_foreign_events_go_to_watchers_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
