@@ -316,7 +316,7 @@ int cmd_image_push(struct ctl *ctl, const struct invocation *in)
 	assert(push.chunk != NULL);
 	for (unsigned tries = 1;; tries++) {
 		result = push_once(&push);
-		if (result == CTL_OK || tries == PUSH_TRIES ||
+		if (result == CTL_OK || tries == PUSH_TRIES || ctl->client == NULL ||
 			(result != CTL_UNREACHABLE && result != CTL_UNKNOWN &&
 				result != CTL_NOT_FOUND)) {
 			break;

@@ -34,7 +34,11 @@ static Pxe__AdminStatus status_of_error(int error)
 /* True: an answer was given, there is nothing to do. */
 static bool refuse(struct admin *admin, const struct admin_client *client, const char *why)
 {
-	if (why == NULL && admin->config.intake == NULL) {
+	const Pxe__Member *self = model_member(admin_model(admin), admin->config.self);
+
+	/* What only a witness held, no other node could fetch: it serves nothing. */
+	if (why == NULL && (admin->config.intake == NULL ||
+	                           (self != NULL && self->role == PXE__MEMBER_ROLE__MEMBER_WITNESS))) {
 		why = "this node takes no images (it is a witness); ask another: pxectl --node "
 		      "NAME image push";
 	}
