@@ -1,0 +1,238 @@
+"""Disks fail and power fails: what was acknowledged is there, and a node that cannot write says so and ends."""
+
+import os
+import random
+import re
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+from rawclient import RawClient
+
+from lab import Lab, LabError, remove, run, wait_for
+
+PAGE = 4096
+COOKIE = rb"\x63\x82\x53\x63\x35\x01"  # DHCP's magic cookie, then the message type, as strace -xx prints them
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    """Three nodes with some thousand addresses, and a number of machines that ask for them."""
+    from conftest import BUILD
+    name = f"pxd{os.getpid() % 10000}"
+    try:
+        lab = Lab(name, nodes=3, build=BUILD)
+        lab.up()
+        for node in lab.nodes:
+            node.exec("ip", "addr", "flush", "dev", "eth0")
+            node.exec("ip", "addr", "add", f"{node.ip}/16", "dev", "eth0")
+        lab.form()
+        first = lab.nodes[0]
+        first.pxectl("subnet", "add", "big", "10.77.0.0/16", "--lease", "1h")
+        first.pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.63.254")
+        lab.macs = (f"52:54:00:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}" for n in range(1, 1 << 24))
+        lab.clients = [lab.client(f"c{n}", f"52:54:01:00:00:{n:02x}") for n in range(4)]
+        yield lab
+    finally:
+        remove(name)
+
+
+@pytest.fixture
+def healthy(lab):
+    yield lab
+    for node in lab.nodes:
+        if not node.alive():
+            node.start()
+    lab.wait_equal()
+
+
+@pytest.fixture(scope="module")
+def lossy(tmp_path_factory):
+    """The library that remembers what no sync has covered."""
+    library = tmp_path_factory.mktemp("lossy") / "lossy_disk.so"
+    source = os.path.join(os.path.dirname(__file__), "lossy_disk.c")
+    run("cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl")
+    return library
+
+
+def leases(node):
+    return {(lease["ip"], lease["mac"]) for lease in node.json("lease", "list").get("leases", [])}
+
+
+def victim_of(lab, role):
+    leader = lab.leader()
+    return leader if role == "leader" else next(node for node in lab.living() if node is not leader)
+
+
+class Load:
+    """Machines that come one after the other, each with a new hardware address; `acked` holds what they were promised."""
+
+    def __init__(self, lab):
+        self.acked = set()
+        self.stop = threading.Event()
+        self.macs = lab.macs
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.work, args=(client,)) for client in lab.clients]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def work(self, client):
+        raw = RawClient(client)
+        try:
+            while not self.stop.is_set():
+                with self.lock:
+                    mac = next(self.macs)
+                offer = raw.discover(tries=3, mac=mac)
+                if not offer or offer["type"] != "offer":
+                    continue
+                ack = raw.request(tries=3, mac=mac, requested=offer["ip"], server=offer["server"])
+                if ack and ack["type"] == "ack":
+                    with self.lock:
+                        self.acked.add((ack["ip"], mac))
+        finally:
+            raw.close()
+
+
+def check_promises(lab, acked):
+    """Every promise is known to every node, and no address was promised twice."""
+    ips = [ip for ip, mac in acked]
+    assert len(ips) == len(set(ips)), "an address was promised to two machines"
+    for node in lab.living():
+        wait_for(f"{node.name} to know all {len(acked)} leases", lambda n=node: acked <= leases(n), 30, every=0.3)
+
+
+# ---- an ACK leaves after the sync
+
+class Trace:
+    """strace of a node; calls() gives (start, end, name, the rest of the line) in wall clock seconds."""
+
+    CALLS = "fdatasync,fsync,msync,pwrite64,writev,sendmmsg,sendmsg,sendto,recvmmsg,recvmsg,recvfrom"
+
+    def __init__(self, node, directory):
+        self.directory = directory
+        self.pid = node.process.pid
+        directory.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            ["strace", "-ff", "-ttt", "-T", "-y", "-xx", "-s", "700", "-e", f"trace={self.CALLS}",
+             "-o", str(directory / "t"), "-p", str(self.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tasks = len(os.listdir(f"/proc/{self.pid}/task"))
+        wait_for("strace to attach", lambda: self.attached() == tasks, 10)
+        self.synchronous = set()
+        for fd in os.listdir(f"/proc/{self.pid}/fdinfo"):
+            flags = re.search(r"flags:\s+(\d+)", open(f"/proc/{self.pid}/fdinfo/{fd}").read())
+            if flags and int(flags[1], 8) & os.O_DSYNC:
+                self.synchronous.add(int(fd))
+
+    def attached(self):
+        count = 0
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            status = open(f"/proc/{self.pid}/task/{task}/status").read()
+            count += re.search(r"TracerPid:\s+(\d+)", status)[1] != "0"
+        return count
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=10)
+
+    def calls(self):
+        found = []
+        for path in self.directory.glob("t.*"):
+            for line in path.read_text(errors="replace").splitlines():
+                match = re.match(r"(\d+\.\d+) (\w+)\((.*) <(\d+\.\d+)>$", line)
+                if match:
+                    start = float(match[1])
+                    found.append((start, start + float(match[4]), match[2], match[3]))
+        return sorted(found)
+
+
+def raw_bytes(text):
+    """The bytes of a line of strace -xx."""
+    return bytes.fromhex("".join(re.findall(r"\\x([0-9a-f]{2})", text)))
+
+
+def dhcp_at(calls, names, kind, xid):
+    """The calls among `names` that carry a DHCP message of that type and transaction."""
+    marker = bytes.fromhex("6382536335 01".replace(" ", "")) + bytes([kind])
+    return [call for call in calls if call[2] in names and marker in (data := raw_bytes(call[3])) and
+            struct.pack("!I", xid) in data]
+
+
+def syncs_of_state(calls, synchronous):
+    """When the state file was synced: (start of the data's sync, end of the head page's synchronous write)."""
+    syncs, data = [], None
+    for start, end, name, rest in calls:
+        fd = re.match(r"(\d+)<(.*?)>", rest)
+        if not fd or not fd[2].encode().decode("unicode_escape").endswith("data.mdb"):
+            continue
+        if name in ("fdatasync", "fsync") and rest.endswith("= 0"):
+            data = start
+        elif name == "pwrite64" and int(fd[1]) in synchronous and data is not None:
+            syncs.append((data, end))
+            data = None
+    return syncs
+
+
+def synced_before_ack(lab, tmp_path, raw, mac):
+    """Bind one machine under strace; on how many nodes was the state synced between its REQUEST and its ACK."""
+    offer = raw.discover(mac=mac)
+    time.sleep(0.5)  # what the OFFER left to be written is written
+    traces = [Trace(node, tmp_path / f"{node.name}-{mac.replace(':', '')}") for node in lab.nodes]
+    xid = random.getrandbits(32)
+    try:
+        ack = raw.request(mac=mac, xid=xid, wait=5.0, requested=offer["ip"], server=offer["server"])
+        assert ack and ack["type"] == "ack"
+        time.sleep(0.2)
+    finally:
+        for trace in traces:
+            trace.stop()
+    calls = [trace.calls() for trace in traces]
+    arrived = [call[1] for of_node in calls for call in dhcp_at(of_node, ("recvmmsg", "recvmsg", "recvfrom"), 3, xid)]
+    left = [call[0] for of_node in calls for call in dhcp_at(of_node, ("sendmmsg", "sendmsg", "sendto"), 5, xid)]
+    assert arrived and left, "the REQUEST or the ACK is not in the trace"
+    assert min(arrived) < min(left)
+    return sum(any(min(arrived) < start and end < min(left) for start, end in syncs_of_state(of_node, trace.synchronous))
+               for of_node, trace in zip(calls, traces))
+
+
+def test_an_ack_leaves_after_a_majority_has_synced(healthy, tmp_path):
+    raw = RawClient(healthy.clients[0])
+    try:
+        for _ in range(5):
+            assert synced_before_ack(healthy, tmp_path, raw, next(healthy.macs)) >= 2
+    finally:
+        raw.close()
+
+
+def restart_with(lab, monkeypatch, environment):
+    """All nodes anew, with these variables."""
+    for node in lab.nodes:
+        node.kill()
+    for node in lab.nodes:
+        with monkeypatch.context() as patch:
+            for name, value in environment(node).items():
+                patch.setenv(name, str(value))
+            node.start(wait=False)
+    for node in lab.nodes:
+        wait_for(f"{node.name} to answer", node.answers, 60)
+    lab.leader()
+
+
+def test_the_trace_would_show_a_missing_sync(healthy, tmp_path, lossy, monkeypatch):
+    """The test of the test: with LMDB's sync turned off from outside, no node syncs before the ACK."""
+    raw = RawClient(healthy.clients[0])
+    try:
+        restart_with(healthy, monkeypatch, lambda node: {"LD_PRELOAD": lossy, "PXE_NOSYNC": 1})
+        assert synced_before_ack(healthy, tmp_path, raw, next(healthy.macs)) == 0
+    finally:
+        raw.close()
+        restart_with(healthy, monkeypatch, lambda node: {})
