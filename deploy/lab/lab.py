@@ -390,6 +390,7 @@ class Lab:
         first.start()
         for node in self.nodes[1:]:
             self.join(node)
+        self.wait_serving()
 
     def join(self, node):
         """Join a fresh node through any living member, and wait until it votes."""
@@ -405,6 +406,16 @@ class Lab:
         wait_for(f"{', '.join(sorted(names))} to vote",
                  lambda: names <= {n["name"] for n in asked.json("status")["nodes"] if n["raft_role"] in ("leader", "voter")},
                  timeout=timeout, every=0.2)
+
+    def wait_serving(self, timeout=60):
+        """Until each living node knows of itself and of every other living one that it serves: then one of them answers a client."""
+        names = {n.name for n in self.living()}
+
+        def all_serve(node):
+            done = node.pxectl("-o", "json", "--node", node.name, "status", check=False)
+            return done.stdout and names == {n["name"] for n in json.loads(done.stdout)["nodes"] if n["state"] == "ok"}
+        for node in self.living():
+            wait_for(f"{node.name} to see {', '.join(sorted(names))} serve", lambda n=node: all_serve(n), timeout=timeout)
 
     def leader(self, timeout=30):
         """The node that leads, by what a majority of the living nodes says."""
@@ -425,15 +436,21 @@ class Lab:
         return [n for n in self.nodes if n.alive()]
 
     def wait_equal(self, nodes=None, timeout=60):
-        """Until all nodes have applied the same entries and report equal digests of the state."""
+        """Until all nodes have applied the same entries and the digests of their state at the last entry are equal."""
         nodes = nodes or self.living()
         names = {n.name for n in nodes}
+        rows = []
 
         def equal():
-            rows = [n for n in nodes[0].json("status")["nodes"] if n["name"] in names]
-            digests = {(row.get("digest_index"), row.get("digest_sha256")) for row in rows}
-            return len(rows) == len(names) and len(digests) == 1 and all(int(row.get("behind", 0)) == 0 for row in rows)
-        wait_for("equal state on " + ", ".join(sorted(names)), equal, timeout=timeout, every=0.2)
+            rows[:] = [n for n in nodes[0].json("status")["nodes"] if n["name"] in names]
+            states = {(row["applied"], row["digest_index"], row["digest_sha256"]) for row in rows}
+            return (len(rows) == len(names) and len(states) == 1 and rows[0]["applied"] == rows[0]["digest_index"]
+                    and all(int(row["behind"]) == 0 for row in rows))
+        try:
+            wait_for("equal state on " + ", ".join(sorted(names)), equal, timeout=timeout, every=0.1)
+        except LabError as error:
+            said = [f"{row['name']} applied {row['applied']}, digest {row['digest_sha256'][:12]} at {row['digest_index']}" for row in rows]
+            raise LabError("\n  ".join([str(error), *said])) from None
 
 
 def port_of(thing):

@@ -28,6 +28,7 @@
 
 #define DAEMON_TICK_MS     1000
 #define DAEMON_NICE        (-10)
+#define DAEMON_NO_QUORUM_MS 1000 /* an election takes less, and is no news */
 #define DAEMON_HANDOVER_MS 1000 /* how long an orderly stop waits for another leader */
 
 struct daemon {
@@ -62,6 +63,7 @@ struct daemon {
 
 	struct replica_view seen; /* as last told in events */
 	bool seen_valid;
+	bool had_quorum, quorum_lost_told;
 };
 
 /* Disk, keys, replica, peers. 0 or negative errno and a line in ret_error. */
@@ -69,8 +71,12 @@ int daemon_state_open(struct daemon *daemon, char *ret_error, size_t error_bytes
 void daemon_state_close(struct daemon *daemon);
 
 void daemon_tick_on_timer(uv_timer_t *timer);
+/* Whether we serve, and how much. At once when that changes: until they know, the others answer in our place. */
+void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *view);
 /* replica_config.on_view */
 void daemon_news_on_view(void *ctx);
+/* Once a second: what is news only when it lasts. */
+void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now);
 /* replica_config.on_alarm */
 void daemon_news_on_alarm(void *ctx, const char *text);
 

@@ -76,17 +76,30 @@ void daemon_news_on_view(void *ctx)
 		post(daemon, PXE__EVENT_KIND__EVENT_NODE_LEADER, "%s leads (term %llu)", daemon->conf.name,
 		        (unsigned long long)now.term);
 	}
-	if (daemon->seen_valid && daemon->seen.has_quorum && !now.has_quorum) {
-		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_LOST,
-		        "%s has no contact with a majority: it answers no new clients until a majority is back. "
-		        "Look at the other nodes: pxectl status",
-		        daemon->conf.name);
-	} else if (now.has_quorum && daemon->seen_valid && !daemon->seen.has_quorum) {
+	if (now.has_quorum && daemon->seen_valid && !daemon->seen.has_quorum &&
+	        (daemon->quorum_lost_told || !daemon->had_quorum)) {
 		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_BACK, "%s is with the majority", daemon->conf.name);
+		daemon->quorum_lost_told = false;
+	}
+	daemon->had_quorum = daemon->had_quorum || now.has_quorum;
+	if (!daemon->seen_valid || daemon->seen.has_quorum != now.has_quorum || daemon->seen.diverged != now.diverged) {
+		daemon_tick_tell_peers(daemon, &now);
 	}
 	tell_members(daemon, &now);
 	daemon->seen = now;
 	daemon->seen_valid = true;
+}
+
+void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now)
+{
+	if (now->has_quorum || now->no_quorum_ms < DAEMON_NO_QUORUM_MS || daemon->quorum_lost_told) {
+		return;
+	}
+	post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_LOST,
+	        "%s has no contact with a majority: it answers no new clients until a majority is back. "
+	        "Look at the other nodes: pxectl status",
+	        daemon->conf.name);
+	daemon->quorum_lost_told = true;
 }
 
 void daemon_news_on_alarm(void *ctx, const char *text)

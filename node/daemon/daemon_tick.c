@@ -35,13 +35,16 @@ static uint64_t free_bytes_of(const char *directory)
 	return statvfs(directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
-static void tell_peers(struct daemon *daemon, const struct replica_view *view)
+void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *view)
 {
 	Pxe__PeerStatus status = PXE__PEER_STATUS__INIT;
 	struct tftp_server_stats tftp = {0};
 	struct http_stats http = {0};
 	uint64_t busy;
 
+	if (daemon->tftp == NULL || daemon->http == NULL || daemon->dhcp4 == NULL) {
+		return; /* not all open yet: we serve nothing */
+	}
 	tftp_server_get_stats(daemon->tftp, &tftp);
 	http_server_get_stats(daemon->http, &http);
 	busy = tftp.active + http.connections;
@@ -70,6 +73,7 @@ void daemon_tick_on_timer(uv_timer_t *timer)
 
 	replica_get_view(daemon->replica, &view);
 	finish_start(daemon);
-	tell_peers(daemon, &view);
+	daemon_tick_tell_peers(daemon, &view);
+	daemon_news_on_tick(daemon, &view);
 	tell_service_manager(&view);
 }

@@ -1,6 +1,8 @@
 """Fixtures of the lab tests: a cluster of three nodes for each file that asks for one."""
 
 import os
+import re
+import signal
 import sys
 from pathlib import Path
 
@@ -16,10 +18,67 @@ BUILD = os.environ.get("PXE_BUILD", str(ROOT / "build" / "dev"))
 GUEST = os.environ.get("PXE_GUEST", str(ROOT / "build" / "guest"))
 
 
+# What no node may ever write: reports of sanitizers and assertions, states that differ, merges that conflict [R6].
+FAULTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|Assertion .* failed|"
+                    r"assertion failed|state differs from member|state has diverged|merge conflict|stack smashing|corrupted size")
+
+
 def make_lab(name, nodes):
     lab = Lab(name, nodes=nodes, build=BUILD)
     lab.up()
     return lab
+
+
+def faults(node, seen):
+    """Lines of the node's log from byte `seen` on that no log may hold, and why its process ended if no test ended it."""
+    found = []
+    if node.log.exists():
+        with open(node.log, "rb") as log:
+            log.seek(seen)
+            lines = log.read().decode(errors="replace").splitlines()
+        for number, line in enumerate(lines):
+            if FAULTS.search(line):
+                found += [f"{node.name}: {text}" for text in lines[number:number + 30]]
+                break
+    return found + died(node)
+
+
+def died(node):
+    """Why the process ended, if no test ended it."""
+    if node.process is None or node.process.poll() is None:
+        return []
+    return [f"{node.name} ended by itself with exit code {node.process.returncode}:\n{node.tail(10)}"]
+
+
+def log_sizes(lab):
+    return {node.name: node.log.stat().st_size if node.log.exists() else 0 for node in lab.nodes}
+
+
+def finish(lab):
+    """Stop every node as a service manager does: each ends in order, and no log holds a fault."""
+    seen = log_sizes(lab)
+    for node in lab.living():
+        node.process.send_signal(signal.SIGCONT)
+        node.process.send_signal(signal.SIGTERM)
+    codes = {node.name: node.process.wait(timeout=60) for node in lab.nodes if node.process is not None}
+    for node in lab.nodes:
+        node.process = None
+    wrong = [text for node in lab.nodes for text in faults(node, seen[node.name])]
+    wrong += [f"{name} ended with exit code {code} after SIGTERM" for name, code in codes.items() if code != 0]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture(autouse=True)
+def sound(request):
+    """Fails a test in which a node ended by itself, or whose logs hold what no log may hold."""
+    if "lab" not in request.fixturenames:
+        yield
+        return
+    lab = request.getfixturevalue("lab")
+    seen = log_sizes(lab)
+    yield
+    wrong = [text for node in lab.nodes for text in faults(node, seen[node.name])]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +93,7 @@ def lab(request):
         first.pxectl("pool", "add", "lab", "--subnet", "lab", "--range", "10.77.0.100-10.77.0.199")
         lab.numbers = iter(range(1, 200))
         yield lab
+        finish(lab)
     finally:
         remove(name)
 
@@ -43,10 +103,13 @@ def healthy(lab):
     """All three nodes run, hear each other and agree, before and after the test."""
     yield lab
     lab.heal()
+    fallen = [text for node in lab.nodes for text in died(node)]
     for node in lab.nodes:
         if not node.alive():
             node.start()
+    lab.wait_serving()
     lab.wait_equal()
+    assert not fallen, "\n".join(fallen)
 
 
 @pytest.fixture
@@ -54,6 +117,27 @@ def client(lab):
     """A fresh machine on the segment."""
     number = next(lab.numbers)
     return lab.client(f"c{number}", f"52:54:00:79:00:{number:02x}")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A small image's directory: what a kernel is to a DHCP test."""
+    directory = tmp_path / "tiny"
+    directory.mkdir()
+    (directory / "vmlinuz").write_bytes(b"kernel" * 1000)
+    (directory / "initrd.img").write_bytes(b"initrd" * 1000)
+    return directory
+
+
+@pytest.fixture
+def bootable(lab, files):
+    """Images `ipxe` and `tiny` and profile `tiny` are there."""
+    node = lab.nodes[0]
+    if not node.json("profile", "list")["profiles"]:
+        node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+        node.pxectl("image", "push", "tiny", files, timeout=120)
+        node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img")
+    return lab
 
 
 @pytest.hookimpl(hookwrapper=True)

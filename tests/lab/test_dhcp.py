@@ -49,7 +49,7 @@ def test_a_reservation_gives_the_address_and_moves_with_it(healthy, client):
 
 
 def test_an_ignored_host_hears_nothing(healthy, client):
-    healthy.nodes[0].pxectl("host", "add", "blocked", "--mac", client.mac, "--ignore")
+    healthy.nodes[0].pxectl("host", "add", "blocked", "--mac", client.mac, "--ignore", "yes")
     raw = RawClient(client)
     try:
         assert raw.discover(tries=3) is None
@@ -139,10 +139,8 @@ def test_malformed_packets_are_counted_and_hurt_nobody(healthy, client):
 
 
 @pytest.mark.parametrize("who", ["bios", "uefi-x64", "ipxe"])
-def test_pxe_clients_are_told_what_to_load(healthy, client, who):
+def test_pxe_clients_are_told_what_to_load(healthy, bootable, client, who):
     node = healthy.nodes[0]
-    if not node.json("profile", "list").get("profiles"):
-        node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img")
     node.pxectl("host", "add", f"m-{who}", "--mac", client.mac, "--profile", "tiny")
     options = {"60": b"PXEClient:Arch:00000:UNDI:002001".hex(), "93": "0007" if who == "uefi-x64" else "0000", "94": "010201",
                "97": "00" + "11" * 16}

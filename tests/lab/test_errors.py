@@ -2,16 +2,18 @@
 
 import os
 import re
+import shutil
+import subprocess
 
 import pytest
+from conftest import BUILD, finish
 
-from lab import Lab, remove, run
+from lab import Lab, remove, run, wait_for
 
 
 @pytest.fixture(scope="module")
 def lab(request):
     """One formed node, a second namespace without a node."""
-    from conftest import BUILD
     name = f"pxe{os.getpid() % 10000}"
     try:
         lab = Lab(name, nodes=2, build=BUILD)
@@ -21,6 +23,7 @@ def lab(request):
                      "--data", first.dir / "data", "--socket", first.dir / "run" / "api.sock", "--no-start")
         first.start()
         yield lab
+        finish(lab)
     finally:
         remove(name)
 
@@ -73,11 +76,9 @@ def test_unknown_key_in_node_yaml(stopped):
 
 
 def test_busy_port_names_its_holder(stopped):
-    import subprocess
     holder = subprocess.Popen(["ip", "netns", "exec", stopped.ns, "/usr/bin/python3", "-m", "http.server", "80"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        from lab import wait_for
         wait_for("the other server", lambda: ":80 " in stopped.exec("ss", "-ltn").stdout, 10)
         one_line(pxed(stopped), "80", "python3")
     finally:
@@ -108,7 +109,6 @@ def test_state_that_is_gone_is_not_made_anew(lab, stopped):
     try:
         one_line(pxed(stopped), "join|rejoin|backup")
     finally:
-        import shutil
         shutil.rmtree(data)
         kept.rename(data)
 

@@ -108,7 +108,7 @@ def test_a_wiped_node_rejoins(healthy, client):
     victim.wipe()
     survivor = healthy.living()[0]
     survivor.pxectl("node", "remove", victim.name, "--yes")
-    wait_for("the removal", lambda: victim.name not in [m["name"] for m in survivor.json("node", "list")["members"]], 30)
+    wait_for("the removal", lambda: victim.name not in [m["name"] for m in survivor.json("node", "list")["nodes"]], 30)
     healthy.join(victim)
     healthy.wait_equal()
     assert (bound["ip"], client.mac) in leases(victim)

@@ -1,17 +1,17 @@
 """Many clients at once: nobody gets an address twice."""
 
+import os
 import re
 
 import pytest
+from conftest import BUILD, finish
 
-from lab import Lab, remove
+from lab import Lab, remove, run
 
 
 @pytest.fixture(scope="module")
 def lab(request):
     """Three nodes with a pool of some thousand addresses."""
-    from conftest import BUILD
-    import os
     name = f"pxl{os.getpid() % 10000}"
     try:
         lab = Lab(name, nodes=3, build=BUILD)
@@ -24,15 +24,13 @@ def lab(request):
         lab.nodes[0].pxectl("subnet", "add", "big", "10.77.0.0/16", "--lease", "10m")
         lab.nodes[0].pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.63.254")
         yield lab
+        finish(lab)
     finally:
         remove(name)
 
 
 def test_perfdhcp_finds_no_duplicate(lab):
     client = lab.client("load", "52:54:00:7e:00:01")
-    lab.sw("ip", "link", "set", "load", "up")
-    client.exec = None
-    from lab import run
     run("ip", "-n", client.ns, "addr", "add", "10.77.9.9/16", "dev", "eth0")
     done = client.run("perfdhcp", "-4", "-l", "eth0", "-r", "300", "-R", "3000", "-p", "8", "-u", "-W", "2000000",
                       check=False, timeout=120)
