@@ -105,7 +105,8 @@ static const struct command_option profile_options[] = {
 	{"loader", "ARCH=PATH", true, "own boot program for an architecture, in the image"},
 	{"script", "FILE", false, "a whole iPXE script instead of kernel and initrd; none"},
 	{"local", NULL, false, "continue with the local disk"},
-	{"own-ipxe", "yes|no", false, "BIOS machines whose ROM is an iPXE load undionly.kpxe first, too"},
+	{"own-ipxe", "yes|no", false,
+		"BIOS machines whose ROM is an iPXE load undionly.kpxe first, too"},
 };
 
 static const struct command_option push_options[] = {

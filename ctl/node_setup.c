@@ -173,12 +173,49 @@ static int set_path(
 	return CTL_OK;
 }
 
+static bool has_unit(void)
+{
+	static const char *const places[] = {
+		"/etc/systemd/system/", "/lib/systemd/system/", "/usr/lib/systemd/system/",
+		"/usr/local/lib/systemd/system/"};
+	char path[128];
+
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		snprintf(path, sizeof path, "%s%s", places[i], DAEMON_UNIT);
+		if (access(path, F_OK) == 0) {
+			return access("/run/systemd/system", F_OK) == 0;
+		}
+	}
+	return false;
+}
+
+/* Whether init and join end by starting the unit. */
+static bool will_start(const struct ctl *ctl, const struct invocation *in)
+{
+	return !command_flag(in, "no-start") && has_unit() &&
+	       strcmp(ctl->directory, NODE_CONF_DIRECTORY) == 0;
+}
+
+/* Before anything is written or the cluster is asked. */
+static int check_user(const struct ctl *ctl, const struct invocation *in)
+{
+	if (geteuid() == 0 && will_start(ctl, in) && getpwnam(DAEMON_USER) == NULL) {
+		return ctl_fail(ctl, CTL_REFUSED,
+			"there is no user '%s' to run pxed as; make it with: systemd-sysusers",
+			DAEMON_USER);
+	}
+	return CTL_OK;
+}
+
 int node_setup_options(const struct ctl *ctl, const struct invocation *in, struct node_conf *conf)
 {
 	char ip[TEXT_IP4_BYTES], directory[200];
-	int result = set_path(
-		ctl, "--data", command_text(in, "data"), conf->data_dir, sizeof conf->data_dir);
+	int result = check_user(ctl, in);
 
+	if (result == CTL_OK) {
+		result = set_path(ctl, "--data", command_text(in, "data"), conf->data_dir,
+			sizeof conf->data_dir);
+	}
 	if (result == CTL_OK) {
 		result = set_path(
 			ctl, "--socket", ctl->socket, conf->socket_path, sizeof conf->socket_path);
@@ -377,21 +414,6 @@ void node_setup_member(
 
 /* ---- the daemon */
 
-static bool has_unit(void)
-{
-	static const char *const places[] = {
-		"/etc/systemd/system/", "/lib/systemd/system/", "/usr/lib/systemd/system/"};
-	char path[128];
-
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		snprintf(path, sizeof path, "%s%s", places[i], DAEMON_UNIT);
-		if (access(path, F_OK) == 0) {
-			return access("/run/systemd/system", F_OK) == 0;
-		}
-	}
-	return false;
-}
-
 static int run_systemctl(void)
 {
 	char program[] = "systemctl", enable[] = "enable", now[] = "--now", quiet[] = "--quiet",
@@ -411,8 +433,7 @@ static int run_systemctl(void)
 int node_setup_start(struct ctl *ctl, const struct invocation *in, bool *ret_started)
 {
 	*ret_started = false;
-	if (!command_flag(in, "no-start") && has_unit() &&
-		strcmp(ctl->directory, NODE_CONF_DIRECTORY) == 0) {
+	if (will_start(ctl, in)) {
 		if (run_systemctl() != 0) {
 			return ctl_fail(ctl, CTL_REFUSED,
 				"the files are written, but %s did not start; see: journalctl -u "

@@ -195,7 +195,8 @@ static void profile_show(struct ctl *ctl, const void *object)
 		show_pair(ctl, "local", "yes: continue with the local disk");
 	}
 	if (profile->own_ipxe) {
-		show_pair(ctl, "own iPXE", "yes: BIOS machines load undionly.kpxe even when their ROM is an iPXE");
+		show_pair(ctl, "own iPXE",
+			"yes: BIOS machines load undionly.kpxe even when their ROM is an iPXE");
 	}
 	if (profile->script[0] != '\0') {
 		fprintf(ctl->out, "script\n%s%s", profile->script,

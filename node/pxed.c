@@ -1,4 +1,5 @@
-/* pxed: the daemon of one node. Reads DIR/node.yaml, runs in the foreground, logs to stderr or the journal. */
+/* pxed: the daemon of one node. Reads DIR/node.yaml, runs in the foreground, logs to stderr or the
+ * journal. */
 #include "node/daemon/daemon.h"
 #include "node/log/log.h"
 #include "proto/cred/node_conf.h"
@@ -10,15 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] = "usage: pxed [--dir DIR] [--check] [--version]\n"
-                            "  --dir DIR   where node.yaml and keys/ are (default " NODE_CONF_DIRECTORY ")\n"
-                            "  --check     check the configuration and exit\n";
+static const char usage[] =
+	"usage: pxed [--dir DIR] [--check] [--version]\n"
+	"  --dir DIR   where node.yaml and keys/ are (default " NODE_CONF_DIRECTORY ")\n"
+	"  --check     check the configuration and exit\n";
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
-	        {"check", no_argument, NULL, 'c'}, {"version", no_argument, NULL, 'V'},
-	        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"check", no_argument, NULL, 'c'}, {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	const char *directory = NODE_CONF_DIRECTORY;
 	char error[NODE_CONF_ERROR_BYTES];
 	struct daemon *daemon;

@@ -37,8 +37,9 @@ static bool refuse(struct admin *admin, const struct admin_client *client, const
 	const Pxe__Member *self = model_member(admin_model(admin), admin->config.self);
 
 	/* What only a witness held, no other node could fetch: it serves nothing. */
-	if (why == NULL && (admin->config.intake == NULL ||
-	                           (self != NULL && self->role == PXE__MEMBER_ROLE__MEMBER_WITNESS))) {
+	if (why == NULL &&
+		(admin->config.intake == NULL ||
+			(self != NULL && self->role == PXE__MEMBER_ROLE__MEMBER_WITNESS))) {
 		why = "this node takes no images (it is a witness); ask another: pxectl --node "
 		      "NAME image push";
 	}

@@ -100,8 +100,7 @@ static char *state_of(
 	const struct replica_member_view *view, const Pxe__Member *member, uint64_t behind)
 {
 	static char removing[] = "removing", down[] = "down", joining[] = "joining",
-		    late[] = "behind", ok[] = "ok", stopping[] = "stopping",
-		    idle[] = "not serving";
+		    late[] = "behind", ok[] = "ok", stopping[] = "stopping", idle[] = "not serving";
 
 	if (member->removing) {
 		return removing;

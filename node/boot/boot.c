@@ -58,8 +58,9 @@ static void decide_none(struct boot_decision *decision, const char *why)
 	snprintf(decision->why, sizeof decision->why, "%s", why);
 }
 
-/* A ROM that is an iPXE, where the profile wants the cluster's own: that one comes by TFTP and then runs on the ROM's
- * stack, which ends the loop. Only undionly does so surely: any other iPXE would be sent round for ever. */
+/* A ROM that is an iPXE, where the profile wants the cluster's own: that one comes by TFTP and then
+ * runs on the ROM's stack, which ends the loop. Only undionly does so surely: any other iPXE would
+ * be sent round for ever. */
 static bool decide_own_ipxe(const struct boot_source *source, const struct boot_choice *choice,
 	const struct boot_client *client, struct boot_decision *decision)
 {

@@ -42,13 +42,14 @@ struct boot_client {
 	uint8_t mac_bytes;
 	bool has_uuid;
 	uint8_t uuid[16];
-	uint16_t arch;      /* option 93; UINT16_MAX: none given (BIOS assumed for a PXE client) */
-	bool is_pxe;        /* option 60 begins with "PXEClient" (or it is iPXE) */
-	bool is_http;       /* option 60 begins with "HTTPClient": UEFI HTTP Boot */
-	bool is_ipxe;       /* user class "iPXE" */
-	bool broadcast;     /* asked for broadcast replies (RFC 2131 §2): an iPXE does so when it runs on another PXE
-	                     * stack, as one that a ROM has loaded does, and not when it is the ROM itself */
-	uint32_t ip;        /* its address (chosen or known), host order; 0 unknown */
+	uint16_t arch;  /* option 93; UINT16_MAX: none given (BIOS assumed for a PXE client) */
+	bool is_pxe;    /* option 60 begins with "PXEClient" (or it is iPXE) */
+	bool is_http;   /* option 60 begins with "HTTPClient": UEFI HTTP Boot */
+	bool is_ipxe;   /* user class "iPXE" */
+	bool broadcast; /* asked for broadcast replies (RFC 2131 §2): an iPXE does so when it runs
+			 * on another PXE stack, as one that a ROM has loaded does, and not when it
+			 * is the ROM itself */
+	uint32_t ip;    /* its address (chosen or known), host order; 0 unknown */
 	uint32_t subnet_ip; /* any address in its subnet (giaddr or our interface address), for the
 			       subnet's profile */
 };

@@ -1,8 +1,10 @@
-/* The daemon, part by part. What opens first closes last; each part borrows only what was opened before it.
+/* The daemon, part by part. What opens first closes last; each part borrows only what was opened
+ * before it.
  *
- * An orderly stop (SIGTERM): tell the peers that we are stopping (they answer our clients at once), hand leadership over, wait until
- * another leads or DAEMON_HANDOVER_MS have passed, close everything, leave. kill -9 is just as safe, only slower for
- * the clients: the peers notice after some hundred milliseconds.
+ * An orderly stop (SIGTERM): tell the peers that we are stopping (they answer our clients at once),
+ * hand leadership over, wait until another leads or DAEMON_HANDOVER_MS have passed, close
+ * everything, leave. kill -9 is just as safe, only slower for the clients: the peers notice after
+ * some hundred milliseconds.
  */
 #include "node/daemon/daemon_impl.h"
 #include "node/log/log.h"
@@ -91,7 +93,8 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 
 /* ---- opening */
 
-/* A TFTP transfer, a connection and an open blob are a descriptor each: take all that we may have. */
+/* A TFTP transfer, a connection and an open blob are a descriptor each: take all that we may have.
+ */
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
@@ -102,7 +105,8 @@ static void raise_descriptors(void)
 	}
 }
 
-static int load_conf(struct daemon *daemon, const char *directory, char *ret_error, size_t error_bytes)
+static int load_conf(
+	struct daemon *daemon, const char *directory, char *ret_error, size_t error_bytes)
 {
 	int rc;
 
@@ -114,17 +118,19 @@ static int load_conf(struct daemon *daemon, const char *directory, char *ret_err
 	rc = node_conf_load(directory, &daemon->conf, ret_error, error_bytes);
 	if (rc == -ENOENT) {
 		snprintf(ret_error, error_bytes,
-		        "%s/%s is not there: this machine is no node yet. Run 'pxectl cluster init' for a new "
-		        "cluster, or 'pxectl cluster join TOKEN'",
-		        directory, NODE_CONF_FILE);
+			"%s/%s is not there: this machine is no node yet. Run 'pxectl cluster "
+			"init' for a new "
+			"cluster, or 'pxectl cluster join TOKEN'",
+			directory, NODE_CONF_FILE);
 	}
 	if (rc == 0) {
 		rc = node_start_load(directory, &daemon->start, ret_error, error_bytes);
 	}
 	if (rc == 0 && if_nametoindex(daemon->conf.interface) == 0) {
 		snprintf(ret_error, error_bytes,
-		        "%s/%s: there is no interface '%s' on this machine ('ip -br link' lists them)", directory,
-		        NODE_CONF_FILE, daemon->conf.interface);
+			"%s/%s: there is no interface '%s' on this machine ('ip -br link' lists "
+			"them)",
+			directory, NODE_CONF_FILE, daemon->conf.interface);
 		rc = -ENODEV;
 	}
 	return rc;
@@ -132,8 +138,11 @@ static int load_conf(struct daemon *daemon, const char *directory, char *ret_err
 
 static int open_events(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
-	struct events_config config = {.loop = &daemon->loop, .node = daemon->conf.name, .ctx = daemon,
-	        .now_ms = events_now, .broadcast = events_broadcast};
+	struct events_config config = {.loop = &daemon->loop,
+		.node = daemon->conf.name,
+		.ctx = daemon,
+		.now_ms = events_now,
+		.broadcast = events_broadcast};
 	int rc = events_open(&config, &daemon->events);
 
 	if (rc < 0) {
@@ -146,11 +155,13 @@ static int open_images(struct daemon *daemon, char *ret_error, size_t error_byte
 {
 	struct image_intake_config intake = {.loop = &daemon->loop, .blobs = daemon->blobs};
 	struct image_puller_config puller = {.loop = &daemon->loop, .blobs = daemon->blobs};
-	struct content_source_config content = {.kv = daemon->kv, .blobs = daemon->blobs, .self = daemon->conf.id};
+	struct content_source_config content = {
+		.kv = daemon->kv, .blobs = daemon->blobs, .self = daemon->conf.id};
 	int rc;
 
 	daemon->guard = image_guard_new();
-	daemon->binding = (struct image_cluster_binding){.replica = daemon->replica, .events = daemon->events};
+	daemon->binding = (struct image_cluster_binding){
+		.replica = daemon->replica, .events = daemon->events};
 	image_cluster_of_replica(&daemon->binding, daemon->conf.id, &intake.cluster);
 	puller.cluster = intake.cluster;
 	intake.guard = daemon->guard;
@@ -170,13 +181,21 @@ static int open_images(struct daemon *daemon, char *ret_error, size_t error_byte
 
 static int open_services(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
-	struct http_config http = {.content = daemon->content, .port = daemon->conf.http_port, .ctx = daemon,
-	        .on_event = post_event};
+	struct http_config http = {.content = daemon->content,
+		.port = daemon->conf.http_port,
+		.ctx = daemon,
+		.on_event = post_event};
 	struct tftp_server_config tftp = {.content = tftp_content_of(daemon->content),
-	        .port = daemon->conf.tftp_port, .ctx = daemon, .on_event = post_event};
-	struct dhcp4_server_config dhcp4 = {.loop = &daemon->loop, .replica = daemon->replica,
-	        .events = daemon->events, .interface = daemon->conf.interface, .self = daemon->conf.id,
-	        .serve_ip = daemon->conf.serve_ip, .http_port = daemon->conf.http_port};
+		.port = daemon->conf.tftp_port,
+		.ctx = daemon,
+		.on_event = post_event};
+	struct dhcp4_server_config dhcp4 = {.loop = &daemon->loop,
+		.replica = daemon->replica,
+		.events = daemon->events,
+		.interface = daemon->conf.interface,
+		.self = daemon->conf.id,
+		.serve_ip = daemon->conf.serve_ip,
+		.http_port = daemon->conf.http_port};
 	int rc = http_server_open(&http, &daemon->http, ret_error, error_bytes);
 
 	if (rc == 0) {
@@ -190,11 +209,18 @@ static int open_services(struct daemon *daemon, char *ret_error, size_t error_by
 
 static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
-	struct admin_config config = {.loop = &daemon->loop, .zmq_context = daemon->zmq_context, .zap = daemon->zap,
-	        .replica = daemon->replica, .events = daemon->events, .intake = daemon->intake,
-	        .self = daemon->conf.id, .socket_path = daemon->conf.socket_path,
-	        .api_address = daemon->conf.api_address, .join_address = daemon->conf.join_address,
-	        .ctx = daemon, .counters = counters};
+	struct admin_config config = {.loop = &daemon->loop,
+		.zmq_context = daemon->zmq_context,
+		.zap = daemon->zap,
+		.replica = daemon->replica,
+		.events = daemon->events,
+		.intake = daemon->intake,
+		.self = daemon->conf.id,
+		.socket_path = daemon->conf.socket_path,
+		.api_address = daemon->conf.api_address,
+		.join_address = daemon->conf.join_address,
+		.ctx = daemon,
+		.counters = counters};
 	int rc;
 
 	memcpy(config.api_public_key, daemon->api_key.public_key, sizeof config.api_public_key);
@@ -313,7 +339,8 @@ static void start_timers(struct daemon *daemon)
 
 /* ---- the outside */
 
-int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_error, size_t error_bytes)
+int daemon_open(
+	const char *directory, struct daemon **ret_daemon, char *ret_error, size_t error_bytes)
 {
 	struct daemon *daemon = calloc(1, sizeof *daemon);
 	int rc;
@@ -324,8 +351,9 @@ int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_err
 	}
 	rc = load_conf(daemon, directory, ret_error, error_bytes);
 	if (rc == 0) {
-		/* A stall of the loop or of ZeroMQ's thread is an election: ask for more than our share before any
-		 * thread starts, so that all inherit it; without the right to, go on. */
+		/* A stall of the loop or of ZeroMQ's thread is an election: ask for more than our
+		 * share before any thread starts, so that all inherit it; without the right to, go
+		 * on. */
 		(void)setpriority(PRIO_PROCESS, 0, DAEMON_NICE);
 		raise_descriptors();
 		log_set_node(daemon->conf.name);
@@ -358,8 +386,8 @@ int daemon_open(const char *directory, struct daemon **ret_daemon, char *ret_err
 
 int daemon_run(struct daemon *daemon)
 {
-	log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION, daemon->conf.interface,
-	        daemon->conf.name, daemon->conf.peer_address);
+	log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION,
+		daemon->conf.interface, daemon->conf.name, daemon->conf.peer_address);
 	sd_notify(0, "READY=1");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	log_info("stopped");

@@ -26,10 +26,10 @@
 #include "store/transport/zap.h"
 #include <stdbool.h>
 
-#define DAEMON_TICK_MS     1000
-#define DAEMON_NICE        (-10)
+#define DAEMON_TICK_MS      1000
+#define DAEMON_NICE         (-10)
 #define DAEMON_NO_QUORUM_MS 1000 /* an election takes less, and is no news */
-#define DAEMON_HANDOVER_MS 1000 /* how long an orderly stop waits for another leader */
+#define DAEMON_HANDOVER_MS  1000 /* how long an orderly stop waits for another leader */
 
 struct daemon {
 	char directory[NODE_CONF_PATH_BYTES];
@@ -71,7 +71,8 @@ int daemon_state_open(struct daemon *daemon, char *ret_error, size_t error_bytes
 void daemon_state_close(struct daemon *daemon);
 
 void daemon_tick_on_timer(uv_timer_t *timer);
-/* Whether we serve, and how much. At once when that changes: until they know, the others answer in our place. */
+/* Whether we serve, and how much. At once when that changes: until they know, the others answer in
+ * our place. */
 void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *view);
 /* replica_config.on_view */
 void daemon_news_on_view(void *ctx);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format, ...)
 {
@@ -55,10 +56,11 @@ static void tell_members(struct daemon *daemon, const struct replica_view *now)
 		}
 		if (member->live && (before == NULL || !before->live)) {
 			post(daemon, PXE__EVENT_KIND__EVENT_NODE_UP, "%s is up, as seen by %s",
-			        name_of(daemon, member->id), daemon->conf.name);
+				name_of(daemon, member->id), daemon->conf.name);
 		} else if (!member->live && before != NULL && before->live) {
-			post(daemon, PXE__EVENT_KIND__EVENT_NODE_DOWN, "%s is down: %s hears nothing from it",
-			        name_of(daemon, member->id), daemon->conf.name);
+			post(daemon, PXE__EVENT_KIND__EVENT_NODE_DOWN,
+				"%s is down: %s hears nothing from it", name_of(daemon, member->id),
+				daemon->conf.name);
 		}
 	}
 }
@@ -73,16 +75,18 @@ void daemon_news_on_view(void *ctx)
 	}
 	replica_get_view(daemon->replica, &now);
 	if (now.is_leader && (!daemon->seen_valid || !daemon->seen.is_leader)) {
-		post(daemon, PXE__EVENT_KIND__EVENT_NODE_LEADER, "%s leads (term %llu)", daemon->conf.name,
-		        (unsigned long long)now.term);
+		post(daemon, PXE__EVENT_KIND__EVENT_NODE_LEADER, "%s leads (term %llu)",
+			daemon->conf.name, (unsigned long long)now.term);
 	}
 	if (now.has_quorum && daemon->seen_valid && !daemon->seen.has_quorum &&
-	        (daemon->quorum_lost_told || !daemon->had_quorum)) {
-		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_BACK, "%s is with the majority", daemon->conf.name);
+		(daemon->quorum_lost_told || !daemon->had_quorum)) {
+		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_BACK, "%s is with the majority",
+			daemon->conf.name);
 		daemon->quorum_lost_told = false;
 	}
 	daemon->had_quorum = daemon->had_quorum || now.has_quorum;
-	if (!daemon->seen_valid || daemon->seen.has_quorum != now.has_quorum || daemon->seen.diverged != now.diverged) {
+	if (!daemon->seen_valid || daemon->seen.has_quorum != now.has_quorum ||
+		daemon->seen.diverged != now.diverged) {
 		daemon_tick_tell_peers(daemon, &now);
 	}
 	tell_members(daemon, &now);
@@ -92,13 +96,15 @@ void daemon_news_on_view(void *ctx)
 
 void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now)
 {
-	if (now->has_quorum || now->no_quorum_ms < DAEMON_NO_QUORUM_MS || daemon->quorum_lost_told) {
+	if (now->has_quorum || now->no_quorum_ms < DAEMON_NO_QUORUM_MS ||
+		daemon->quorum_lost_told) {
 		return;
 	}
 	post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_LOST,
-	        "%s has no contact with a majority: it answers no new clients until a majority is back. "
-	        "Look at the other nodes: pxectl status",
-	        daemon->conf.name);
+		"%s has no contact with a majority: it answers no new clients until a majority is "
+		"back. "
+		"Look at the other nodes: pxectl status",
+		daemon->conf.name);
 	daemon->quorum_lost_told = true;
 }
 

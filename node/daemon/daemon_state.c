@@ -16,8 +16,8 @@ static void on_durable(void *ctx, uint64_t ticket)
 	}
 }
 
-/* The disk failed under the writer thread: nothing may be acknowledged any more, so the process ends at once and the
- * service manager starts it again from what is durable. */
+/* The disk failed under the writer thread: nothing may be acknowledged any more, so the process
+ * ends at once and the service manager starts it again from what is durable. */
 static void on_fatal(void *ctx, const char *text)
 {
 	(void)ctx;
@@ -60,8 +60,11 @@ static int load_keys(struct daemon *daemon, char *ret_error, size_t error_bytes)
 static int open_disk(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
 	char path[NODE_CONF_PATH_BYTES + 32];
-	struct kv_config config = {.loop = &daemon->loop, .directory = path, .ctx = daemon,
-	        .on_durable = on_durable, .on_fatal = on_fatal};
+	struct kv_config config = {.loop = &daemon->loop,
+		.directory = path,
+		.ctx = daemon,
+		.on_durable = on_durable,
+		.on_fatal = on_fatal};
 	int rc;
 
 	snprintf(path, sizeof path, "%s/state.mdb", daemon->conf.data_dir);
@@ -75,32 +78,45 @@ static int open_disk(struct daemon *daemon, char *ret_error, size_t error_bytes)
 
 static int open_replica(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
-	struct replica_config config = {.loop = &daemon->loop, .kv = daemon->kv, .self = daemon->conf.id,
-	        .ctx = daemon, .on_record = on_record, .on_view = daemon_news_on_view,
-	        .on_event = on_event, .on_alarm = daemon_news_on_alarm};
-	struct replica_bootstrap bootstrap = {
-	        .settings = daemon->start.kind == NODE_START_BOOTSTRAP ? daemon->start.settings : NULL,
-	        .self = daemon->start.self,
-	        .seed = daemon->start.members,
-	        .seed_count = daemon->start.member_count};
-	const struct replica_bootstrap *first = daemon->start.kind == NODE_START_NONE ? NULL : &bootstrap;
+	struct replica_config config = {.loop = &daemon->loop,
+		.kv = daemon->kv,
+		.self = daemon->conf.id,
+		.ctx = daemon,
+		.on_record = on_record,
+		.on_view = daemon_news_on_view,
+		.on_event = on_event,
+		.on_alarm = daemon_news_on_alarm};
+	struct replica_bootstrap bootstrap = {.settings = daemon->start.kind == NODE_START_BOOTSTRAP
+								  ? daemon->start.settings
+								  : NULL,
+		.self = daemon->start.self,
+		.seed = daemon->start.members,
+		.seed_count = daemon->start.member_count};
+	const struct replica_bootstrap *first =
+		daemon->start.kind == NODE_START_NONE ? NULL : &bootstrap;
 	int rc = replica_open(&config, first, &daemon->replica, ret_error, error_bytes);
 
 	if (rc == -ENOENT) {
 		snprintf(ret_error, error_bytes,
-		        "%s holds no state of cluster node '%s'. Its disk was lost or emptied: on another node run "
-		        "'pxectl node remove %s' and 'pxectl cluster token create', then here 'pxectl cluster join TOKEN' "
-		        "(a new cluster is never made by itself)",
-		        daemon->conf.data_dir, daemon->conf.name, daemon->conf.name);
+			"%s holds no state of cluster node '%s'. Its disk was lost or emptied: on "
+			"another node run "
+			"'pxectl node remove %s' and 'pxectl cluster token create', then here "
+			"'pxectl cluster join TOKEN' "
+			"(a new cluster is never made by itself)",
+			daemon->conf.data_dir, daemon->conf.name, daemon->conf.name);
 	}
 	return rc;
 }
 
 static int open_peers(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
-	struct transport_config config = {.loop = &daemon->loop, .zmq_context = daemon->zmq_context,
-	        .zap = daemon->zap, .self = daemon->conf.id, .bind_address = daemon->conf.peer_address,
-	        .ctx = daemon->replica, .on_message = replica_on_message};
+	struct transport_config config = {.loop = &daemon->loop,
+		.zmq_context = daemon->zmq_context,
+		.zap = daemon->zap,
+		.self = daemon->conf.id,
+		.bind_address = daemon->conf.peer_address,
+		.ctx = daemon->replica,
+		.on_message = replica_on_message};
 	int rc;
 
 	memcpy(config.cluster_id, daemon->conf.cluster_id, sizeof config.cluster_id);
@@ -127,7 +143,8 @@ int daemon_state_open(struct daemon *daemon, char *ret_error, size_t error_bytes
 	if (rc == 0) {
 		rc = zap_open(&daemon->loop, daemon->zmq_context, &daemon->zap);
 		if (rc < 0) {
-			snprintf(ret_error, error_bytes, "cannot set up the key check of ZeroMQ: %s", strerror(-rc));
+			snprintf(ret_error, error_bytes,
+				"cannot set up the key check of ZeroMQ: %s", strerror(-rc));
 		}
 	}
 	if (rc == 0) {

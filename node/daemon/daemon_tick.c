@@ -8,21 +8,22 @@
 #include <sys/statvfs.h>
 #include <systemd/sd-daemon.h>
 
-/* The instruction of the first start is done with once our own member record is durable here: from then on the state says
- * who we are, and an emptied disk can never be taken for a first start again. */
+/* The instruction of the first start is done with once our own member record is durable here: from
+ * then on the state says who we are, and an emptied disk can never be taken for a first start
+ * again. */
 static void finish_start(struct daemon *daemon)
 {
 	uint8_t key[RECORD_KEY_MAX], *value = NULL;
 	size_t key_bytes = record_key_u64(RECORD_MEMBER, daemon->conf.id, key), value_bytes = 0;
 
 	if (daemon->start.kind == NODE_START_NONE ||
-	        kv_state_get(daemon->kv, key, key_bytes, &value, &value_bytes) < 0) {
+		kv_state_get(daemon->kv, key, key_bytes, &value, &value_bytes) < 0) {
 		return;
 	}
 	free(value);
 	if (node_start_done(daemon->directory) < 0) {
-		log_warn("cannot rename %s/%s: remove it by hand, it has been followed", daemon->directory,
-		        NODE_START_FILE);
+		log_warn("cannot rename %s/%s: remove it by hand, it has been followed",
+			daemon->directory, NODE_START_FILE);
 	}
 	node_start_fini(&daemon->start);
 	daemon->start = (struct node_start){.kind = NODE_START_NONE};
@@ -61,8 +62,11 @@ static void tell_service_manager(const struct replica_view *view)
 	char text[160];
 
 	snprintf(text, sizeof text, "WATCHDOG=1\nSTATUS=%s, applied %llu%s",
-	        view->is_leader ? "leads" : view->has_quorum ? "follows" : "no quorum",
-	        (unsigned long long)view->applied, view->diverged ? ", STATE DIFFERS: serves nothing" : "");
+		view->is_leader    ? "leads"
+		: view->has_quorum ? "follows"
+				   : "no quorum",
+		(unsigned long long)view->applied,
+		view->diverged ? ", STATE DIFFERS: serves nothing" : "");
 	sd_notify(0, text);
 }
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_MAX 1024
+#define LOG_LINE_MAX   1024
 #define LOG_FIELDS_MAX 12
 
 static atomic_int log_level = LOG_LEVEL_INFO;
@@ -27,7 +27,8 @@ void log_set_node(const char *name)
 	snprintf(log_node, sizeof log_node, "%s", name);
 }
 
-/* The service manager names the journal's stream socket in JOURNAL_STREAM as "device:inode" (systemd.exec(5)). */
+/* The service manager names the journal's stream socket in JOURNAL_STREAM as "device:inode"
+ * (systemd.exec(5)). */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -54,7 +55,7 @@ static void write_journal(enum log_level level, char *fields, const char *line)
 	iov[count++] = (struct iovec){priority, strlen(priority)};
 	iov[count++] = (struct iovec){node, strlen(node)};
 	for (char *field = fields != NULL ? strtok_r(fields, " ", &save) : NULL;
-	        field != NULL && count < LOG_FIELDS_MAX; field = strtok_r(NULL, " ", &save)) {
+		field != NULL && count < LOG_FIELDS_MAX; field = strtok_r(NULL, " ", &save)) {
 		iov[count++] = (struct iovec){field, strlen(field)};
 	}
 	sd_journal_sendv(iov, count);
@@ -62,7 +63,9 @@ static void write_journal(enum log_level level, char *fields, const char *line)
 
 static void write_text(enum log_level level, const char *line)
 {
-	const char *word = level <= LOG_LEVEL_ERROR ? "error: " : level == LOG_LEVEL_WARN ? "warning: " : "";
+	const char *word = level <= LOG_LEVEL_ERROR  ? "error: "
+			   : level == LOG_LEVEL_WARN ? "warning: "
+						     : "";
 	struct timespec ts;
 	struct tm tm;
 	char when[32], out[LOG_LINE_MAX + 160];
@@ -71,7 +74,8 @@ static void write_text(enum log_level level, const char *line)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	localtime_r(&ts.tv_sec, &tm);
 	strftime(when, sizeof when, "%H:%M:%S", &tm);
-	len = snprintf(out, sizeof out, "%s.%03ld %s %s%s\n", when, ts.tv_nsec / 1000000, log_node, word, line);
+	len = snprintf(out, sizeof out, "%s.%03ld %s %s%s\n", when, ts.tv_nsec / 1000000, log_node,
+		word, line);
 	if (len > 0) {
 		size_t bytes = (size_t)len < sizeof out ? (size_t)len : sizeof out - 1;
 		if (write(STDERR_FILENO, out, bytes) < 0) {

@@ -1,12 +1,14 @@
 /* store/model/model.h: the state that all nodes agree on, and the only way it changes.
  *
- * Pure: no clock, I/O or randomness. Time enters as the stamp of the batch being applied (cluster time, milliseconds since 1970), so
- * that every node that applies the same log holds byte-identical records. model_apply() is total: each command, however
- * wrong, has a verdict, the same on every node. The model owns its heap memory; running out of it ends the process.
+ * Pure: no clock, I/O or randomness. Time enters as the stamp of the batch being applied (cluster
+ * time, milliseconds since 1970), so that every node that applies the same log holds byte-identical
+ * records. model_apply() is total: each command, however wrong, has a verdict, the same on every
+ * node. The model owns its heap memory; running out of it ends the process.
  *
- * The state is a set of records: key bytes -> value bytes. Keys begin with a byte of enum record_kind (record.h), values are
- * the protobuf messages of proto/msg/records.proto. Each change of a record is given to the sink, in order, so the host
- * writes to disk exactly what the model holds; model_load() reads it back; the digest covers exactly these bytes.
+ * The state is a set of records: key bytes -> value bytes. Keys begin with a byte of enum
+ * record_kind (record.h), values are the protobuf messages of proto/msg/records.proto. Each change
+ * of a record is given to the sink, in order, so the host writes to disk exactly what the model
+ * holds; model_load() reads it back; the digest covers exactly these bytes.
  */
 #ifndef STORE_MODEL_MODEL_H
 #define STORE_MODEL_MODEL_H
@@ -17,24 +19,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MODEL_CLIENT_MAX 32      /* bytes of a client identity: hardware type, then the hardware address */
-#define MODEL_NAME_MAX 63        /* bytes of an object's name: letters, digits, '-', '_', '.' */
-#define MODEL_LEASES_MAX 200000
-#define MODEL_HOSTS_MAX 100000
-#define MODEL_MEMBERS_MAX 15
-#define MODEL_IMAGE_FILES_MAX 4096
-#define MODEL_WINDOW 1024        /* proposals of one node that may be outstanding (ProposerWindow) */
-#define MODEL_REQUESTS_MAX 4096  /* operator requests remembered */
-#define MODEL_SUBNETS_MAX 1024
-#define MODEL_POOLS_MAX 4096
-#define MODEL_POOL_ADDRESSES_MAX (1u << 20)      /* addresses of one pool */
-#define MODEL_POOLS_ADDRESSES_MAX (1u << 22)     /* addresses of all pools together */
-#define MODEL_PROFILES_MAX 4096
-#define MODEL_IMAGES_MAX 1024
-#define MODEL_OPERATORS_MAX 256
-#define MODEL_TOKENS_MAX 256
-#define MODEL_MAX_SKEW_MS 2000   /* by how much members' clocks may differ [P1] */
-#define MODEL_REST_MS (MODEL_MAX_SKEW_MS + 1000) /* an address that was bound rests so long after its last promise [R9] */
+#define MODEL_CLIENT_MAX                                                                           \
+	32 /* bytes of a client identity: hardware type, then the hardware address */
+#define MODEL_NAME_MAX            63 /* bytes of an object's name: letters, digits, '-', '_', '.' */
+#define MODEL_LEASES_MAX          200000
+#define MODEL_HOSTS_MAX           100000
+#define MODEL_MEMBERS_MAX         15
+#define MODEL_IMAGE_FILES_MAX     4096
+#define MODEL_WINDOW              1024 /* proposals of one node that may be outstanding (ProposerWindow) */
+#define MODEL_REQUESTS_MAX        4096 /* operator requests remembered */
+#define MODEL_SUBNETS_MAX         1024
+#define MODEL_POOLS_MAX           4096
+#define MODEL_POOL_ADDRESSES_MAX  (1u << 20) /* addresses of one pool */
+#define MODEL_POOLS_ADDRESSES_MAX (1u << 22) /* addresses of all pools together */
+#define MODEL_PROFILES_MAX        4096
+#define MODEL_IMAGES_MAX          1024
+#define MODEL_OPERATORS_MAX       256
+#define MODEL_TOKENS_MAX          256
+#define MODEL_MAX_SKEW_MS         2000 /* by how much members' clocks may differ [P1] */
+#define MODEL_REST_MS                                                                              \
+	(MODEL_MAX_SKEW_MS +                                                                       \
+		1000) /* an address that was bound rests so long after its last promise [R9] */
 
 struct model;
 
@@ -49,42 +54,48 @@ struct lease {
 	char hostname[MODEL_NAME_MAX + 1];
 };
 
-/* The state at `now_ms`: an OFFER that ran out is FREE, a lease that ran out is in GRACE until promised_ms + MODEL_MAX_SKEW_MS,
- * then FREE [R4]. An OFFER to a client whose lease of the address was in GRACE falls back to that GRACE (since_ms is not 0). */
+/* The state at `now_ms`: an OFFER that ran out is FREE, a lease that ran out is in GRACE until
+ * promised_ms + MODEL_MAX_SKEW_MS, then FREE [R4]. An OFFER to a client whose lease of the address
+ * was in GRACE falls back to that GRACE (since_ms is not 0). */
 Pxe__LeaseState lease_state_at(const struct lease *lease, uint64_t now_ms);
 
 /* Receives every record that changes. Bytes are borrowed for the call. */
 struct model_sink {
 	void *ctx;
-	void (*put)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes);
+	void (*put)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+		size_t value_bytes);
 	void (*remove)(void *ctx, const uint8_t *key, size_t key_bytes);
 };
 
 struct model_result {
 	Pxe__Verdict verdict;
-	struct lease lease;   /* OFFER, BIND: the lease as it is now, on VERDICT_OK */
-	uint64_t revision;    /* configuration revision after the command */
-	uint64_t id;          /* MEMBER_JOIN: the member id given */
-	char detail[240];     /* for a person: what was wrong and what to do; "" on success, but for OFFER and BIND
-	                       * that gave less than was due (reservation taken by another, lease not renewed) */
+	struct lease lease; /* OFFER, BIND: the lease as it is now, on VERDICT_OK */
+	uint64_t revision;  /* configuration revision after the command */
+	uint64_t id;        /* MEMBER_JOIN: the member id given */
+	char detail[240];   /* for a person: what was wrong and what to do; "" on success, but for
+			     * OFFER and BIND   that gave less than was due (reservation taken by
+			     * another, lease not renewed) */
 };
 
 struct model *model_new(void);
 void model_free(struct model *model);
 
 /* Load one stored record (any order); -EBADMSG if it is not one of ours. */
-int model_load(struct model *model, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes);
+int model_load(struct model *model, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+	size_t value_bytes);
 /* Drop everything (before a snapshot is loaded). */
 void model_clear(struct model *model);
 /* The records of a new cluster: settings and its first member (id 1). */
-void model_bootstrap(struct model *model, const Pxe__Settings *settings, const Pxe__Member *first, uint64_t stamp_ms,
-        const struct model_sink *sink);
+void model_bootstrap(struct model *model, const Pxe__Settings *settings, const Pxe__Member *first,
+	uint64_t stamp_ms, const struct model_sink *sink);
 
 /* Begin a batch: moves the model's time to stamp_ms (kept as it is if that is lower). */
 void model_begin(struct model *model, uint64_t stamp_ms, const struct model_sink *sink);
-void model_apply(struct model *model, const Pxe__Command *command, const struct model_sink *sink, struct model_result *ret_result);
+void model_apply(struct model *model, const Pxe__Command *command, const struct model_sink *sink,
+	struct model_result *ret_result);
 
-/* Digest of all records: 32 bytes; equal records, equal digest, whatever their history. Constant time. */
+/* Digest of all records: 32 bytes; equal records, equal digest, whatever their history. Constant
+ * time. */
 void model_digest(const struct model *model, uint8_t ret_digest[32]);
 /* Visit every record as stored, in key order. */
 void model_each_record(const struct model *model, const struct model_sink *visitor);
@@ -96,11 +107,13 @@ uint64_t model_stamp_ms(const struct model *model);
 uint64_t model_revision(const struct model *model);
 size_t model_lease_count(const struct model *model);
 
-/* Lookups. Pointers are borrowed and valid until the next model_apply(), model_begin(), model_load() or model_clear(). NULL or false: none. */
+/* Lookups. Pointers are borrowed and valid until the next model_apply(), model_begin(),
+ * model_load() or model_clear(). NULL or false: none. */
 const Pxe__Settings *model_settings(const struct model *model);
 const Pxe__Member *model_member(const struct model *model, uint64_t id);
 const Pxe__Member *model_member_named(const struct model *model, const char *name);
-size_t model_members(const struct model *model, const Pxe__Member **ret_members, size_t max); /* ascending id */
+size_t model_members(
+	const struct model *model, const Pxe__Member **ret_members, size_t max); /* ascending id */
 const Pxe__Subnet *model_subnet(const struct model *model, const char *name);
 /* The subnet that holds this address (giaddr, or our interface's address). */
 const Pxe__Subnet *model_subnet_of(const struct model *model, uint32_t ip);
@@ -111,21 +124,29 @@ const Pxe__Host *model_host_of_uuid(const struct model *model, const uint8_t uui
 const Pxe__Host *model_host_of_ip(const struct model *model, uint32_t ip);
 const Pxe__Profile *model_profile(const struct model *model, const char *name);
 const Pxe__Image *model_image(const struct model *model, const char *name);
-const Pxe__ImageVersion *model_image_version(const struct model *model, const char *image, const uint8_t digest[32]);
+const Pxe__ImageVersion *model_image_version(
+	const struct model *model, const char *image, const uint8_t digest[32]);
 const Pxe__Operator *model_operator_of_key(const struct model *model, const uint8_t key[32]);
 const Pxe__RequestOutcome *model_request(const struct model *model, const uint8_t request_id[16]);
 bool model_lease_of_ip(const struct model *model, uint32_t ip, struct lease *ret_lease);
-/* The client's lease in a subnet, in any stored state; of several (a client that moved) the one granted last. */
-bool model_lease_of_client(const struct model *model, const char *subnet, const uint8_t *client, size_t client_bytes, struct lease *ret_lease);
+/* The client's lease in a subnet, in any stored state; of several (a client that moved) the one
+ * granted last. */
+bool model_lease_of_client(const struct model *model, const char *subnet, const uint8_t *client,
+	size_t client_bytes, struct lease *ret_lease);
 /* The address that a reservation gives this client in this subnet; 0: none. */
-uint32_t model_reserved_ip(const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who);
-/* Addresses of a pool that may be given out at all, and how many of them are not free at now_ms (leased, offered, in grace,
- * declined, or reserved for a host). */
-void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms, uint64_t *ret_size, uint64_t *ret_used);
-/* Lease time granted when the client asks for asked_s (0: nothing): subnet's default and bounds, else the cluster's. */
+uint32_t model_reserved_ip(
+	const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who);
+/* Addresses of a pool that may be given out at all, and how many of them are not free at now_ms
+ * (leased, offered, in grace, declined, or reserved for a host). */
+void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
+	uint64_t *ret_size, uint64_t *ret_used);
+/* Lease time granted when the client asks for asked_s (0: nothing): subnet's default and bounds,
+ * else the cluster's. */
 uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s);
 
-/* Visit all objects of a kind in name (address) order; stop early when visit returns false. `object` is the Pxe__X of the kind. */
-void model_each(const struct model *model, Pxe__ObjectKind kind, bool (*visit)(void *ctx, const void *object), void *ctx);
+/* Visit all objects of a kind in name (address) order; stop early when visit returns false.
+ * `object` is the Pxe__X of the kind. */
+void model_each(const struct model *model, Pxe__ObjectKind kind,
+	bool (*visit)(void *ctx, const void *object), void *ctx);
 
 #endif

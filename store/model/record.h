@@ -1,6 +1,7 @@
 /* store/model/record.h: the keys of the state's records. Pure.
  *
- * A key is one byte of enum record_kind and the object's name (or binary key); so a kind is a prefix. */
+ * A key is one byte of enum record_kind and the object's name (or binary key); so a kind is a
+ * prefix. */
 #ifndef STORE_MODEL_RECORD_H
 #define STORE_MODEL_RECORD_H
 
@@ -30,8 +31,10 @@ enum record_kind {
 };
 
 /* Build a key; ret_key has RECORD_KEY_MAX bytes. Returns its length. */
-size_t record_key(enum record_kind kind, const void *name, size_t name_bytes, uint8_t ret_key[RECORD_KEY_MAX]);
+size_t record_key(enum record_kind kind, const void *name, size_t name_bytes,
+	uint8_t ret_key[RECORD_KEY_MAX]);
 size_t record_key_u64(enum record_kind kind, uint64_t id, uint8_t ret_key[RECORD_KEY_MAX]);
-size_t record_key_version(const char *image, const uint8_t digest[32], uint8_t ret_key[RECORD_KEY_MAX]);
+size_t record_key_version(
+	const char *image, const uint8_t digest[32], uint8_t ret_key[RECORD_KEY_MAX]);
 
 #endif

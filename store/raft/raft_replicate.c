@@ -125,9 +125,9 @@ void raft_replicate_more(struct raft *raft, struct raft_peer *peer)
 	}
 }
 
-/* What was sent is taken as lost: begin again after what the peer is known to have. A probe is asked
- * again where it was: nothing was sent ahead, and of a peer that a new leader has not heard yet
- * nothing is known, which is no reason to send it the whole state. */
+/* What was sent is taken as lost: begin again after what the peer is known to have. A probe is
+ * asked again where it was: nothing was sent ahead, and of a peer that a new leader has not heard
+ * yet nothing is known, which is no reason to send it the whole state. */
 void raft_replicate_retry(struct raft *raft, struct raft_peer *peer)
 {
 	assert(peer->match <= raft->last);

@@ -142,14 +142,15 @@ static bool apply_next(struct replica *r)
 	return true;
 }
 
-/* A cluster at rest compares its state too, not only at every REPLICA_DIGEST_EVERY entries: nodes that apply nothing for
- * one status period are all at the same index. */
+/* A cluster at rest compares its state too, not only at every REPLICA_DIGEST_EVERY entries: nodes
+ * that apply nothing for one status period are all at the same index. */
 void replica_apply_rest(struct replica *r)
 {
 	const struct replica_digest *newest = replica_apply_digest(r);
 	bool resting = r->applied.index == r->applied.status_index;
 	r->applied.status_index = r->applied.index;
-	if (resting && r->applied.index > 0 && (newest == NULL || newest->index != r->applied.index))
+	if (resting && r->applied.index > 0 &&
+		(newest == NULL || newest->index != r->applied.index))
 		apply_digest(r);
 }
 

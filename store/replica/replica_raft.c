@@ -219,8 +219,8 @@ void replica_raft_drain(struct replica *r)
 	/* Nothing that carries out an effect calls the core, so the queue only shrinks. */
 	for (; raft_next_effect(&r->raft, &effect); any = true)
 		raft_carry_out(r, &effect);
-	/* Without an effect there is no more to do at the end of the turn than before: a wake-up here
-	 * each turn would keep the loop from ever sleeping. */
+	/* Without an effect there is no more to do at the end of the turn than before: a wake-up
+	 * here each turn would keep the loop from ever sleeping. */
 	if (any)
 		replica_wake(r);
 }

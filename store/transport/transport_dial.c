@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_MESSAGES 256 /* waiting for one peer; what is beyond is dropped and Raft repeats it   \
-			   */
+#define SEND_MESSAGES                                                                              \
+	256 /* waiting for one peer; what is beyond is dropped and Raft repeats it                 \
+	     */
 #define RECONNECT_MIN_MS   20
 #define RECONNECT_MAX_MS   200
 #define CONNECT_TIMEOUT_MS 400

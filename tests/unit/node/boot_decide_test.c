@@ -347,8 +347,8 @@ static void test_an_empty_source_boots_nothing(void **state)
 
 static const char *const nodes[] = {"http://10.0.0.1:8080", "http://10.0.0.2:8080"};
 
-/* FIELD 38: an iPXE in ROM is sent through undionly only where the profile says so, and only once: that one asks for
- * broadcast replies. */
+/* FIELD 38: an iPXE in ROM is sent through undionly only where the profile says so, and only once:
+ * that one asks for broadcast replies. */
 static void test_own_ipxe_comes_first_and_ends_the_loop(void **state)
 {
 	static const struct {
@@ -358,10 +358,13 @@ static void test_own_ipxe_comes_first_and_ends_the_loop(void **state)
 		const char *file;
 	} row[] = {
 		{"01 bios ipxe", true, false, BOOT_LOADER, "tftp://10.0.0.2/ipxe/undionly.kpxe"},
-		{"01 bios ipxe", true, true, BOOT_SCRIPT, "http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=0"},
-		{"01 bios ipxe", false, false, BOOT_SCRIPT, "http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=0"},
+		{"01 bios ipxe", true, true, BOOT_SCRIPT,
+			"http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=0"},
+		{"01 bios ipxe", false, false, BOOT_SCRIPT,
+			"http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=0"},
 		{"01 bios rom", true, false, BOOT_LOADER, "ipxe/undionly.kpxe"},
-		{"01 uefi-x64 ipxe", true, false, BOOT_SCRIPT, "http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=7"},
+		{"01 uefi-x64 ipxe", true, false, BOOT_SCRIPT,
+			"http://10.0.0.2/boot/52-54-00-aa-00-01.ipxe?arch=7"},
 		{"13 bios ipxe", true, false, BOOT_NONE, ""}, /* its loader is no undionly */
 	};
 	struct boot_client client;
