@@ -25,13 +25,16 @@
 #include "node/events/events.h"
 
 #define DHCP4_PENDING_MAX   2048 /* clients whose proposal is under way */
+#define DHCP4_STRANGERS_MAX                                                                        \
+	384 /* of those, clients that the cluster does not know; fewer than one node may have     \
+	     * under way in the log, so that a flood of made-up clients leaves room for the rest */
 #define DHCP4_DEFERRED_MAX  4096 /* clients left to another node; the oldest gives way */
 #define DHCP4_TURN_MS       300 /* how long each node before us has to answer or to be known dead */
 #define DHCP4_WATCH_MS      1500  /* how long we watch whether a node whose turn it is dies */
 #define DHCP4_GIVE_UP_MS    30000 /* a proposal whose outcome never came frees its place */
 #define DHCP4_REFUSED_MS    30000 /* a client's refusals are told once in this time */
 #define DHCP4_REFUSED_SLOTS 1024
-#define DHCP4_REFUSED_BURST 20 /* refusals told in one second, of all clients together */
+#define DHCP4_REFUSED_BURST 20 /* refusals told in that time, of all clients together */
 #define DHCP4_OFFER_LEFT_MS                                                                        \
 	10000 /* an OFFER is repeated without the log if it holds for so much longer */
 #define DHCP4_EVENTS_MAX 3

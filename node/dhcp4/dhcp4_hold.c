@@ -105,6 +105,13 @@ struct dhcp4_held *dhcp4_hold_add(struct dhcp4_hold *hold, const struct dhcp4_in
 	return held;
 }
 
+void dhcp4_hold_mark_stranger(struct dhcp4_hold *hold, struct dhcp4_held *held)
+{
+	assert(!held->stranger && hold->strangers < hold->count);
+	held->stranger = true;
+	hold->strangers++;
+}
+
 void dhcp4_hold_update(struct dhcp4_hold *hold, struct dhcp4_held *held,
 	const struct dhcp4_input *input, uint64_t arrival_ms)
 {
@@ -132,6 +139,8 @@ void dhcp4_hold_remove(struct dhcp4_hold *hold, struct dhcp4_held *held)
 		hold->entry[held->newer].older = held->older;
 	else
 		hold->newest = held->older;
+	hold->strangers -= held->stranger;
+	held->stranger = false;
 	held->generation++;
 	held->older = hold->first_free;
 	hold->first_free = index;

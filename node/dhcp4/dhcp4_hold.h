@@ -31,6 +31,7 @@ struct dhcp4_held {
 	uint8_t client[MODEL_CLIENT_MAX];
 	uint8_t client_bytes;
 	enum dhcp4_purpose purpose;
+	bool stranger; /* see dhcp4_hold_mark_stranger() */
 };
 
 struct dhcp4_hold {
@@ -39,6 +40,7 @@ struct dhcp4_hold {
 	uint16_t *bucket;
 	size_t capacity;
 	size_t count;
+	size_t strangers; /* entries marked so */
 	uint16_t first_free;
 	uint16_t oldest, newest;
 };
@@ -56,6 +58,9 @@ struct dhcp4_held *dhcp4_hold_find(
 struct dhcp4_held *dhcp4_hold_add(struct dhcp4_hold *hold, const struct dhcp4_input *input,
 	const struct dhcp4_request *request, enum dhcp4_purpose purpose,
 	const struct dhcp4_view *view);
+
+/* The entry counts in hold->strangers until it is removed. Once for an entry. */
+void dhcp4_hold_mark_stranger(struct dhcp4_hold *hold, struct dhcp4_held *held);
 
 /* The client said something newer: keep that packet instead. */
 void dhcp4_hold_update(struct dhcp4_hold *hold, struct dhcp4_held *held,

@@ -32,9 +32,9 @@ void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip,
 /* A flood of made-up clients is not to flood the log. */
 static bool may_tell(struct dhcp4_engine *engine, uint64_t boot_ms)
 {
-	uint64_t second = boot_ms / 1000;
-	if (engine->told_second != second) {
-		engine->told_second = second;
+	uint64_t period = boot_ms / DHCP4_REFUSED_MS;
+	if (engine->told_period != period) {
+		engine->told_period = period;
 		engine->told_count = 0;
 	}
 	return engine->told_count++ < DHCP4_REFUSED_BURST;
@@ -75,6 +75,17 @@ static struct dhcp4_proposal *begin(struct dhcp4_step *step, uint64_t ticket, ui
 	return proposal;
 }
 
+/* Nobody made this client up: an operator declared the machine, or the cluster has given it an
+ * address. */
+static bool is_known(const struct dhcp4_step *step)
+{
+	const struct dhcp4_request *request = step->request;
+	struct lease lease;
+	return step->host != NULL ||
+	       model_lease_of_client(step->view->model, step->subnet->name, request->client,
+		       request->client_bytes, &lease);
+}
+
 /* A place among the pending ones; 0: none is free, or the client's earlier proposal stands for this
  * one too. */
 static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip)
@@ -97,11 +108,16 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 			dhcp4_hold_update(&engine->pending, held, step->input, step->arrival_ms);
 		return 0;
 	}
-	held = dhcp4_hold_add(&engine->pending, step->input, step->request, purpose, step->view);
+	bool known = is_known(step);
+	if (known || engine->pending.strangers < DHCP4_STRANGERS_MAX)
+		held = dhcp4_hold_add(
+			&engine->pending, step->input, step->request, purpose, step->view);
 	if (held == NULL) {
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_PENDING_FULL);
 		return 0;
 	}
+	if (!known)
+		dhcp4_hold_mark_stranger(&engine->pending, held);
 	held->wanted_ip = wanted_ip;
 	held->arrival_ms = step->arrival_ms;
 	return dhcp4_hold_ticket(&engine->pending, held);

@@ -22,7 +22,7 @@ struct dhcp4_engine {
 	uint64_t sweep_ticket; /* tick: the deferred request to look at next; 0: from the oldest */
 	struct dhcp4_repeats repeats;
 	struct dhcp4_told told[DHCP4_REFUSED_SLOTS];
-	uint64_t told_second; /* and how many were told in it */
+	uint64_t told_period; /* of DHCP4_REFUSED_MS, and how many were told in it */
 	unsigned told_count;
 	uint64_t counter[DHCP4_COUNT_COUNT];
 	struct dhcp4_request request; /* work areas of one call */

@@ -118,7 +118,7 @@ static void a_flood_of_unknown_clients_is_told_in_few_events(void **state)
 	}
 	assert_int_equal(told, DHCP4_REFUSED_BURST);
 	assert_int_equal(rig_count(rig, DHCP4_COUNT_DROP_NO_SUBNET), 500);
-	rig_pass(rig, 1000);
+	rig_pass(rig, DHCP4_REFUSED_MS);
 	struct ask ask = {.type = DHCP4_DISCOVER, .client = 501, .giaddr = IP(10, 9, 0, 1)};
 	rig_send(rig, &ask);
 	assert_true(rig_event(rig, PXE__EVENT_KIND__EVENT_DHCP_REFUSED, NULL));
@@ -188,11 +188,14 @@ static void hostname_from_the_wire_is_printable_or_nothing(void **state)
 	assert_string_equal(rig->effects.proposal.who.hostname, "n07.lab");
 }
 
-static void pending_table_full_drops_and_recovers(void **state)
+static void a_flood_of_strangers_leaves_room_for_known_clients(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t first_ticket = 0;
-	for (unsigned client = 0; client < DHCP4_PENDING_MAX; client++) {
+	uint32_t ip = rig_lease(rig, 50000);
+	rig_host(rig, "declared", 50001, 0, false);
+	rig_pass(rig, RIG_LEASE_S * 500); /* renewals go through the log */
+	for (unsigned client = 0; client < DHCP4_STRANGERS_MAX; client++) {
 		struct ask ask = {.type = DHCP4_DISCOVER, .client = client + 1};
 		rig_send(rig, &ask);
 		assert_true(rig->effects.has_proposal);
@@ -203,7 +206,18 @@ static void pending_table_full_drops_and_recovers(void **state)
 	rig_send(rig, &late);
 	rig_expect_silence(rig);
 	assert_int_equal(rig_count(rig, DHCP4_COUNT_DROP_PENDING_FULL), 1);
-	assert_int_equal(dhcp4_engine_pending(rig->engine), DHCP4_PENDING_MAX);
+	assert_int_equal(dhcp4_engine_pending(rig->engine), DHCP4_STRANGERS_MAX);
+	struct ask renewal = {.type = DHCP4_REQUEST,
+		.client = 50000,
+		.ciaddr = ip,
+		.unicast = true,
+		.to = RIG_SERVER_IP,
+		.from = ip};
+	assert_true(rig_ask(rig, &renewal));
+	rig_expect_reply(rig, DHCP4_ACK);
+	struct ask declared = {.type = DHCP4_DISCOVER, .client = 50001};
+	assert_true(rig_ask(rig, &declared));
+	rig_expect_reply(rig, DHCP4_OFFER);
 	dhcp4_engine_on_outcome(
 		rig->engine, NULL, first_ticket, DHCP4_OUTCOME_UNKNOWN, NULL, &rig->effects);
 	assert_true(rig_ask(rig, &late));
@@ -312,7 +326,7 @@ int main(void)
 		TEST(a_flood_of_unknown_clients_is_told_in_few_events),
 		TEST(changed_and_cut_packets_never_harm),
 		TEST(hostname_from_the_wire_is_printable_or_nothing),
-		TEST(pending_table_full_drops_and_recovers),
+		TEST(a_flood_of_strangers_leaves_room_for_known_clients),
 		TEST(one_client_that_floods_has_one_proposal_of_each_kind),
 		TEST(outcome_of_a_made_up_ticket_is_harmless),
 		cmocka_unit_test(every_counter_has_a_name_of_its_own),
