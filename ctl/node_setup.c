@@ -175,9 +175,8 @@ static int set_path(
 
 static bool has_unit(void)
 {
-	static const char *const places[] = {
-		"/etc/systemd/system/", "/lib/systemd/system/", "/usr/lib/systemd/system/",
-		"/usr/local/lib/systemd/system/"};
+	static const char *const places[] = {"/etc/systemd/system/", "/lib/systemd/system/",
+		"/usr/lib/systemd/system/", "/usr/local/lib/systemd/system/"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
