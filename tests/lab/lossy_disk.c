@@ -57,6 +57,24 @@ static int is_state(int fd)
 	       memcmp(path + length - strlen(STATE_NAME), STATE_NAME, strlen(STATE_NAME)) == 0;
 }
 
+/* pread() also where fd is for writing only, as LMDB's for its head pages is. */
+static ssize_t read_old(int fd, void *old, size_t bytes, off_t offset)
+{
+	char link[64];
+	ssize_t got;
+	int again;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	again = open(link, O_RDONLY | O_CLOEXEC);
+	if (again < 0)
+		abort();
+	got = pread(again, old, bytes, offset);
+	if (got < 0)
+		abort();
+	close(again);
+	return got;
+}
+
 /* Keep what stands where `bytes` are about to be written. Returns where the undo file ended before. */
 static off_t keep_old(int fd, off_t offset, size_t bytes)
 {
@@ -68,8 +86,8 @@ static off_t keep_old(int fd, off_t offset, size_t bytes)
 
 	if (old == NULL)
 		abort();
-	got = pread(fd, old, bytes, offset);
-	head.old_bytes = part[1].iov_len = got > 0 ? (size_t)got : 0;
+	got = read_old(fd, old, bytes, offset);
+	head.old_bytes = part[1].iov_len = (size_t)got;
 	if (((ssize_t(*)(int, const struct iovec *, int))real("writev"))(undo_fd, part, 2) < 0)
 		abort();
 	free(old);
