@@ -25,6 +25,7 @@ struct tftp_job {
 	struct tftp_transfer transfer;
 	struct tftp_job_table *table;
 	struct tftp_job *next; /* in its bucket */
+	struct tftp_job *older, *newer; /* while `queued` */
 	struct tftp_file *file;
 	uint32_t client_ip;
 	uint16_t client_port;
@@ -32,6 +33,7 @@ struct tftp_job {
 	int fd;
 	unsigned open_handles;
 	bool ended;
+	bool queued;     /* among the unanswered ones */
 	bool announced;  /* EVENT_TFTP_START was posted */
 	bool segmenting; /* the kernel cuts windows into packets (UDP_SEGMENT) */
 	uv_poll_t poll;
@@ -120,6 +122,32 @@ static void on_closed(uv_handle_t *handle)
 	free(job);
 }
 
+static void queue_add(struct tftp_job_table *table, struct tftp_job *job)
+{
+	job->queued = true;
+	job->older = table->last_unanswered;
+	if (job->older != NULL)
+		job->older->newer = job;
+	else
+		table->first_unanswered = job;
+	table->last_unanswered = job;
+}
+
+static void queue_remove(struct tftp_job_table *table, struct tftp_job *job)
+{
+	assert(job->queued);
+	if (job->older != NULL)
+		job->older->newer = job->newer;
+	else
+		table->first_unanswered = job->newer;
+	if (job->newer != NULL)
+		job->newer->older = job->older;
+	else
+		table->last_unanswered = job->older;
+	job->queued = false;
+	job->older = job->newer = NULL;
+}
+
 /* Out of the table at once; the memory follows when the loop has let go of the handles. */
 static void job_close(struct tftp_job *job)
 {
@@ -130,6 +158,8 @@ static void job_close(struct tftp_job *job)
 	while (*at != job)
 		at = &(*at)->next;
 	*at = job->next;
+	if (job->queued)
+		queue_remove(table, job);
 	table->active--;
 	atomic_store_explicit(
 		&table->counts->value[TFTP_COUNT_ACTIVE], table->active, memory_order_relaxed);
@@ -427,6 +457,7 @@ static void job_insert(struct tftp_job_table *table, struct tftp_job *job)
 	struct tftp_job **bucket = bucket_of(table, job->client_ip);
 	job->next = *bucket;
 	*bucket = job;
+	queue_add(table, job);
 	table->active++;
 	atomic_store_explicit(
 		&table->counts->value[TFTP_COUNT_ACTIVE], table->active, memory_order_relaxed);
@@ -524,18 +555,45 @@ static bool has_progress(const struct tftp_job *job)
 	       (transfer->state == TFTP_TRANSFER_SENDING && transfer->agreed.present != 0);
 }
 
+static bool is_unanswered(const struct tftp_job *job)
+{
+	return !has_progress(job) &&
+	       uv_now(job->table->loop) - job->started_ms >= TFTP_JOB_UNANSWERED_MS;
+}
+
+/* End the transfer in favour of a new one. false: it is not there, or may yet be answered. */
+static bool make_way(struct tftp_job *job)
+{
+	if (job == NULL || !is_unanswered(job))
+		return false;
+	tftp_count_add(job->table->counts, TFTP_COUNT_LIMITED, 1);
+	job_close(job);
+	return true;
+}
+
+static struct tftp_job *oldest_unanswered(struct tftp_job_table *table)
+{
+	while (table->first_unanswered != NULL && has_progress(table->first_unanswered))
+		queue_remove(table, table->first_unanswered);
+	return table->first_unanswered;
+}
+
 enum tftp_job_again tftp_job_meets_request(
 	struct tftp_job_table *table, uint32_t client_ip, uint16_t client_port, uint64_t digest)
 {
 	unsigned count = 0;
-	struct tftp_job *next;
+	struct tftp_job *next, *oldest = NULL; /* of this client, without progress */
 	for (struct tftp_job *job = *bucket_of(table, client_ip); job != NULL; job = next) {
 		next = job->next;
 		if (job->client_ip != client_ip)
 			continue;
 		count++;
-		if (job->client_port != client_port || has_progress(job))
+		if (has_progress(job))
 			continue;
+		if (job->client_port != client_port) {
+			oldest = job;
+			continue;
+		}
 		if (job->digest == digest) {
 			job_apply(job, tftp_transfer_on_request(&job->transfer, now_us()));
 			return TFTP_JOB_ANSWERED;
@@ -544,8 +602,11 @@ enum tftp_job_again tftp_job_meets_request(
 		job_close(job);
 		count--;
 	}
-	bool full = count >= TFTP_SERVER_CLIENT_MAX || table->active >= TFTP_SERVER_TRANSFERS_MAX;
-	return full ? TFTP_JOB_LIMITED : TFTP_JOB_NEW;
+	if (count >= TFTP_SERVER_CLIENT_MAX && !make_way(oldest))
+		return TFTP_JOB_LIMITED;
+	if (table->active >= TFTP_SERVER_TRANSFERS_MAX && !make_way(oldest_unanswered(table)))
+		return TFTP_JOB_LIMITED;
+	return TFTP_JOB_NEW;
 }
 
 void tftp_job_end_all(struct tftp_job_table *table)

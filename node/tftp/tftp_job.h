@@ -17,6 +17,10 @@
 
 #define TFTP_JOB_BUCKETS 1024
 
+/* A transfer that its client has not answered for so long gives way when there is no room for a new
+ * one: requests under made-up addresses cost nothing, and honest clients answer at once. */
+#define TFTP_JOB_UNANSWERED_MS 1000
+
 /* Written by the server's thread alone, read by any. */
 enum tftp_count {
 	TFTP_COUNT_REQUESTS,
@@ -54,7 +58,9 @@ struct tftp_job_table {
 	void *ctx;
 	void (*on_event)(void *ctx, const struct event *event);
 	void (*on_progress)(void *ctx, const struct tftp_handover *handover);
-	struct tftp_job *bucket[TFTP_JOB_BUCKETS]; /* by client address */
+	struct tftp_job *bucket[TFTP_JOB_BUCKETS]; /* by client address, newest first */
+	struct tftp_job *first_unanswered, *last_unanswered; /* by age; answered ones are taken out
+								when they come to the front */
 	unsigned active;
 };
 

@@ -681,6 +681,29 @@ static void one_client_has_a_bounded_share(void **state)
 	}
 }
 
+/* Requests that nobody stands behind fill the client's share, as others could do in its name. */
+static void unanswered_transfers_give_way(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct tftp_options none = {0};
+	struct client silent[TFTP_SERVER_CLIENT_MAX], client;
+	make_file(fixture, 5000);
+	for (unsigned i = 0; i < TFTP_SERVER_CLIENT_MAX; i++) {
+		client_open(&silent[i], LOOPBACK, fixture->port);
+		client_request(&silent[i], "size-5000", &none);
+	}
+	WAIT_UNTIL(stats_of(fixture).active == TFTP_SERVER_CLIENT_MAX);
+	client_open(&client, LOOPBACK, fixture->port);
+	client_request(&client, "size-5000", &none);
+	clients_run(&client, 1); /* asks until it is served */
+	expect_file(&client, 5000);
+	close(client.fd);
+	assert_int_equal(stats_of(fixture).failed, 0); /* none had to time out first */
+	assert_true(stats_of(fixture).limited >= 1);
+	for (unsigned i = 0; i < TFTP_SERVER_CLIENT_MAX; i++)
+		close(silent[i].fd);
+}
+
 /* Blobs are never cut; if a disk fails all the same, the transfer fails and not the server. */
 static void a_file_cut_short_fails_one_transfer_only(void **state)
 {
@@ -886,6 +909,7 @@ int main(void)
 		SERVER_TEST(a_repeated_request_has_one_transfer),
 		SERVER_TEST(replies_leave_from_the_address_that_was_asked),
 		SERVER_TEST(one_client_has_a_bounded_share),
+		SERVER_TEST(unanswered_transfers_give_way),
 		SERVER_TEST(a_file_cut_short_fails_one_transfer_only),
 		SERVER_TEST(a_client_that_vanishes_is_noticed),
 		SERVER_TEST(a_server_with_transfers_closes),
