@@ -98,13 +98,16 @@ class Node:
         return self.pxectl("status", check=False, timeout=10).returncode in (0, 1, 4)
 
     def kill(self, sig=signal.SIGKILL):
+        """Send a signal; one that ends the process is waited for. Returns the exit code, None while it lives or when it was not there."""
         if self.process is None:
-            return
+            return None
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, sig)
         if sig not in (signal.SIGSTOP, signal.SIGCONT):
-            self.process.wait(timeout=30)
+            code = self.process.wait(timeout=30)
             self.process = None
+            return code
+        return None
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -374,7 +377,7 @@ class Lab:
                 if i != j:
                     rules += [f"iifname {port_of(a)} oifname {port_of(b)} drop" for a in left for b in right]
         self.heal()
-        script = "table bridge pxlab { chain f { type filter hook forward priority 0; " + "; ".join(rules) + "; } }"
+        script = "table bridge pxlab { chain f { type filter hook forward priority 0; " + "; ".join(rules) + "; }; }"
         self.sw("nft", script)
 
     def heal(self):

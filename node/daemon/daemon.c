@@ -244,15 +244,19 @@ static void close_services(struct daemon *daemon)
 {
 	if (daemon->admin != NULL) {
 		admin_close(daemon->admin);
+		daemon->admin = NULL;
 	}
 	if (daemon->dhcp4 != NULL) {
 		dhcp4_server_close(daemon->dhcp4);
+		daemon->dhcp4 = NULL;
 	}
 	if (daemon->tftp != NULL) {
 		tftp_server_close(daemon->tftp);
+		daemon->tftp = NULL;
 	}
 	if (daemon->http != NULL) {
 		http_server_close(daemon->http);
+		daemon->http = NULL;
 	}
 	if (daemon->puller != NULL) {
 		image_puller_close(daemon->puller);
@@ -260,14 +264,29 @@ static void close_services(struct daemon *daemon)
 	}
 	if (daemon->intake != NULL) {
 		image_intake_close(daemon->intake);
+		daemon->intake = NULL;
 	}
 	if (daemon->content != NULL) {
 		content_source_close(daemon->content);
+		daemon->content = NULL;
 	}
+}
+
+/* First of all: the loop turns while the parts are closed, and none of these may meet a part that is gone. */
+static void stop_timers(struct daemon *daemon)
+{
+	if (!daemon->timers_open) {
+		return;
+	}
+	uv_timer_stop(&daemon->tick);
+	uv_timer_stop(&daemon->handover);
+	uv_signal_stop(&daemon->term);
+	uv_signal_stop(&daemon->interrupt);
 }
 
 static void daemon_close(struct daemon *daemon)
 {
+	stop_timers(daemon);
 	close_services(daemon);
 	if (daemon->loop_open) {
 		/* Workers of the image services finish while the loop runs on. */
@@ -335,6 +354,7 @@ static void start_timers(struct daemon *daemon)
 	uv_signal_init(&daemon->loop, &daemon->interrupt);
 	daemon->interrupt.data = daemon;
 	uv_signal_start(&daemon->interrupt, on_stop_signal, SIGINT);
+	daemon->timers_open = true;
 }
 
 /* ---- the outside */

@@ -41,7 +41,7 @@ struct daemon {
 	bool loop_open;
 	uv_signal_t term, interrupt;
 	uv_timer_t tick, handover;
-	bool stopping;
+	bool timers_open, stopping;
 	uint64_t handover_until_ms; /* loop time */
 	void *zmq_context;
 

@@ -98,6 +98,21 @@ def lab(request):
         remove(name)
 
 
+def make_big_lab(name, nodes=3):
+    """As the lab fixture's, but the segment is one /16 with a pool of some thousand addresses."""
+    lab = make_lab(name, nodes)
+    for node in lab.nodes:
+        node.exec("ip", "addr", "flush", "dev", "eth0")
+        node.exec("ip", "addr", "add", f"{node.ip}/16", "dev", "eth0")
+    return lab
+
+
+def configure_big_lab(lab):
+    lab.nodes[0].pxectl("subnet", "add", "big", "10.77.0.0/16", "--lease", "10m")
+    lab.nodes[0].pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.63.254")
+    lab.numbers = iter(range(1, 200))
+
+
 @pytest.fixture
 def healthy(lab):
     """All three nodes run, hear each other and agree, before and after the test."""

@@ -3,6 +3,8 @@
 Runs inside a client's namespace as a process of its own (see RawClient): one JSON request a line on stdin, one JSON answer a line on stdout.
   {"op": "discover", "mac": "52:..", "xid": 1, ...}   sends and waits for the first reply with that xid
   {"op": "send", ...} sends only; {"op": "collect", "seconds": 1} returns every reply heard in that time
+  {"op": "unicast", "type": "request", "to": "10.0.0.1", ...} sends by the kernel's UDP, as a relay from "giaddr" port 67 or as a bound
+  client from "ciaddr" port 68, and waits there
 """
 
 import json
@@ -44,7 +46,7 @@ def dhcp(what):
         data = bytes.fromhex(value)
         options += bytes([int(code), len(data)]) + data
     options += bytes([55, 7, 1, 3, 6, 51, 54, 66, 67, 255])
-    head = struct.pack("!BBBBIHH4s4s4s4s", 1, 1, 6, 0, what["xid"], what.get("secs", 0), 0x8000 if what.get("broadcast") else 0,
+    head = struct.pack("!BBBBIHH4s4s4s4s", 1, 1, 6, 1 if what.get("giaddr") else 0, what["xid"], what.get("secs", 0), 0x8000 if what.get("broadcast") else 0,
                        ip(what.get("ciaddr")), ip(None), ip(None), ip(what.get("giaddr")))
     return head + mac.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options
 
@@ -61,7 +63,7 @@ def frame(what):
     return b"\xff" * 6 + mac + b"\x08\x00" + head + udp
 
 
-def parse(data):
+def parse_frame(data):
     """A reply as a dict, or None when the frame is not one."""
     if len(data) < 14 + 20 + 8 + 240 or data[12:14] != b"\x08\x00" or data[14 + 9] != 17:
         return None
@@ -69,8 +71,12 @@ def parse(data):
     udp = data[14 + header:]
     if struct.unpack("!HH", udp[:4]) != (67, 68):
         return None
-    message = udp[8:]
-    if message[0] != 2 or message[236:240] != b"\x63\x82\x53\x63":
+    return parse(udp[8:], socket.inet_ntoa(data[14 + 12:14 + 16]))
+
+
+def parse(message, source):
+    """A BOOTP reply as a dict, or None when it is not one."""
+    if len(message) < 240 or message[0] != 2 or message[236:240] != b"\x63\x82\x53\x63":
         return None
     options, at = {}, 240
     while at < len(message) and message[at] != 255:
@@ -85,7 +91,8 @@ def parse(data):
             "ip": socket.inet_ntoa(message[16:20]), "siaddr": socket.inet_ntoa(message[20:24]),
             "mac": message[28:34].hex(":"), "server": socket.inet_ntoa(options[54]) if 54 in options else None,
             "lease": struct.unpack("!I", options[51])[0] if 51 in options else None,
-            "file": message[108:236].split(b"\0")[0].decode(errors="replace"), "from": socket.inet_ntoa(data[14 + 12:14 + 16]),
+            "file": message[108:236].split(b"\0")[0].decode(errors="replace"), "from": source,
+            "giaddr": socket.inet_ntoa(message[24:28]),
             "bytes": len(message), "options": {str(code): value.hex() for code, value in options.items()}}
 
 
@@ -104,12 +111,28 @@ def serve():
                 return
             data, address = sock.recvfrom(4096)
             if address[2] != 4:  # PACKET_OUTGOING
-                reply = parse(data)
+                reply = parse_frame(data)
                 if reply:
                     yield reply
 
+    def unicast(what):
+        """One message, and its answer, as a relay or a bound client sees them."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+            door.bind((what["giaddr"], 67) if "giaddr" in what else (what["ciaddr"], 68))
+            door.sendto(dhcp(what), (what["to"], 67))
+            end = time.monotonic() + what.get("wait", 3)
+            while select.select([door], [], [], max(0, end - time.monotonic()))[0]:
+                data, address = door.recvfrom(4096)
+                reply = parse(data, address[0])
+                if reply and reply["xid"] == what["xid"]:
+                    return reply
+        return None
+
     for line in sys.stdin:
         what = json.loads(line)
+        if what["op"] == "unicast":
+            print(json.dumps(unicast(what)), flush=True)
+            continue
         if what["op"] == "collect":
             print(json.dumps(list(replies(time.monotonic() + what["seconds"]))), flush=True)
             continue

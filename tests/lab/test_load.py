@@ -4,9 +4,9 @@ import os
 import re
 
 import pytest
-from conftest import BUILD, finish
+from conftest import configure_big_lab, finish, make_big_lab
 
-from lab import Lab, remove, run
+from lab import remove, run
 
 
 @pytest.fixture(scope="module")
@@ -14,15 +14,9 @@ def lab(request):
     """Three nodes with a pool of some thousand addresses."""
     name = f"pxl{os.getpid() % 10000}"
     try:
-        lab = Lab(name, nodes=3, build=BUILD)
-        lab.up()
-        # the segment is one /16 here
-        for node in lab.nodes:
-            node.exec("ip", "addr", "flush", "dev", "eth0")
-            node.exec("ip", "addr", "add", f"{node.ip}/16", "dev", "eth0")
+        lab = make_big_lab(name)
         lab.form()
-        lab.nodes[0].pxectl("subnet", "add", "big", "10.77.0.0/16", "--lease", "10m")
-        lab.nodes[0].pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.63.254")
+        configure_big_lab(lab)
         yield lab
         finish(lab)
     finally:
