@@ -22,7 +22,7 @@
 #define HTTP_CONNECTIONS_MAX 4096
 #define HTTP_PER_ADDRESS_MAX                                                                       \
 	512 /* connections of one client; installers open dozens, a NAT stands for a rack */
-#define HTTP_IDLE_S       120 /* iPXE keeps a connection through a kernel's download of another */
+#define HTTP_GREET_S      10 /* for the first request of a connection to arrive */
 #define HTTP_MEMORY_BYTES (16u << 10) /* headers of one connection */
 #define HTTP_BACKLOG      1024
 
@@ -101,7 +101,7 @@ static int daemon_start(struct http_server *server, int fd, unsigned threads)
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_GREET_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
 		MHD_OPTION_URI_LOG_CALLBACK, http_request_on_uri, server,
 		MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server, MHD_OPTION_END);

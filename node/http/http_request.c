@@ -17,6 +17,7 @@
 
 #define HTTP_SMALL_BYTES (32u << 10) /* below this one read and one send beat sendfile */
 #define HTTP_ETAG_BYTES  67
+#define HTTP_IDLE_S      120 /* iPXE keeps a connection through a kernel's download of another */
 
 static uint64_t now_ms(void)
 {
@@ -347,6 +348,19 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 	return answer_content(server, connection, request, &asked, head);
 }
 
+/* A connection that has brought a request may rest; those that never do so are let go soon, as each
+ * takes a place that a machine could need. */
+static void allow_rest(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_TIMEOUT);
+
+	if (info == NULL || info->connection_timeout != HTTP_IDLE_S) {
+		(void)MHD_set_connection_option(
+			connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)HTTP_IDLE_S);
+	}
+}
+
 enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection,
 	const char *url, const char *method, const char *version, const char *upload_data,
 	size_t *upload_data_size, void **request_cls)
@@ -360,6 +374,9 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
 	(void)upload_data;
 	if (request == NULL) {
 		return MHD_NO; /* no memory when the request began */
+	}
+	if (!request->seen) {
+		allow_rest(connection);
 	}
 	if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
 		if (request->seen) {

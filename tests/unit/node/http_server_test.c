@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -451,6 +452,57 @@ static void test_junk_does_not_hurt(void **state)
 	free(r.body);
 }
 
+static int dial(const struct site *s)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons(http_server_port(s->server)),
+		.sin_addr.s_addr = htonl(LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	return fd;
+}
+
+static void ask_and_read(int fd)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+	char answer[1024];
+
+	assert_int_equal(
+		send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+	assert_true(recv(fd, answer, sizeof answer, 0) > 0);
+	assert_int_equal(memcmp(answer, "HTTP/1.1 200 ", 13), 0);
+}
+
+/* Half a request holds a place only for a short while, whether its client stays or has gone; a
+ * connection that has asked may rest for longer. */
+static void test_half_a_request_is_let_go_and_a_resting_connection_is_not(void **state)
+{
+	struct site *s = *state;
+	int resting = dial(s), stays = dial(s), gone = dial(s);
+	struct pollfd half = {.fd = stays, .events = POLLIN};
+	struct http_stats stats;
+	char answer[1024];
+	unsigned waits = 0;
+
+	ask_and_read(resting);
+	assert_true(send(stays, "GET / HT", 8, MSG_NOSIGNAL) == 8);
+	assert_true(send(gone, "GET / HT", 8, MSG_NOSIGNAL) == 8);
+	close(gone);
+	do {
+		assert_int_equal(poll(&half, 1, 60000), 1); /* only a hung test gets there */
+	} while (recv(stays, answer, sizeof answer, 0) > 0);
+	do {
+		assert_true(waits++ < 600);
+		poll(NULL, 0, 100);
+		http_server_get_stats(s->server, &stats);
+	} while (stats.connections > 1);
+	ask_and_read(resting);
+	close(stays);
+	close(resting);
+}
+
 static void test_absolute_form_and_old_version(void **state)
 {
 	struct site *s = *state;
@@ -688,6 +740,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_methods_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_junk_does_not_hurt, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_half_a_request_is_let_go_and_a_resting_connection_is_not, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_absolute_form_and_old_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events_tell_a_boot, setup, teardown),
