@@ -16,6 +16,9 @@
 
 #define ADMIN_TICK_MS   200
 #define ADMIN_REPLY_HWM 2000
+#define ADMIN_REQUEST_HWM 64           /* requests of one connection that wait for us */
+#define ADMIN_HANDSHAKE_MS 3000        /* a connection that does not say who it is ends */
+#define ADMIN_JOIN_REQUEST_MAX 16384   /* bytes; anybody with a token's public part may send one */
 
 /* ---- replies */
 
@@ -316,7 +319,10 @@ static int open_door(struct admin *admin, enum admin_door_kind kind, const char 
 		set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
 		set_int(socket, ZMQ_ROUTER_HANDOVER, 1);
 		set_int(socket, ZMQ_SNDHWM, ADMIN_REPLY_HWM);
-		int64_t largest = ADMIN_REQUEST_MAX;
+		set_int(socket, ZMQ_RCVHWM, ADMIN_REQUEST_HWM);
+		set_int(socket, ZMQ_HANDSHAKE_IVL, ADMIN_HANDSHAKE_MS);
+		int64_t largest =
+			kind == ADMIN_DOOR_JOIN ? ADMIN_JOIN_REQUEST_MAX : ADMIN_REQUEST_MAX;
 		zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
 		if (kind != ADMIN_DOOR_IPC) {
 			result = set_curve(socket, admin, kind == ADMIN_DOOR_API ? "api" : "join");
