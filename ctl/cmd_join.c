@@ -88,11 +88,12 @@ static void pack_request(struct join *join)
 {
 	Pxe__JoinRequest request = PXE__JOIN_REQUEST__INIT;
 	Pxe__Member member;
-	uint8_t ip[4], id[16], seed[TOKEN_ID_BYTES + 32];
+	uint8_t ip[4], id[16];
 
-	memcpy(seed, join->token.id, TOKEN_ID_BYTES);
-	memcpy(seed + TOKEN_ID_BYTES, join->key.public_key, 32);
-	crypto_generichash(id, sizeof id, seed, sizeof seed, NULL, 0);
+	/* One id for all nodes that this run asks, another for the next run: what was refused once,
+	 * for a wrong name, say, must not be refused for ever. A run after one that succeeded
+	 * unseen is known by its key. */
+	randombytes_buf(id, sizeof id);
 	node_setup_member(&join->conf, &join->key, ip, &member);
 	member.role = join->token.kind == PXE__TOKEN_KIND__TOKEN_WITNESS
 			      ? PXE__MEMBER_ROLE__MEMBER_WITNESS

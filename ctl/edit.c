@@ -396,6 +396,13 @@ int edit_pool(struct ctl *ctl, const struct invocation *in, Pxe__Pool *pool)
 
 /* ---- host */
 
+/* Ethernet, EUI-64, and the UUID that some firmware sends as its address (FIELD 22). Others are
+ * typing mistakes. */
+static bool is_hwaddr_size(size_t bytes)
+{
+	return bytes == 6 || bytes == 8 || bytes == 16;
+}
+
 static int set_macs(const struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 {
 	size_t iterator = 0;
@@ -407,7 +414,7 @@ static int set_macs(const struct ctl *ctl, const struct invocation *in, Pxe__Hos
 		size_t bytes;
 		if (text_mac_parse(value, mac) == 0) {
 			bytes = 6;
-		} else if (text_hwaddr_parse(value, mac, &bytes) != 0) {
+		} else if (text_hwaddr_parse(value, mac, &bytes) != 0 || !is_hwaddr_size(bytes)) {
 			return ctl_fail(ctl, CTL_USAGE,
 				"--mac '%s': write a hardware address, such as 52:54:00:aa:00:01",
 				value);

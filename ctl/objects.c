@@ -542,13 +542,46 @@ static void summary(const struct kind *kind, const ProtobufCMessage *object, con
 	}
 }
 
-static int print_put(const struct ctl *ctl, const struct kind *kind, const ProtobufCMessage *object,
+/* A reservation of an address that another machine still holds is in order, but no surprise is
+ * wanted. */
+static void note_holder(struct ctl *ctl, const Pxe__Host *host)
+{
+	char ip[SHOW_BYTES], mac[SHOW_BYTES], when[SHOW_BYTES];
+	Pxe__ObjectList *list;
+
+	if (host->ip.len == 0 || ctl->quiet ||
+		client_list(ctl, PXE__OBJECT_KIND__OBJECT_LEASE, show_ip(&host->ip, ip), &list) !=
+			CTL_OK) {
+		return;
+	}
+	for (size_t i = 0; i < list->n_leases; i++) {
+		const Pxe__Lease *lease = list->leases[i];
+		if ((lease->state == PXE__LEASE_STATE__LEASE_BOUND ||
+			    lease->state == PXE__LEASE_STATE__LEASE_GRACE) &&
+			!has_mac(host, &lease->mac)) {
+			ctl_note(ctl,
+				"note: %s is still kept for %s; %s gets it when that ends, %s at "
+				"the latest",
+				ip, show_mac(&lease->mac, mac), host->name,
+				show_when(lease->promised_ms, list->as_of_ms, when));
+		}
+	}
+	pxe__object_list__free_unpacked(list, NULL);
+}
+
+static int print_put(struct ctl *ctl, const struct kind *kind, const ProtobufCMessage *object,
 	const char *done, const struct client_done *outcome)
 {
 	char text[600];
+	int result;
 
 	summary(kind, object, outcome->detail, text, sizeof text);
-	return objects_print_done(ctl, kind->noun, name_of(object), done, outcome->revision, text);
+	result =
+		objects_print_done(ctl, kind->noun, name_of(object), done, outcome->revision, text);
+	if (result == CTL_OK && kind->kind == PXE__OBJECT_KIND__OBJECT_HOST) {
+		note_holder(ctl, (const Pxe__Host *)(const void *)object);
+	}
+	return result;
 }
 
 int objects_add(struct ctl *ctl, const struct invocation *in)

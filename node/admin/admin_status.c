@@ -142,8 +142,10 @@ static void add_node(struct status *status, unsigned i)
 	}
 	node->address = status->addresses[n];
 	node->applied = self ? status->view.applied : view->status.applied;
-	node->behind =
-		status->view.commit > node->applied ? status->view.commit - node->applied : 0;
+	/* What others have applied is as old as their last status; nobody is behind the leader. */
+	node->behind = status->view.commit > node->applied && view->id != status->view.leader
+			       ? status->view.commit - node->applied
+			       : 0;
 	node->state = state_of(view, member, node->behind);
 	node->dhcp_per_s = view->live ? view->status.dhcp_per_s : 0;
 	node->boots = view->live ? view->status.boots : 0;

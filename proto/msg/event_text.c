@@ -64,6 +64,8 @@ char *event_text_clean(const char *text, char *ret_text, size_t text_bytes)
 	return ret_text;
 }
 
+#define EVENT_TEXT_TOOK_MS 100 /* less is no news */
+
 static void add(char *line, const char *before, const char *text)
 {
 	size_t used = strlen(line);
@@ -94,7 +96,7 @@ char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES])
 	if (event->bytes > 0) {
 		add(ret_text, "  ", text_size_format(event->bytes, size));
 	}
-	if (event->took_ms > 0) {
+	if (event->took_ms >= EVENT_TEXT_TOOK_MS) {
 		snprintf(took, sizeof took, "%u.%u s", event->took_ms / 1000,
 			event->took_ms % 1000 / 100);
 		add(ret_text, "  ", took);

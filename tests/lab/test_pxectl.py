@@ -1,7 +1,10 @@
 """pxectl against a living cluster: exit codes, fail-over, retries, clear errors."""
 
 import json
+import shutil
 import signal
+
+from lab import Node, wait_for
 
 
 def test_status_names_every_node(healthy):
@@ -34,6 +37,40 @@ def test_a_mac_belongs_to_one_host(healthy):
     node.pxectl("host", "add", "first", "--mac", "52:54:00:55:00:10")
     done = node.pxectl("host", "add", "second", "--mac", "52:54:00:55:00:10", check=False)
     assert done.returncode == 7 and "first" in done.stderr
+
+
+def test_a_mistyped_mac_is_refused(healthy):
+    done = healthy.nodes[0].pxectl("host", "add", "typo", "--mac", "52:54:00:55:00", check=False)
+    assert done.returncode == 2 and "52:54:00:55:00" in done.stderr, done
+
+
+def test_reserving_an_address_that_another_machine_holds_says_so(healthy, client):
+    bound = client.udhcpc()
+    done = healthy.nodes[1].pxectl("host", "add", "heir", "--mac", "52:54:00:55:00:50", "--ip", bound["ip"])
+    assert client.mac in done.stderr and "heir" in done.stderr, done
+    done = healthy.nodes[1].pxectl("host", "set", "heir", "--ip", "10.77.0.90")
+    assert "note" not in done.stderr, done
+
+
+def test_a_token_survives_a_join_that_was_refused(healthy):
+    """A wrong name, then the right one: what was refused once is not refused for ever."""
+    fourth = Node(healthy, 4)
+    fourth.setup()
+    node = healthy.nodes[0]
+    token = node.pxectl("cluster", "token", "create", "--for", "pxe4").stdout.split()[0]
+    words = ["cluster", "join", token, "--interface", "eth0", "--data", fourth.dir / "data", "--socket", fourth.dir / "api.sock", "--no-start"]
+    done = fourth.pxectl(*words, "--name", "pxe5", check=False)
+    assert done.returncode == 5 and "pxe4" in done.stderr and "pxe5" in done.stderr, done
+    assert "joined" in fourth.pxectl(*words, "--name", "pxe4").stdout
+    # it never started: a learner that cannot be promoted, which may be taken out again
+    assert "pxe4" in [n["name"] for n in node.json("node", "list")["nodes"]]
+    assert node.pxectl("cluster", "join", token, check=False).returncode == 7, "a member joins nothing"
+    node.pxectl("node", "remove", "pxe4", "--yes")
+    wait_for("the removal", lambda: "pxe4" not in [n["name"] for n in node.json("node", "list")["nodes"]], 30)
+    # the token was used
+    shutil.rmtree(fourth.dir / "etc")
+    done = fourth.pxectl(*words, check=False)
+    assert done.returncode == 5 and "used" in done.stderr, done
 
 
 def test_set_changes_only_what_is_named(healthy):

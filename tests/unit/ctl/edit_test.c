@@ -104,6 +104,8 @@ static void test_wrong_host_values_are_told(void **state)
 	static const struct {
 		const char *text, *told;
 	} cases[] = {{"pxectl host add n --mac zz", "--mac 'zz'"},
+		{"pxectl host add n --mac 52:54:00:aa:00", "--mac '52:54:00:aa:00'"},
+		{"pxectl host add n --mac 52:54:00:aa:00:01:02", "--mac '52:54:00:aa:00:01:02'"},
 		{"pxectl host add n --mac 52:54:00:aa:00:07 --ip 10.20.0.256",
 			"--ip '10.20.0.256'"},
 		{"pxectl host add n", "a host needs --mac or --uuid"},

@@ -148,6 +148,9 @@ static void test_event_lines(void **state)
 	event.text = evil;
 	assert_string_equal(
 		event_text_line(&event, line), "n02  TFTP done 10.20.0.102  a?[2Jb  1 MB  0.8 s");
+	event.took_ms = 99; /* quick: not worth a word */
+	assert_string_equal(
+		event_text_line(&event, line), "n02  TFTP done 10.20.0.102  a?[2Jb  1 MB");
 	event.kind = (Pxe__EventKind)999;
 	assert_string_equal(event_text_word(event.kind), "event");
 	assert_non_null(event_text_line(&event, line));
