@@ -4,6 +4,7 @@
 
 #include "node/log/log.h"
 #include "proto/cred/keyfile.h"
+#include "proto/msg/budget.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +17,9 @@
 
 #define ADMIN_TICK_MS   200
 #define ADMIN_REPLY_HWM 2000
-#define ADMIN_REQUEST_HWM 64           /* requests of one connection that wait for us */
+#define ADMIN_REQUEST_HWM 8            /* requests of one connection that wait for us */
+#define ADMIN_REQUEST_BLOCKS 32768     /* of memory: an image's file list takes three for a file */
+#define ADMIN_REQUEST_HEAP (8u << 20)  /* bytes */
 #define ADMIN_HANDSHAKE_MS 3000        /* a connection that does not say who it is ends */
 #define ADMIN_JOIN_REQUEST_MAX 16384   /* bytes; anybody with a token's public part may send one */
 
@@ -198,8 +201,11 @@ static void dispatch(
 static void on_request(
 	struct admin *admin, struct admin_client *client, const uint8_t *data, size_t bytes)
 {
-	Pxe__AdminRequest *request = pxe__admin_request__unpack(NULL, bytes, data);
+	struct msg_budget budget;
+	Pxe__AdminRequest *request;
 
+	msg_budget_init(&budget, ADMIN_REQUEST_BLOCKS, ADMIN_REQUEST_HEAP);
+	request = pxe__admin_request__unpack(&budget.allocator, bytes, data);
 	if (request == NULL) {
 		admin->stats.malformed++;
 		return;
