@@ -160,7 +160,7 @@ def before_ip(leases, mac):
 
 def keep_lines(lab):
     node = lab.nodes[0]
-    ctl = f"sudo ip netns exec {node.ns} {lab.bin}/ctl/pxectl --dir {node.conf}"
+    ctl = f"sudo ip netns exec {node.ns} {lab.bin.resolve()}/ctl/pxectl --dir {node.conf}"
     print(f"""
 The cluster is still running. Try:
   alias pxectl='{ctl}'

@@ -84,7 +84,7 @@ class Node:
         self.lab.add_host(self.ns, self.port, None, f"{self.ip}/24")
 
     def start(self, wait=True):
-        environment = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=0")
+        environment = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.ns, str(self.lab.bin / "node" / "pxed"), "--dir", str(self.conf)],

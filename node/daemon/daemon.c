@@ -39,6 +39,9 @@ static void post_event(void *ctx, const struct event *event)
 {
 	struct daemon *daemon = ctx;
 
+	if (event->kind == PXE__EVENT_KIND__EVENT_SCRIPT) {
+		atomic_fetch_add(&daemon->scripts, 1);
+	}
 	events_post(daemon->events, event);
 }
 
@@ -272,7 +275,8 @@ static void close_services(struct daemon *daemon)
 	}
 }
 
-/* First of all: the loop turns while the parts are closed, and none of these may meet a part that is gone. */
+/* First of all: the loop turns while the parts are closed, and none of these may meet a part that
+ * is gone. */
 static void stop_timers(struct daemon *daemon)
 {
 	if (!daemon->timers_open) {

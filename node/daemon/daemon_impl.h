@@ -24,12 +24,15 @@
 #include "store/replica/replica.h"
 #include "store/transport/transport.h"
 #include "store/transport/zap.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define DAEMON_TICK_MS      1000
 #define DAEMON_NICE         (-10)
 #define DAEMON_NO_QUORUM_MS 1000 /* an election takes less, and is no news */
 #define DAEMON_HANDOVER_MS  1000 /* how long an orderly stop waits for another leader */
+
+#define DAEMON_BOOTS_S 600 /* boots are counted over so long */
 
 struct daemon {
 	char directory[NODE_CONF_PATH_BYTES];
@@ -57,6 +60,9 @@ struct daemon {
 	struct image_puller *puller;
 	struct content_source *content;
 	struct http_server *http;
+	_Atomic uint32_t scripts;            /* boot scripts made so far; HTTP and TFTP threads */
+	uint32_t scripts_at[DAEMON_BOOTS_S]; /* as of each of the last seconds, a ring */
+	uint64_t ticks;
 	struct tftp_server *tftp;
 	struct dhcp4_server *dhcp4;
 	struct admin *admin;

@@ -21,7 +21,8 @@ static void on_durable(void *ctx, uint64_t ticket)
 static void on_fatal(void *ctx, const char *text)
 {
 	(void)ctx;
-	log_error("%s; stopping at once, nothing that was acknowledged is lost", text);
+	log_error(
+		"%s; stopping at once: what was acknowledged is on the disks of a majority", text);
 	_exit(EXIT_FAILURE);
 }
 
@@ -96,6 +97,16 @@ static int open_replica(struct daemon *daemon, char *ret_error, size_t error_byt
 		daemon->start.kind == NODE_START_NONE ? NULL : &bootstrap;
 	int rc = replica_open(&config, first, &daemon->replica, ret_error, error_bytes);
 
+	if (rc == -EBADMSG) {
+		char what[256];
+
+		snprintf(what, sizeof what, "%s", ret_error);
+		snprintf(ret_error, error_bytes,
+			"%s/state.mdb: %s. On another node run 'pxectl node remove %s' and 'pxectl "
+			"cluster token create', then "
+			"here move %s/state.mdb away and run 'pxectl cluster join TOKEN'",
+			daemon->conf.data_dir, what, daemon->conf.name, daemon->conf.data_dir);
+	}
 	if (rc == -ENOENT) {
 		snprintf(ret_error, error_bytes,
 			"%s holds no state of cluster node '%s'. Its disk was lost or emptied: on "

@@ -39,19 +39,14 @@ static uint64_t free_bytes_of(const char *directory)
 void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *view)
 {
 	Pxe__PeerStatus status = PXE__PEER_STATUS__INIT;
-	struct tftp_server_stats tftp = {0};
-	struct http_stats http = {0};
-	uint64_t busy;
 
 	if (daemon->tftp == NULL || daemon->http == NULL || daemon->dhcp4 == NULL) {
 		return; /* not all open yet: we serve nothing */
 	}
-	tftp_server_get_stats(daemon->tftp, &tftp);
-	http_server_get_stats(daemon->http, &http);
-	busy = tftp.active + http.connections;
 	status.serving = view->has_quorum && !view->diverged && !daemon->stopping;
 	status.dhcp_per_s = dhcp4_server_rate(daemon->dhcp4);
-	status.boots = (uint32_t)(busy < UINT32_MAX ? busy : UINT32_MAX);
+	status.boots =
+		atomic_load(&daemon->scripts) - daemon->scripts_at[daemon->ticks % DAEMON_BOOTS_S];
 	status.free_bytes = free_bytes_of(daemon->conf.data_dir);
 	status.stopping = daemon->stopping;
 	replica_set_status(daemon->replica, &status);
@@ -76,6 +71,7 @@ void daemon_tick_on_timer(uv_timer_t *timer)
 	struct replica_view view;
 
 	replica_get_view(daemon->replica, &view);
+	daemon->scripts_at[daemon->ticks++ % DAEMON_BOOTS_S] = atomic_load(&daemon->scripts);
 	finish_start(daemon);
 	daemon_tick_tell_peers(daemon, &view);
 	daemon_news_on_tick(daemon, &view);
