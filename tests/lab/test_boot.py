@@ -99,11 +99,17 @@ def test_tftp_clients_get_the_right_bytes(healthy, images, client, tool):
 def test_tftp_with_loss_repairs_itself(healthy, images, client):
     client.udhcpc()
     node = healthy.nodes[0]
-    run("ip", "netns", "exec", client.ns, "nft", "table netdev f { chain c { type filter hook ingress device eth0 priority 0; "
-        "udp sport != 67 numgen inc mod 20 == 0 drop; } }")
+    run("ip", "netns", "exec", client.ns, "nft", "-f", "-", input="""table netdev f {
+        chain c {
+            type filter hook ingress device eth0 priority 0;
+            udp sport != 67 numgen inc mod 20 == 0 counter drop
+        }
+    }""")
     out = client.dir / "lossy"
     client.run("atftp", "--option", "blksize 1428", "-g", "-r", "ipxe/undionly.kpxe", "-l", out, node.ip, timeout=120)
     assert out.read_bytes() == Path("/usr/lib/ipxe/undionly.kpxe").read_bytes()
+    dropped = run("ip", "netns", "exec", client.ns, "nft", "list", "table", "netdev", "f").stdout
+    assert "packets 0 " not in dropped, "nothing was lost, so nothing was shown: " + dropped
 
 
 def test_http_ranges_and_validators(healthy, images, client):
