@@ -227,6 +227,16 @@ static void add_counters(struct status *status)
 
 /* ---- what to look after */
 
+static bool is_short_of_room(const struct replica_view *view, uint64_t id)
+{
+	for (unsigned i = 0; i < view->member_count; i++) {
+		if (view->member[i].id == id) {
+			return view->member[i].live && view->member[i].status.short_of_room;
+		}
+	}
+	return false;
+}
+
 static void warn_of_nodes(struct status *status)
 {
 	char age[TEXT_DURATION_BYTES], size[TEXT_SIZE_BYTES];
@@ -239,10 +249,19 @@ static void warn_of_nodes(struct status *status)
 			warn(status, "node %s is silent for %s", node->name,
 				text_duration_short(node->silent_ms, age));
 		}
-		if (node->free_bytes > 0 && node->free_bytes < STATUS_DISK_LOW) {
+		if (is_short_of_room(&status->view, node->id)) {
+			warn(status,
+				"the disk of node %s is nearly full; the node ends when it is: "
+				"free space there",
+				node->name);
+		} else if (node->free_bytes > 0 && node->free_bytes < STATUS_DISK_LOW) {
 			warn(status, "node %s has little disk left: %s", node->name,
 				text_size_format(node->free_bytes, size));
 		}
+	}
+	if (status->view.refusing) {
+		warn(status, "no space: the disks of a majority are nearly full; new leases and "
+			     "changes are refused until there is room");
 	}
 	if (status->view.diverged) {
 		warn(status, "this node's state differs from the majority's; it serves nothing: "
@@ -332,7 +351,7 @@ static char *health_of(const struct status *status)
 			return degraded;
 		}
 	}
-	return status->view.diverged ? degraded : healthy;
+	return status->view.diverged || status->view.refusing ? degraded : healthy;
 }
 
 static int compare_members(const void *a, const void *b)

@@ -132,6 +132,7 @@ static enum dhcp4_outcome outcome_of(enum replica_outcome outcome)
 	switch (outcome) {
 	case REPLICA_APPLIED: return DHCP4_OUTCOME_APPLIED;
 	case REPLICA_NO_QUORUM: return DHCP4_OUTCOME_NO_QUORUM;
+	case REPLICA_NO_SPACE:
 	case REPLICA_BUSY: return DHCP4_OUTCOME_BUSY;
 	case REPLICA_UNKNOWN: return DHCP4_OUTCOME_UNKNOWN;
 	}

@@ -271,6 +271,11 @@ static void stage_done(void *ctx, enum replica_outcome outcome, const struct mod
 		op->error = -EAGAIN;
 		snprintf(op->message, sizeof op->message,
 			"no quorum: the image is not staged; push again when the cluster is whole");
+	} else if (outcome == REPLICA_NO_SPACE) {
+		op->error = -ENOSPC;
+		snprintf(op->message, sizeof op->message,
+			"no space: the disks of a majority are nearly full, the image is not "
+			"staged; free space there, then push again");
 	} else if (outcome == REPLICA_UNKNOWN) {
 		op->error = -ETIMEDOUT;
 		snprintf(op->message, sizeof op->message,

@@ -375,3 +375,8 @@ uint64_t kv_room_bytes(const struct kv *kv)
 {
 	return atomic_load(&kv->room_bytes);
 }
+
+bool kv_is_short(const struct kv *kv)
+{
+	return atomic_load(&kv->is_short);
+}

@@ -23,8 +23,8 @@ struct kv_config {
 	uv_loop_t *loop;
 	const char *directory;  /* made (0750) if missing */
 	uint64_t map_bytes;     /* upper limit of the file; 0: 4 GiB */
-	uint64_t reserve_bytes; /* disk kept allocated ahead of the data; half of it must be there
-				   to open; 0: 32 MiB */
+	uint64_t reserve_bytes; /* disk kept allocated ahead of the data; an eighth of it must be
+				   there to open; 0: 32 MiB */
 	unsigned linger_ms;     /* how long unhurried writes may wait for company; 0: 50 */
 	void *ctx;
 	/* Loop thread: everything queued up to this ticket is on stable storage. Tickets come in
@@ -69,9 +69,12 @@ void kv_meta_put(struct kv *kv, const char *name, const uint8_t *value, size_t b
 uint64_t kv_submit(struct kv *kv, bool urgent);
 /* Bytes queued and not yet durable: the host slows down proposals when this grows. */
 size_t kv_backlog_bytes(const struct kv *kv);
-/* Bytes that can still be written before the disk or the map is full, measured once a second while
- * writing: the host refuses new work before it reaches 0. Any thread. */
+/* Bytes that can still be written before the disk or the map is full, measured once a second. Any
+ * thread. */
 uint64_t kv_room_bytes(const struct kv *kv);
+/* The room has sunk below a quarter of the reserve and is not back at half of it: time to refuse new
+ * work, while there is room to finish what was begun and to take away. Any thread. */
+bool kv_is_short(const struct kv *kv);
 
 /* ---- reading what is durable (-EIO, -EBADMSG, -EAGAIN, -ENOMEM besides what is said) */
 /* 0, -ENOENT. Loop thread. */

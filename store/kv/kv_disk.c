@@ -2,8 +2,8 @@
  * in it.
  *
  * Part of the disk is allocated ahead of the data, so that a disk that others fill does not stop
- * this node at its next write: the host sees kv_room_bytes() fall and refuses work while there is
- * still room to finish.
+ * this node at its next write: the host sees kv_is_short() and refuses work while there is still
+ * room to finish. A node that ends in this state can start in it.
  */
 #include "store/kv/kv_internal.h"
 #include <errno.h>
@@ -182,6 +182,16 @@ static uint64_t free_pages(struct kv *kv)
 	return pages;
 }
 
+/* Between a quarter and half of the reserve it stays as it was, so that it does not flutter. */
+static void note_room(struct kv *kv, uint64_t room_bytes)
+{
+	atomic_store(&kv->room_bytes, room_bytes);
+	if (room_bytes < kv->reserve_bytes / 4)
+		atomic_store(&kv->is_short, true);
+	else if (room_bytes >= kv->reserve_bytes / 2)
+		atomic_store(&kv->is_short, false);
+}
+
 void kv_disk_reserve(struct kv *kv)
 {
 	uint64_t used, allocated, map_room, disk_room, inside;
@@ -196,9 +206,10 @@ void kv_disk_reserve(struct kv *kv)
 		return;
 	used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
 	allocated = (uint64_t)file.st_blocks * 512;
-	/* KEEP_SIZE: the file's length stays LMDB's business. Not supported or no room: the measure
-	 * below tells. */
+	/* KEEP_SIZE: the file's length stays LMDB's business. Not supported: the measure below
+	 * tells. Nor the last of the disk: a call that fails may have taken all there was. */
 	if (allocated < used + kv->reserve_bytes / 2 &&
+		(uint64_t)fs.f_bavail * fs.f_frsize >= kv->reserve_bytes &&
 		fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used, (off_t)kv->reserve_bytes) == 0 &&
 		(fstat(fd, &file) || statvfs(kv->directory, &fs)))
 		return;
@@ -206,12 +217,12 @@ void kv_disk_reserve(struct kv *kv)
 	inside = free_pages(kv) * stat.ms_psize;
 	map_room = info.me_mapsize > used ? info.me_mapsize - used : 0;
 	disk_room = (uint64_t)fs.f_bavail * fs.f_frsize + (allocated > used ? allocated - used : 0);
-	atomic_store(&kv->room_bytes, inside + (map_room < disk_room ? map_room : disk_room));
+	note_room(kv, inside + (map_room < disk_room ? map_room : disk_room));
 }
 
 int kv_disk_check_room(const struct kv *kv, char *ret_error, size_t error_bytes)
 {
-	uint64_t room = atomic_load(&kv->room_bytes), least = kv->reserve_bytes / 2;
+	uint64_t room = atomic_load(&kv->room_bytes), least = kv->reserve_bytes / 8;
 
 	if (room >= least)
 		return 0;

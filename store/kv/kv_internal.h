@@ -58,6 +58,7 @@ struct kv {
 	_Atomic uint64_t durable_ticket;
 	_Atomic uint64_t written_bytes; /* ever */
 	_Atomic uint64_t room_bytes;
+	atomic_bool is_short;
 	atomic_bool failed;
 
 	/* under readers_lock: read transactions that are reset and wait for use */

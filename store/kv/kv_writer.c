@@ -114,19 +114,24 @@ static int write_all(struct kv *kv, const struct kv_ops *work)
 	return error;
 }
 
-/* Wait for a reason to write, then take all that is sealed. False: told to stop, and nothing is
- * left. */
-static bool take_work(struct kv *kv, struct kv_ops *work, uint64_t *ret_ticket)
+enum take { TAKE_WORK, TAKE_TIMEOUT, TAKE_STOP };
+
+/* Wait for a reason to write until `until_ns`, then take all that is sealed. TAKE_STOP: told to
+ * stop, and nothing is left. */
+static enum take take_work(
+	struct kv *kv, uint64_t until_ns, struct kv_ops *work, uint64_t *ret_ticket)
 {
-	bool some;
+	bool some, stop;
 
 	uv_mutex_lock(&kv->lock);
 	while (!kv->urgent && !kv->stop) {
 		uint64_t now_ns = uv_hrtime();
 
-		if (kv->sealed_ticket == kv->taken_ticket)
-			uv_cond_wait(&kv->wanted, &kv->lock);
-		else if (now_ns < kv->linger_until_ns)
+		if (kv->sealed_ticket == kv->taken_ticket) {
+			if (now_ns >= until_ns)
+				break;
+			(void)uv_cond_timedwait(&kv->wanted, &kv->lock, until_ns - now_ns);
+		} else if (now_ns < kv->linger_until_ns)
 			(void)uv_cond_timedwait(
 				&kv->wanted, &kv->lock, kv->linger_until_ns - now_ns);
 		else
@@ -143,28 +148,33 @@ static bool take_work(struct kv *kv, struct kv_ops *work, uint64_t *ret_ticket)
 		*ret_ticket = kv->sealed_ticket;
 	}
 	kv->urgent = false;
+	stop = kv->stop;
 	uv_mutex_unlock(&kv->lock);
-	return some;
+	return some ? TAKE_WORK : stop ? TAKE_STOP : TAKE_TIMEOUT;
 }
 
 void kv_writer_run(void *arg)
 {
 	struct kv *kv = arg;
 	struct kv_ops work = {0};
-	uint64_t measured_ns = uv_hrtime(), ticket = 0;
+	uint64_t measure_ns = uv_hrtime() + MEASURE_NS, ticket = 0;
+	enum take take;
 
-	while (take_work(kv, &work, &ticket)) {
-		int error = write_all(kv, &work);
+	while ((take = take_work(kv, measure_ns, &work, &ticket)) != TAKE_STOP) {
+		if (take == TAKE_WORK) {
+			int error = write_all(kv, &work);
 
-		if (error)
-			kv_fatal(kv, "cannot write", error);
-		atomic_fetch_add(&kv->written_bytes, work.used_bytes);
-		atomic_store(&kv->durable_ticket, ticket);
-		(void)uv_async_send(&kv->wake);
-		kv_ops_reset(&work);
-		if (uv_hrtime() - measured_ns > MEASURE_NS) {
+			if (error)
+				kv_fatal(kv, "cannot write", error);
+			atomic_fetch_add(&kv->written_bytes, work.used_bytes);
+			atomic_store(&kv->durable_ticket, ticket);
+			(void)uv_async_send(&kv->wake);
+			kv_ops_reset(&work);
+		}
+		/* Also when nothing is written: others fill the disk, or make room again. */
+		if (uv_hrtime() >= measure_ns) {
 			kv_disk_reserve(kv);
-			measured_ns = uv_hrtime();
+			measure_ns = uv_hrtime() + MEASURE_NS;
 		}
 	}
 	kv_ops_fini(&work);

@@ -192,6 +192,7 @@ void replica_tick(struct replica *r)
 	if (r->raft.role == RAFT_LEADER && !r->time_ready)
 		replica_duty_time(r);
 	replica_duty_tick(r);
+	replica_room_tick(r);
 	replica_member_tick(r);
 	replica_view_tick(r);
 	replica_wake(r);

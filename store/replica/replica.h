@@ -54,6 +54,8 @@ enum replica_outcome {
 	REPLICA_NO_QUORUM,   /* refused at once: no leader is known; nothing was done */
 	REPLICA_BUSY,        /* refused at once: too many outstanding */
 	REPLICA_UNKNOWN,     /* gave up waiting: it may or may not be applied later */
+	REPLICA_NO_SPACE,    /* refused at once: the disks of a majority are nearly full; what takes
+				away, and renewals, are still taken; nothing was done */
 };
 
 typedef void replica_done_cb(
@@ -101,6 +103,7 @@ struct replica_view {
 	uint64_t no_quorum_ms; /* for how long it has been without; 0 with */
 	bool fresh;    /* [R9]: has applied all that the leader had committed less than 1 s ago */
 	bool diverged; /* digest differed from the majority's: serves nothing */
+	bool refusing; /* the leader refuses what adds to the state: disks are nearly full */
 	uint64_t dropped; /* messages of members that made no sense, since start */
 	unsigned member_count;
 	struct replica_member_view member[MODEL_MEMBERS_MAX];

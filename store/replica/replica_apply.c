@@ -166,7 +166,9 @@ bool replica_apply(struct replica *r)
 		;
 	if (r->applied.index == before)
 		return false;
-	replica_disk_applied(r);
+	uint8_t digest[DIGEST_BYTES];
+	model_digest(r->model, digest);
+	replica_disk_applied(r, digest);
 	replica_view_applied(r);
 	return r->applied.index < end;
 }

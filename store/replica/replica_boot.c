@@ -57,12 +57,14 @@ static void boot_new_cluster(struct replica *r, const struct replica_bootstrap *
 {
 	const struct replica_env *env = r->config.env;
 	struct raft_conf conf = {.count = 1, .member = {{.id = r->config.self, .voter = true}}};
+	uint8_t digest[DIGEST_BYTES];
 	model_bootstrap(r->model, bootstrap->settings, bootstrap->self, env->now_wall_ms(env->ctx),
 		&r->applied.sink);
 	r->applied.index = r->applied.term = 1;
 	r->applied.record_bytes = 0;
 	replica_apply_conf(r, 1, &conf);
-	replica_disk_applied(r);
+	model_digest(r->model, digest);
+	replica_disk_applied(r, digest);
 	replica_disk_base(r, 1, 1, &r->applied.conf[0]);
 }
 
@@ -155,6 +157,21 @@ static bool boot_load_record(
 	return true;
 }
 
+/* LMDB has no checksums: a page that the disk changed is found here. True without a stored digest,
+ * which a state of an earlier version has not. */
+static bool boot_digest_fits(struct replica *r)
+{
+	uint8_t stored[REPLICA_DIGEST_FACT_BYTES], digest[DIGEST_BYTES];
+	size_t count;
+	int status = kv_meta_get(r->kv, "digest", stored, sizeof stored, &count);
+	if (status == -ENOENT)
+		return true;
+	model_digest(r->model, digest);
+	return status == 0 && count == sizeof stored &&
+	       boot_read_u64(stored) == r->applied.index &&
+	       memcmp(stored + 8, digest, sizeof digest) == 0;
+}
+
 static int boot_load_state(struct replica *r, char *ret_error, size_t error_bytes)
 {
 	struct boot_load load = {.model = r->model};
@@ -170,6 +187,9 @@ static int boot_load_state(struct replica *r, char *ret_error, size_t error_byte
 		return boot_error(ret_error, error_bytes, -EBADMSG,
 			"%u stored records cannot be read: damaged, or written by a newer version",
 			load.unread);
+	if (!boot_digest_fits(r))
+		return boot_error(ret_error, error_bytes, -EBADMSG,
+			"the stored state is damaged: its records are not those that were written");
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  *   vote     term, vote: 8 bytes each, little endian
  *   applied  packed SnapshotChunk without records: index, its term, configuration: what the stored
  * state covers base     the same for the entry before the first one in the log
+ *   digest   of the stored state, and the index that it covers (8 bytes, little endian) before it
  */
 #include "store/replica/replica_impl.h"
 
@@ -165,12 +166,17 @@ static void disk_put_fact(struct replica *r, const char *name, uint64_t index, u
 	r->tickets.queued = true;
 }
 
-void replica_disk_applied(struct replica *r)
+void replica_disk_applied(struct replica *r, const uint8_t digest[DIGEST_BYTES])
 {
 	const struct replica_applied *applied = &r->applied;
 	assert(applied->conf_count > 0);
 	disk_put_fact(r, "applied", applied->index, applied->term,
 		&applied->conf[applied->conf_count - 1]);
+	uint8_t bytes[REPLICA_DIGEST_FACT_BYTES];
+	for (unsigned i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(applied->index >> (8 * i));
+	memcpy(bytes + 8, digest, DIGEST_BYTES);
+	kv_meta_put(r->kv, "digest", bytes, sizeof bytes);
 }
 
 void replica_disk_base(

@@ -17,12 +17,14 @@
  *   replica_stream.c    leader: the state, in chunks, to a node that the log no longer reaches
  *   replica_install.c   follower: such a state
  *   replica_member.c    members known, peers connected, liveness, statuses
+ *   replica_room.c      disks that are nearly full: refusing, handing over
  *   replica_duty.c      leader's duties: configuration follows the model, sweeping, publishing,
  * time replica_view.c      what the user may see
  */
 #ifndef STORE_REPLICA_REPLICA_IMPL_H
 #define STORE_REPLICA_REPLICA_IMPL_H
 
+#include "store/model/digest.h"
 #include "store/raft/raft.h"
 #include "store/replica/cluster_time.h"
 #include "store/replica/replica.h"
@@ -70,6 +72,7 @@
 #define REPLICA_SNAPSHOT_BYTES_MAX (1024u << 20)
 #define REPLICA_ALARMS_MAX         8
 #define REPLICA_APPLIED_BYTES_MAX  1024 /* packed "applied" fact */
+#define REPLICA_DIGEST_FACT_BYTES  (8 + DIGEST_BYTES)
 
 struct replica_loop;
 struct replica_stream_job;
@@ -212,6 +215,7 @@ struct replica_install {
 	uint32_t next;
 	uint8_t *bytes;
 	size_t byte_count, byte_capacity;
+	uint8_t digest[DIGEST_BYTES]; /* complete: of the state in bytes */
 	uint64_t heard_ms;
 	uint64_t ticket; /* being made durable; 0: not yet */
 };
@@ -259,6 +263,8 @@ struct replica {
 	uint64_t slow_due_ms, duty_due_ms;
 	uint64_t transfer_ms, sweep_ms, publish_ms, gone_ms; /* when the leader last did it */
 	bool status_due, members_due, diverged;
+	bool is_short; /* our disk is nearly full, as we told last */
+	bool refusing; /* leader: the disks of a majority are */
 	struct {
 		uint64_t leader, term;
 		uint32_t live;
@@ -311,7 +317,8 @@ void replica_disk_log(struct replica *r, uint64_t index, uint64_t term, uint32_t
 	uint8_t *payload, size_t payload_bytes);
 void replica_disk_truncate(struct replica *r, uint64_t from);
 void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote);
-void replica_disk_applied(struct replica *r);
+/* digest: of the state at the applied index, which is not yet r->model's while it is installed. */
+void replica_disk_applied(struct replica *r, const uint8_t digest[DIGEST_BYTES]);
 void replica_disk_base(
 	struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
 uint64_t replica_disk_submit(struct replica *r, bool urgent); /* the ticket */
@@ -375,6 +382,11 @@ void replica_member_tick(struct replica *r); /* liveness, statuses */
 void replica_member_fini(struct replica *r);
 size_t replica_member_samples(
 	const struct replica *r, struct cluster_time_sample *ret_sample, size_t max);
+
+/* replica_room.c */
+bool replica_room_refuses(const struct replica *r, const Pxe__Command *command);
+bool replica_room_is_refused(const struct replica *r); /* as far as we know: by us, or the leader */
+void replica_room_tick(struct replica *r);
 
 /* replica_duty.c */
 void replica_duty_time(struct replica *r); /* leader: may it stamp */

@@ -104,7 +104,7 @@ static void install_try(struct replica *r)
 	r->applied.term = install->index_term;
 	r->applied.conf[0] = install->conf;
 	r->applied.conf_count = 1;
-	replica_disk_applied(r);
+	replica_disk_applied(r, install->digest);
 	replica_disk_base(r, install->index, install->index_term, &install->conf);
 	install->ticket = replica_disk_submit(r, true);
 }
@@ -186,6 +186,7 @@ static void install_complete(struct replica *r)
 	if (trial == NULL)
 		abort();
 	bool sound = install_load_all(&r->install, trial);
+	model_digest(trial, r->install.digest);
 	model_free(trial);
 	if (!sound) {
 		replica_alarm(r, "member %llu sent a state that cannot be read",

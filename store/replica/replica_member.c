@@ -193,6 +193,8 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 	status->cluster_ms = r->time.known ? cluster_time_now(&r->time, r->now_ms) : 0;
 	status->stamp_ms = replica_view_stamp_ms(r);
 	status->incarnation = r->proposals.incarnation;
+	status->short_of_room = kv_is_short(r->kv);
+	status->refusing = r->refusing;
 	if (digest != NULL) {
 		status->digest_index = digest->index;
 		status->digest_sha256.data = (uint8_t *)digest->digest;

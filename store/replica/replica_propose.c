@@ -98,6 +98,8 @@ enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, u
 	uint64_t now_ms = replica_see_time(r);
 	if (r->closing || r->raft.leader == 0)
 		return REPLICA_NO_QUORUM;
+	if (replica_room_refuses(r, command))
+		return REPLICA_NO_SPACE;
 	if (proposals->next_seq - proposals->oldest_seq >= REPLICA_PENDING_MAX)
 		return REPLICA_BUSY;
 	command->origin = r->config.self;
@@ -196,6 +198,7 @@ static bool propose_wait(struct replica *r, const Pxe__Command *command)
 	struct replica_proposals *proposals = &r->proposals;
 	size_t byte_count = pxe__command__get_packed_size(command);
 	if (r->raft.role != RAFT_LEADER || byte_count > REPLICA_COMMAND_BYTES ||
+		replica_room_refuses(r, command) ||
 		proposals->waiting_count == REPLICA_WAITING_MAX ||
 		proposals->waiting_bytes + byte_count > REPLICA_WAITING_BYTES)
 		return false;

@@ -140,6 +140,7 @@ static void view_fill_self(const struct replica *r, struct replica_member_view *
 	view->status.incarnation = r->proposals.incarnation;
 	view->status.wall_ms = r->config.env->now_wall_ms(r->config.env->ctx);
 	view->status.wall_synchronised = r->status.wall_synchronised;
+	view->status.short_of_room = kv_is_short(r->kv);
 	view_fill_conf(r, view);
 	if (digest != NULL) {
 		view->digest_index = digest->index;
@@ -179,6 +180,7 @@ void replica_get_view(const struct replica *r, struct replica_view *ret_view)
 		.has_quorum = view_has_quorum(r),
 		.fresh = view_is_fresh(r),
 		.diverged = r->diverged,
+		.refusing = replica_room_is_refused(r),
 		.dropped = r->dropped,
 	};
 	/* The tick notes when it was lost; a process that was stopped may not have ticked yet. */

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import signal
 import struct
 import subprocess
 import threading
@@ -31,7 +32,7 @@ def lab(request):
         lab.form()
         first = lab.nodes[0]
         first.pxectl("subnet", "add", "big", "10.77.0.0/16", "--lease", "1h")
-        first.pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.63.254")
+        first.pxectl("pool", "add", "big", "--subnet", "big", "--range", "10.77.16.1-10.77.255.254")
         lab.macs = (f"52:54:00:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}" for n in range(1, 1 << 24))
         lab.clients = [lab.client(f"c{n}", f"52:54:01:00:00:{n:02x}") for n in range(4)]
         yield lab
@@ -349,3 +350,348 @@ def test_power_fails_at_one_node_after_the_other(healthy, lossy, monkeypatch):
     check_promises(healthy, load.acked)
     healthy.wait_equal()
     restart_with(healthy, monkeypatch, lambda node: {})
+
+
+# ---- the disk fails
+
+def expect_end(node, *words):
+    """The node has ended by itself, not by a signal, and one line of its log says why."""
+    wait_for(f"{node.name} to end", lambda: node.process.poll() is not None, 30)
+    assert node.process.returncode == 1, f"exit {node.process.returncode}:\n{node.tail(30)}"
+    node.process = None
+    lines = [line for line in node.tail(400).splitlines() if " error: " in line]
+    assert lines, node.tail(30)
+    for word in words:
+        assert re.search(word, lines[-1], re.I), f"no {word!r} in {lines[-1]!r}"
+    assert "Assertion" not in node.tail(5) or "damaged" in lines[-1]
+    return lines[-1]
+
+
+class Fault:
+    """One system call of a running node fails from now on, as strace injects it."""
+
+    def __init__(self, node, call, error):
+        self.process = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}",
+             "-p", str(node.process.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        self.process.wait(timeout=10)
+
+
+@pytest.mark.parametrize("call,error,words", [("fdatasync", "EIO", "disk may be failing"),
+                                              ("pwrite64", "EIO", "disk may be failing"),
+                                              ("pwrite64", "ENOSPC", "no space left"),
+                                              ("writev,pwrite64", "EROFS", "read-only")])
+@pytest.mark.parametrize("role", ["leader", "follower"])
+def test_a_disk_that_fails_ends_its_node_only(healthy, role, call, error, words):
+    victim = victim_of(healthy, role)
+    with Load(healthy) as load:
+        time.sleep(0.5)
+        with Fault(victim, call, error):
+            expect_end(victim, words, "data.mdb")
+        before = len(load.acked)
+        wait_for("the others to go on", lambda: len(load.acked) > before + 20, 30)
+        victim.start(wait=False)
+        wait_for(f"{victim.name} to answer", victim.answers, 60)
+    healthy.wait_equal()
+    check_promises(healthy, load.acked)
+
+
+class SmallDisk:
+    """A file system of a few MiB that holds the data of a (stopped) node."""
+
+    def __init__(self, node, size="96M"):
+        self.node = node
+        self.data = node.dir / "data"
+        self.kept = node.dir / "data.kept"
+        self.image = node.dir / "disk.img"
+        self.size = size
+
+    def __enter__(self):
+        run("truncate", "-s", self.size, self.image)
+        run("mkfs.ext4", "-q", "-m", "0", self.image)
+        self.data.rename(self.kept)
+        self.data.mkdir()
+        run("mount", "-o", "loop", self.image, self.data)
+        run("cp", "-a", f"{self.kept}/.", self.data)
+        return self
+
+    def __exit__(self, *exception):
+        if self.node.alive():
+            self.node.kill()
+        self.node.process = None
+        self.empty()
+        run("mount", "-o", "remount,rw", self.data, check=False)
+        run("cp", "-a", f"{self.data}/state.mdb", f"{self.kept}/state.new")
+        run("umount", self.data)
+        self.data.rmdir()
+        self.kept.rename(self.data)
+        run("rm", "-rf", self.data / "state.mdb")
+        (self.data / "state.new").rename(self.data / "state.mdb")
+        self.image.unlink()
+
+    def fill(self, leave_mib):
+        """Others take all of the disk but so much."""
+        free = os.statvfs(self.data)
+        take = free.f_bavail * free.f_frsize - (leave_mib << 20)
+        run("fallocate", "-l", take, self.data / f"ballast{len(self.ballast())}")
+
+    def ballast(self):
+        return list(self.data.glob("ballast*"))
+
+    def empty(self):
+        for path in self.ballast():
+            path.unlink()
+
+
+def test_a_full_disk_at_start_is_said(healthy):
+    victim = victim_of(healthy, "follower")
+    victim.kill()
+    with SmallDisk(victim) as disk:
+        disk.fill(1)
+        victim.start(wait=False)
+        expect_end(victim, "room for only", "free some space")
+        disk.empty()
+        victim.start()
+        healthy.wait_equal()
+
+
+def test_a_disk_that_becomes_read_only_ends_its_node_only(healthy):
+    victim = victim_of(healthy, "leader")
+    victim.kill()
+    with SmallDisk(victim) as disk:
+        victim.start()
+        run("mount", "-o", "remount,ro", disk.data, check=False)
+        # a file system with open writers refuses; as after an error of the disk, it can be forced
+        if "ro," not in run("findmnt", "-no", "OPTIONS", disk.data).stdout:
+            run("sh", "-c", f"echo 1 > /sys/fs/ext4/$(basename $(findmnt -no SOURCE {disk.data}))/trigger_fs_error")
+            run("mount", "-o", "remount,ro,abort", disk.data, check=False)
+        with Load(healthy) as load:
+            expect_end(victim, "data.mdb")
+        victim.start(wait=False)
+        expect_end(victim, "cannot")
+        run("umount", disk.data)
+        run("fsck.ext4", "-fy", disk.image, check=False)
+        run("mount", "-o", "loop", disk.image, disk.data)
+        victim.start()
+        healthy.wait_equal()
+        check_promises(healthy, load.acked)
+
+
+def make_leader(lab, node):
+    """Until this node leads: whoever does instead is stopped in order."""
+    for _ in range(20):
+        leader = lab.leader()
+        if leader is node:
+            return
+        leader.kill(signal.SIGTERM)
+        leader.start()
+        lab.wait_equal()
+    raise LabError(f"{node.name} never came to lead")
+
+
+def warnings(node):
+    return " ".join(node.json("status", check=False).get("warnings", []))
+
+
+def test_a_leader_whose_disk_is_nearly_full_hands_over_and_all_goes_on(healthy):
+    victim = victim_of(healthy, "leader")
+    victim.kill()
+    with SmallDisk(victim) as disk:
+        disk.fill(24)  # too little for a reserve ahead of the data
+        victim.start()
+        healthy.wait_equal()
+        make_leader(healthy, victim)
+        disk.fill(5)
+        wait_for("another leader", lambda: healthy.leader() is not victim, 30)
+        other = healthy.leader()
+        wait_for("the warning", lambda: f"disk of node {victim.name} is nearly full" in warnings(other), 10)
+        with Load(healthy) as load:
+            time.sleep(1.0)
+        assert load.acked
+        disk.empty()
+        wait_for("room again", lambda: "nearly full" not in warnings(other), 20)
+        healthy.wait_equal()
+        check_promises(healthy, load.acked)
+
+
+def test_without_room_on_a_majority_what_adds_is_refused_and_what_renews_or_removes_is_not(healthy):
+    lab = healthy
+    small, other = lab.nodes[0], lab.nodes[1]
+    raw = RawClient(lab.clients[0])
+    lab.nodes[2].pxectl("host", "add", "before", "--mac", "52:54:02:00:00:01")
+    for node in (small, other):
+        node.kill()
+    try:
+        with SmallDisk(small) as one, SmallDisk(other) as two:
+            for node, disk in ((small, one), (other, two)):
+                disk.fill(24)
+                node.start(wait=False)
+            for node in (small, other):
+                wait_for(f"{node.name} to answer", node.answers, 60)
+            mac = next(lab.macs)
+            ack = raw.lease(mac=mac)
+            for disk in (one, two):
+                disk.fill(5)
+            asked = lab.nodes[2]
+            wait_for("the warning", lambda: "disks of a majority are nearly full" in warnings(asked), 20)
+            for node in lab.nodes:
+                done = node.pxectl("host", "add", "more", "--mac", "52:54:02:00:00:02", check=False)
+                assert done.returncode != 0 and "no space" in done.stderr, done
+            assert raw.discover(tries=3, mac=next(lab.macs)) is None, "a new machine was taken"
+            again = raw.request(mac=mac, ciaddr=ack["ip"])
+            assert again and again["type"] == "ack" and again["ip"] == ack["ip"], again
+            assert any("no space" in node.log.read_text() for node in lab.nodes)
+            asked.pxectl("host", "delete", "before", "--yes")
+            for disk in (one, two):
+                disk.empty()
+            wait_for("room", lambda: "nearly full" not in warnings(asked), 20)
+            asked.pxectl("host", "add", "more", "--mac", "52:54:02:00:00:02")
+            asked.pxectl("host", "delete", "more", "--yes")
+            assert raw.lease(mac=next(lab.macs))["type"] == "ack"
+            lab.wait_equal()
+    finally:
+        raw.close()
+
+
+# ---- the data directory is not as it was left
+
+def test_a_data_directory_behind_a_symbolic_link(healthy):
+    node = victim_of(healthy, "follower")
+    node.kill()
+    data, elsewhere = node.dir / "data", node.dir / "elsewhere"
+    data.rename(elsewhere)
+    data.symlink_to(elsewhere)
+    try:
+        node.start()
+        healthy.wait_equal()
+        node.kill()
+    finally:
+        data.unlink()
+        elsewhere.rename(data)
+
+
+def test_a_data_directory_that_cannot_be_written(healthy):
+    """Root may write anywhere; a read-only mount stops it, too."""
+    node = victim_of(healthy, "follower")
+    node.kill()
+    data = node.dir / "data"
+    run("mount", "--bind", data, data)
+    run("mount", "-o", "remount,bind,ro", data)
+    try:
+        node.start(wait=False)
+        expect_end(node, "read-only|permission", str(data))
+    finally:
+        run("umount", data)
+
+
+def flip(path, count, seed):
+    """Change so many bytes in the middle of the file."""
+    chance = random.Random(seed)
+    size = path.stat().st_size
+    with open(path, "r+b") as file:
+        for _ in range(count):
+            at = chance.randrange(size // 8, size)
+            file.seek(at)
+            old = file.read(1)
+            file.seek(at)
+            file.write(bytes([old[0] ^ (1 << chance.randrange(8))]))
+
+
+@pytest.mark.parametrize("count", [2000, 50])
+def test_a_damaged_state_is_never_served(healthy, count):
+    """Flipped bits: the node says so and ends, or the bits lay where nothing is; then its state equals the others'."""
+    lab = healthy
+    node = victim_of(lab, "follower")
+    raw = RawClient(lab.clients[0])
+    ended = 0
+    try:
+        for seed in range(6):
+            node.kill()
+            kept = node.dir / "kept.mdb"
+            run("cp", "-a", state_file(node), kept)
+            flip(state_file(node), count, seed)
+            node.start(wait=False)
+            wait_for("an end or an answer", lambda: node.process.poll() is not None or node.answers(), 30)
+            if node.process.poll() is None:
+                raw.lease(mac=next(lab.macs))  # reads and writes go through it
+            if node.process.poll() is None:
+                with_others(lab, node)
+                node.kill()
+            else:
+                expect_end(node, "damaged|do not fit|holds no state|corrupt")
+                ended += 1
+            run("cp", "-a", kept, state_file(node))
+            node.start()
+            lab.wait_equal()
+    finally:
+        raw.close()
+    assert ended > 0, "no flipped bit was noticed"
+
+
+def with_others(lab, node):
+    """The damage was noticed while running, or the state is the same as the others'."""
+    def same():
+        if node.process.poll() is not None:
+            return True
+        try:
+            lab.wait_equal(timeout=5)
+            return True
+        except LabError:
+            return "differs" in warnings(node) or "diverged" in node.tail(50)
+    wait_for("the damage to show or the state to be equal", same, 30)
+
+
+# ---- nodes that were away
+
+def test_a_node_that_missed_more_than_the_log_keeps_gets_the_state(healthy):
+    """While one is down, so many entries are written that the log is cut behind it; it comes back while the load goes on."""
+    lab = healthy
+    node = victim_of(lab, "follower")
+    node.kill()
+    asked = lab.living()[0]
+    target = int(asked.json("status", check=False)["applied"]) + int(os.environ.get("PXE_DURABLE_ENTRIES", "20000"))
+    client = lab.client("flood", "52:54:03:00:00:01")
+    run("ip", "-n", client.ns, "addr", "add", "10.77.9.9/16", "dev", "eth0")
+
+    def applied():
+        return int(asked.json("status", check=False)["applied"])
+    while applied() < target:
+        client.run("perfdhcp", "-4", "-l", "eth0", "-r", "600", "-R", "3000", "-p", "8", "-u", "-W", "500000", check=False,
+                   timeout=120)
+    with Load(lab) as load:
+        node.start(wait=False)
+        wait_for(f"{node.name} to answer", node.answers, 60)
+        wait_for(f"{node.name} to catch up", lambda: caught_up(asked, node), 60, every=0.3)
+    lab.wait_equal()
+    check_promises(lab, load.acked)
+
+
+def caught_up(asked, node):
+    row = next(row for row in asked.json("status", check=False)["nodes"] if row["name"] == node.name)
+    return row["state"] == "ok" and int(row.get("behind", 0)) < 50
+
+
+def test_two_of_three_start_and_the_third_follows_later(healthy):
+    lab = healthy
+    with Load(lab) as load:
+        time.sleep(1)
+        for node in lab.nodes:
+            node.process.kill()
+        for node in lab.nodes:
+            node.kill()
+        for node in lab.nodes[1:]:
+            node.start(wait=False)
+        for node in lab.nodes[1:]:
+            wait_for(f"{node.name} to answer", node.answers, 60)
+        before = len(load.acked)
+        wait_for("two to serve", lambda: len(load.acked) > before + 20, 60)
+    check_promises(lab, load.acked)
+    lab.nodes[0].start()
+    lab.wait_equal()
+    check_promises(lab, load.acked)

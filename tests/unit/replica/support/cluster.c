@@ -126,6 +126,10 @@ void node_start(
 		.on_durable = node_on_durable,
 		.on_fatal = node_on_fatal,
 	};
+	if (node->small_disk) { /* room for more than an eighth, less than a quarter */
+		kv.map_bytes = 8u << 20;
+		kv.reserve_bytes = 40u << 20;
+	}
 	if (kv_open(&kv, &node->kv, error, sizeof error) != 0)
 		fail_msg("kv: %s", error);
 	struct transport_config transport = {
