@@ -1,5 +1,6 @@
 #include "node/dhcp4/dhcp4_socket.h"
 
+#include "node/log/port_holder.h"
 #include "proto/wire/dhcp4.h"
 #include "proto/wire/udp4.h"
 #include <arpa/inet.h>
@@ -82,9 +83,10 @@ static int bind_udp(
 	if (bind(sock->udp, (const struct sockaddr *)&any, sizeof any) == 0)
 		return 0;
 	int error = errno;
-	char holder[64] = "another process";
+	char holder[128];
 	if (error == EADDRINUSE) {
-		dhcp4_socket_port_holder(DHCP4_SERVER_PORT, holder, sizeof holder);
+		if (port_holder(IPPROTO_UDP, DHCP4_SERVER_PORT, holder, sizeof holder) < 0)
+			snprintf(holder, sizeof holder, "another process");
 		return fail(error, ret_error, error_bytes,
 			"port %d on %s is in use by %s: stop it, or give it another interface",
 			DHCP4_SERVER_PORT, interface, holder);

@@ -41,7 +41,4 @@ size_t dhcp4_socket_queued(const struct dhcp4_socket *socket);
 /* Answers lost since the start, and the errno of the last one. */
 uint64_t dhcp4_socket_failed(const struct dhcp4_socket *socket, int *ret_errno);
 
-/* "dnsmasq (pid 812)": who has this UDP port open, as far as /proc tells; false: unknown. */
-bool dhcp4_socket_port_holder(uint16_t port, char *ret_name, size_t name_bytes);
-
 #endif
