@@ -4,7 +4,8 @@
  * any call on the socket (also a send) may eat that edge. So nothing here trusts the descriptor
  * alone:
  *
- *   poll:    the descriptor is readable -> take up to BATCH messages
+ *   poll:    the descriptor is readable -> take up to BATCH messages, or BATCH_BYTES: what takes
+ *            long to read is not to keep the loop from the rest
  *   prepare: before the loop sleeps, ask ZMQ_EVENTS; messages wait -> start idle (the loop then
  * does not sleep) idle:    take up to BATCH messages; stop when none is left
  *
@@ -17,8 +18,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define BATCH      64
-#define FRAMES_MAX 8
+#define BATCH       64
+#define BATCH_BYTES (1u << 20)
+#define FRAMES_MAX  8
 
 struct zmq_uv {
 	uv_poll_t poll;
@@ -81,8 +83,9 @@ static void deliver(struct zmq_uv *z, zmq_msg_t *frame, size_t count)
 static void take_batch(struct zmq_uv *z)
 {
 	zmq_msg_t frame[FRAMES_MAX];
+	size_t bytes = 0;
 
-	for (unsigned i = 0; i < BATCH && !z->closing; i++) {
+	for (unsigned i = 0; i < BATCH && bytes < BATCH_BYTES && !z->closing; i++) {
 		bool too_long;
 		size_t count = receive(z->socket, frame, &too_long);
 
@@ -92,8 +95,10 @@ static void take_batch(struct zmq_uv *z)
 		}
 		if (!too_long)
 			deliver(z, frame, count);
-		while (count)
-			zmq_msg_close(&frame[--count]);
+		while (count) {
+			bytes += zmq_msg_size(&frame[--count]);
+			zmq_msg_close(&frame[count]);
+		}
 	}
 }
 

@@ -168,9 +168,8 @@ static void on_turn(uv_check_t *check)
 	turns++;
 }
 
-static void a_busy_sender_leaves_the_loop_its_turns(void **state)
+static void send_and_count_turns(struct bench *b, unsigned count, const void *body, size_t bytes)
 {
-	struct bench *b = *state;
 	uv_check_t check;
 
 	turns = 0;
@@ -179,13 +178,26 @@ static void a_busy_sender_leaves_the_loop_its_turns(void **state)
 	bind_on_loop(b, new_socket(b, ZMQ_PULL));
 	b->peer = new_socket(b, ZMQ_PUSH);
 	assert_int_equal(zmq_connect(b->peer, b->endpoint), 0);
-	for (unsigned i = 0; i < 20000; i++)
-		assert_int_equal(zmq_send(b->peer, "x", 1, 0), 1);
-	wait_for(b, 20000);
-	assert_true(
-		turns >= 20000 / 128); /* one turn: at most a batch from poll and one from idle */
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(zmq_send(b->peer, body, bytes, 0), bytes);
+	wait_for(b, count);
 	uv_close((uv_handle_t *)&check, NULL);
 	uv_run(&b->loop, UV_RUN_NOWAIT);
+}
+
+/* In one turn there is at most a batch from poll and one from idle. */
+static void a_busy_sender_leaves_the_loop_its_turns(void **state)
+{
+	send_and_count_turns(*state, 20000, "x", 1);
+	assert_true(turns >= 20000 / 128);
+}
+
+static void large_messages_come_few_in_a_turn(void **state)
+{
+	static char body[600000];
+
+	send_and_count_turns(*state, 60, body, sizeof body);
+	assert_true(turns >= 60 / 4);
 }
 
 /* The trap: a message makes the edge, then a send of ours (from a timer, say) looks at the mailbox
@@ -389,6 +401,7 @@ int main(void)
 		T(a_full_queue_is_eagain_and_never_waits),
 		T(messages_of_too_many_frames_are_dropped_whole),
 		T(a_busy_sender_leaves_the_loop_its_turns),
+		T(large_messages_come_few_in_a_turn),
 		T(a_send_after_a_message_came_does_not_eat_the_edge),
 		T(an_admitted_key_has_the_name_that_its_owner_gave),
 		T(a_refused_key_is_told_and_counted),
