@@ -203,6 +203,8 @@ int kv_open(const struct kv_config *config, struct kv **ret_kv, char *ret_error,
 	}
 	error = kv_disk_prepare(kv, ret_error, error_bytes);
 	if (!error)
+		error = kv_check_file(kv, ret_error, error_bytes);
+	if (!error)
 		error = open_environment(kv, ret_error, error_bytes);
 	if (!error) {
 		kv_log_range(kv, &kv->log_first, &kv->log_last);

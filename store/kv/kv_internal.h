@@ -83,6 +83,10 @@ void kv_disk_reserve(struct kv *kv);
 /* 0 when what is left lets a node start, else -ENOSPC with a line. After kv_disk_reserve(). */
 int kv_disk_check_room(const struct kv *kv, char *ret_error, size_t error_bytes);
 
+/* kv_check.c: 0, or -EBADMSG with a line: the file is not sound. Before it is opened, under the
+ * directory's lock. */
+int kv_check_file(const struct kv *kv, char *ret_error, size_t error_bytes);
+
 /* kv_writer.c */
 void kv_writer_run(void *kv);
 

@@ -112,8 +112,9 @@ static void room_lead(struct replica *r)
 			"until a majority has: free space there",
 			roomy, voters);
 	else if (!refusing && r->refusing)
-		replica_alarm(r, "space again: %u of %u disks have room; new leases and changes "
-				 "are taken",
+		replica_alarm(r,
+			"space again: %u of %u disks have room; new leases and changes "
+			"are taken",
 			roomy, voters);
 	if (refusing != r->refusing)
 		r->status_due = true;
@@ -134,8 +135,9 @@ void replica_room_tick(struct replica *r)
 				"state; the node ends when it is full: free space there",
 				(double)kv_room_bytes(r->kv) / 1048576);
 		else
-			replica_alarm(r, "space again: this node's disk has room for %.1f MiB more "
-					 "of state",
+			replica_alarm(r,
+				"space again: this node's disk has room for %.1f MiB more "
+				"of state",
 				(double)kv_room_bytes(r->kv) / 1048576);
 	}
 	if (r->raft.role == RAFT_LEADER)

@@ -472,9 +472,9 @@ def test_a_disk_that_becomes_read_only_ends_its_node_only(healthy):
             run("sh", "-c", f"echo 1 > /sys/fs/ext4/$(basename $(findmnt -no SOURCE {disk.data}))/trigger_fs_error")
             run("mount", "-o", "remount,ro,abort", disk.data, check=False)
         with Load(healthy) as load:
-            expect_end(victim, "data.mdb")
+            expect_end(victim, "read-only")
         victim.start(wait=False)
-        expect_end(victim, "cannot")
+        expect_end(victim, "cannot write", "read-only")
         run("umount", disk.data)
         run("fsck.ext4", "-fy", disk.image, check=False)
         run("mount", "-o", "loop", disk.image, disk.data)
