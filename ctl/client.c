@@ -89,7 +89,7 @@ struct request {
 	bool sent[ENDPOINTS_MAX], no_quorum[ENDPOINTS_MAX];
 	int asked; /* the link asked last, -1 none */
 	int bound; /* the link whose parts are being taken, -1 none */
-	bool any_sent, change;
+	bool any_sent, change, answered;
 	bool unanswered; /* some node that got it may still act on it */
 	int exit_code;
 	char quorum_text[CLIENT_TEXT_BYTES];
@@ -242,11 +242,16 @@ static int fail_unanswered(struct request *request)
 	if (!request->any_sent || !request->change) {
 		return fail_unreachable(request);
 	}
+	uint64_t waited_s = (now_ms() - request->start_ms) / 1000;
+	char what[64] = "the node went away before it answered";
+	if (waited_s > 0) {
+		snprintf(what, sizeof what, "no answer in %llu s", (unsigned long long)waited_s);
+	}
 	request->client->text[0] = '\0';
 	say(request->client,
-		"no answer in %llu s: whether the change was made is not known.\n"
+		"%s: whether the change was made is not known.\n"
 		"  Run it again, it is safe: a change that was made is not made twice",
-		(unsigned long long)(now_ms() - request->start_ms) / 1000);
+		what);
 	return CTL_UNKNOWN;
 }
 
@@ -299,6 +304,7 @@ static bool on_reply(struct request *request, int i, const Pxe__AdminReply *repl
 	}
 	client->current = i;
 	request->heard_ms = now_ms();
+	request->answered = true;
 	learn(request, reply);
 	if (reply->status == PXE__ADMIN_STATUS__ADMIN_NO_QUORUM &&
 		ask_elsewhere(request, i, reply->message)) {
@@ -405,7 +411,9 @@ static void run(struct request *request)
 	while (request->exit_code < 0) {
 		uint64_t now = now_ms();
 		if (total_ms(request) != UINT_MAX && now - request->start_ms >= total_ms(request)) {
-			request->exit_code = fail_unanswered(request);
+			request->exit_code = request->call->ends_in_time && request->answered
+						     ? CTL_OK
+						     : fail_unanswered(request);
 			return;
 		}
 		if (request->election_ms != 0 &&
@@ -516,6 +524,16 @@ static int tell(struct ctl *ctl, int result)
 int client_ask(struct ctl *ctl, Pxe__AdminRequest *request, const struct client_call *call)
 {
 	return tell(ctl, ask_silently(ctl, request, call));
+}
+
+int client_try_ask(struct ctl *ctl, Pxe__AdminRequest *request, const struct client_call *call,
+	char *ret_text, size_t text_bytes)
+{
+	int result = ask_silently(ctl, request, call);
+
+	snprintf(ret_text, text_bytes, "%s",
+		result != CTL_OK && ctl->client != NULL ? ctl->client->text : "");
+	return result;
 }
 
 /* Keep a copy of the last reply. */

@@ -21,6 +21,7 @@ struct client_call {
 	unsigned total_ms; /* 0: --timeout, or 10 s. UINT_MAX: for ever, as long as answers come */
 	bool sticky; /* only the node that is asked first: the request belongs to what it holds
 			(image push) */
+	bool ends_in_time; /* when the time is up after a first answer: that is success (watch) */
 	/* Each reply; the last has more == false. False: that is enough. */
 	bool (*on_reply)(void *ctx, const Pxe__AdminReply *reply);
 	/* The node whose parts came is gone, all begins anew elsewhere. May be NULL. */
@@ -37,6 +38,9 @@ void client_close(struct client *client);
  * it is empty. Returns the exit code of the last reply's status, or CTL_UNREACHABLE / CTL_UNKNOWN;
  * in every case but CTL_OK it has been told on err. */
 int client_ask(struct ctl *ctl, Pxe__AdminRequest *request, const struct client_call *call);
+/* As client_ask(), but says nothing on err: the text of what went wrong is in ret_text. */
+int client_try_ask(struct ctl *ctl, Pxe__AdminRequest *request, const struct client_call *call,
+	char *ret_text, size_t text_bytes);
 /* The usual: one reply, kept. *ret_reply is freed with pxe__admin_reply__free_unpacked(); NULL
  * unless CTL_OK. */
 int client_get(struct ctl *ctl, Pxe__AdminRequest *request, Pxe__AdminReply **ret_reply);

@@ -23,6 +23,8 @@
 #define PUSH_CHUNK_BYTES (256 * 1024)
 #define PUSH_IDLE_MS     30000 /* hashing and syncing a large file at the other end takes its time */
 #define PUSH_TOTAL_MS    120000
+#define PUSH_BUSY_MS     120000 /* a file that somebody else writes there is waited for */
+#define PUSH_PAUSE_MS    200
 
 struct push {
 	struct ctl *ctl;
@@ -85,6 +87,31 @@ static bool keep_progress(void *ctx, const Pxe__AdminReply *reply)
 	return true;
 }
 
+/* The node may be copying that very file from another node, which a push before this one went to:
+ * it has it soon, or gives it up and takes ours. */
+static int ask_patiently(struct push *push, Pxe__AdminRequest *request,
+	const struct client_call *call, const Pxe__ImageFile *file)
+{
+	char text[1024];
+	int result;
+
+	for (unsigned waited_ms = 0;; waited_ms += PUSH_PAUSE_MS) {
+		result = client_try_ask(push->ctl, request, call, text, sizeof text);
+		if (result != CTL_CONFLICT || waited_ms >= PUSH_BUSY_MS) {
+			break;
+		}
+		if (waited_ms == 0) {
+			ctl_note(push->ctl,
+				"%s is being written there by another push or copy; waiting",
+				file->path);
+		}
+		usleep(PUSH_PAUSE_MS * 1000);
+	}
+	return result == CTL_OK || text[0] == '\0'
+		       ? result
+		       : ctl_fail(push->ctl, (enum ctl_exit)result, "%s", text);
+}
+
 static int send_chunk(struct push *push, const Pxe__ImageFile *file, uint64_t offset, size_t bytes)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
@@ -102,7 +129,7 @@ static int send_chunk(struct push *push, const Pxe__ImageFile *file, uint64_t of
 	request.body_case = PXE__ADMIN_REQUEST__BODY_PUSH_DATA;
 	request.push_data = &body;
 	push->progress_answered = false;
-	return client_ask(push->ctl, &request, &call);
+	return ask_patiently(push, &request, &call, file);
 }
 
 static int read_chunk(struct push *push, int fd, const char *source, const Pxe__ImageFile *file,
@@ -174,12 +201,28 @@ static size_t find_file(const Pxe__ImageVersion *version, const ProtobufCBinaryD
 	return SIZE_MAX;
 }
 
+static bool is_missing(const Pxe__PushMissing *missing, const ProtobufCBinaryData *sha256)
+{
+	for (size_t i = 0; i < missing->n_sha256; i++) {
+		if (missing->sha256[i].len == 32 &&
+			memcmp(missing->sha256[i].data, sha256->data, 32) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int send_missing(struct push *push)
 {
 	const Pxe__ImageVersion *version = push->files.version;
-	uint64_t total = 0;
+	uint64_t total = 0, there_bytes = 0;
 	int result = CTL_OK;
 
+	for (size_t i = 0; i < version->n_files; i++) {
+		there_bytes += is_missing(push->missing, &version->files[i]->sha256)
+				       ? 0
+				       : version->files[i]->bytes;
+	}
 	for (size_t i = 0; i < push->missing->n_sha256; i++) {
 		size_t at = find_file(version, &push->missing->sha256[i]);
 		total += at == SIZE_MAX ? 0 : version->files[at]->bytes;
@@ -194,9 +237,9 @@ static int send_missing(struct push *push)
 	if (result == CTL_OK) {
 		char there[SHOW_BYTES];
 		progress_end(&push->progress);
-		if (version->bytes > total) {
+		if (there_bytes > 0) {
 			ctl_note(push->ctl, "         %s already there",
-				show_size(version->bytes - total, there));
+				show_size(there_bytes, there));
 		}
 	}
 	return result;

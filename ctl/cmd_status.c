@@ -37,7 +37,8 @@ static void state_text(const Pxe__NodeStatus *node, char *ret_text, size_t bytes
 	char age[TEXT_DURATION_BYTES];
 
 	if (strcmp(node->state, "down") == 0 && node->silent_ms != UINT64_MAX) {
-		snprintf(ret_text, bytes, "down for %s", text_duration_short(node->silent_ms, age));
+		uint64_t silent_ms = node->silent_ms < 1000 ? 1000 : node->silent_ms;
+		snprintf(ret_text, bytes, "down for %s", text_duration_short(silent_ms, age));
 	} else {
 		snprintf(ret_text, bytes, "%s", node->state);
 	}

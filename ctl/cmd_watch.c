@@ -45,6 +45,15 @@ static bool print_event(void *ctx, const Pxe__AdminReply *reply)
 	return !ferror(ctl->out);
 }
 
+static void say_restart(void *ctx)
+{
+	const struct ctl *ctl = ctx;
+
+	ctl_note(ctl,
+		"%s no longer answers; going on with another node, some events may be missing",
+		client_answered(ctl)[0] != '\0' ? client_answered(ctl) : "the node");
+}
+
 /* A node that dies is replaced by another; Ctrl-C ends it. --timeout ends it, too, with success:
  * that is how scripts look for a while. */
 int cmd_watch(struct ctl *ctl, const struct invocation *in)
@@ -52,8 +61,10 @@ int cmd_watch(struct ctl *ctl, const struct invocation *in)
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__WatchQuery query = PXE__WATCH_QUERY__INIT;
 	struct client_call call = {.idle_ms = WATCH_IDLE_MS,
-		.total_ms = UINT_MAX,
+		.total_ms = ctl->timeout_ms != 0 ? ctl->timeout_ms : UINT_MAX,
+		.ends_in_time = true,
 		.on_reply = print_event,
+		.on_restart = say_restart,
 		.ctx = ctl};
 	char filter[64];
 

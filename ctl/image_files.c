@@ -67,7 +67,20 @@ static int add_file(struct search *search, const char *path, const char *source,
 struct level {
 	DIR *directory;
 	size_t source_length, path_length;
+	dev_t device;
+	ino_t inode;
 };
+
+/* A symbolic link may lead back to a directory that we are in. */
+static bool is_above(const struct level *levels, int depth, const struct stat *st)
+{
+	for (int i = 0; i <= depth; i++) {
+		if (levels[i].device == st->st_dev && levels[i].inode == st->st_ino) {
+			return true;
+		}
+	}
+	return false;
+}
 
 /* Down and up again without recursion; `path` and `source` grow and shrink with the level. */
 static int walk(struct search *search, const char *root)
@@ -75,13 +88,16 @@ static int walk(struct search *search, const char *root)
 	struct level levels[DEPTH_MAX];
 	char source[SOURCE_MAX], path[SOURCE_MAX] = "";
 	int depth = 0, result = CTL_OK;
+	struct stat top;
 
 	snprintf(source, sizeof source, "%s", root);
-	levels[0] = (struct level){opendir(root), strlen(source), 0};
-	if (levels[0].directory == NULL) {
+	levels[0] = (struct level){.directory = opendir(root), .source_length = strlen(source)};
+	if (levels[0].directory == NULL || fstat(dirfd(levels[0].directory), &top) != 0) {
 		return ctl_fail(
 			search->ctl, CTL_USAGE, "cannot read %s: %s", root, strerror(errno));
 	}
+	levels[0].device = top.st_dev;
+	levels[0].inode = top.st_ino;
 	while (depth >= 0 && result == CTL_OK) {
 		struct level *level = &levels[depth];
 		const struct dirent *entry = readdir(level->directory);
@@ -104,14 +120,17 @@ static int walk(struct search *search, const char *root)
 			ctl_note(search->ctl, "left out: %s: %s", source, strerror(errno));
 		} else if (S_ISREG(st.st_mode)) {
 			result = add_file(search, path, source, (uint64_t)st.st_size);
+		} else if (S_ISDIR(st.st_mode) && is_above(levels, depth, &st)) {
+			ctl_note(search->ctl, "left out: %s: it leads back to a directory above it",
+				source);
 		} else if (S_ISDIR(st.st_mode) && depth + 1 < DEPTH_MAX) {
 			DIR *directory = opendir(source);
 			if (directory == NULL) {
 				result = ctl_fail(search->ctl, CTL_USAGE, "cannot read %s: %s",
 					source, strerror(errno));
 			} else {
-				levels[++depth] =
-					(struct level){directory, strlen(source), strlen(path)};
+				levels[++depth] = (struct level){directory, strlen(source),
+					strlen(path), st.st_dev, st.st_ino};
 			}
 		} else {
 			ctl_note(search->ctl, "left out: %s: %s", source,
@@ -246,6 +265,9 @@ int image_files_read(const struct ctl *ctl, const char *image, const char *path,
 	memset(ret_files, 0, sizeof *ret_files);
 	if (stat(path, &st) != 0) {
 		return ctl_fail(ctl, CTL_USAGE, "cannot read %s: %s", path, strerror(errno));
+	}
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
+		return ctl_fail(ctl, CTL_USAGE, "%s is neither a file nor a directory", path);
 	}
 	result = S_ISDIR(st.st_mode) ? walk(&search, path)
 				     : add_file(&search, last == NULL ? path : last + 1, path,

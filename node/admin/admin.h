@@ -51,6 +51,8 @@ struct admin_config {
 	void *ctx;
 	/* Tell every counter of the node, for `pxectl status`. May be NULL. */
 	void (*counters)(void *ctx, admin_count_cb *count, void *into);
+	/* Whether this node was taken out of the cluster. May be NULL. */
+	bool (*removed)(void *ctx);
 };
 
 struct admin_stats {

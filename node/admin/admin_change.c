@@ -113,6 +113,46 @@ static void reply_token(struct admin *admin, const struct admin_pending *pending
 	sodium_memzero(text, sizeof text);
 }
 
+/* "from pxe1" (the unix socket), "from pxe2" (its pxectl came here), "by alice". */
+static const char *asker(const struct admin *admin, const struct admin_client *client,
+	char *ret_text, size_t text_bytes)
+{
+	const Pxe__Member *self = model_member(admin_model(admin), admin->config.self);
+	const char *colon = strchr(client->user, ':');
+
+	if (strncmp(client->user, "operator:", 9) == 0) {
+		snprintf(ret_text, text_bytes, "by %s", colon + 1);
+	} else {
+		snprintf(ret_text, text_bytes, "from %s",
+			colon != NULL  ? colon + 1
+			: self != NULL ? self->name
+				       : "this node");
+	}
+	return ret_text;
+}
+
+/* A change is an event, on every node; a refusal is told here only. */
+static void tell(struct admin *admin, const struct admin_pending *pending, Pxe__Verdict verdict,
+	const char *detail, uint64_t revision)
+{
+	struct event event = {.kind = PXE__EVENT_KIND__EVENT_CONFIG_CHANGED};
+	const char *what = pending->kind == ADMIN_PENDING_TOKEN ? "join token made" : pending->text;
+	char who[ADMIN_USER_BYTES + 8];
+
+	asker(admin, &pending->client, who, sizeof who);
+	if (verdict != PXE__VERDICT__VERDICT_OK) {
+		log_info("refused: %s, %s: %s", what, who,
+			detail[0] != '\0' ? detail : verdict_words(verdict));
+		return;
+	}
+	if (pending->member_removed) {
+		event.kind = PXE__EVENT_KIND__EVENT_NODE_REMOVED;
+	}
+	snprintf(event.text, sizeof event.text, "%.120s, %s (revision %" PRIu64 ")", what, who,
+		revision);
+	events_post(admin->config.events, &event);
+}
+
 static void answer(struct admin *admin, const struct admin_pending *pending, Pxe__Verdict verdict,
 	const char *detail, uint64_t revision, uint64_t id)
 {
@@ -122,12 +162,7 @@ static void answer(struct admin *admin, const struct admin_pending *pending, Pxe
 	} else {
 		reply_done(admin, &pending->client, verdict, detail, revision, id);
 	}
-	log_info("%s asks for %s: %s (revision %" PRIu64 ")", pending->client.user,
-		pending->kind == ADMIN_PENDING_TOKEN ? "a join token" : pending->text,
-		verdict == PXE__VERDICT__VERDICT_OK ? "done"
-		: detail[0] != '\0'                 ? detail
-						    : verdict_words(verdict),
-		revision);
+	tell(admin, pending, verdict, detail, revision);
 }
 
 static void on_applied(void *ctx, enum replica_outcome outcome, const struct model_result *result)
@@ -182,6 +217,11 @@ static void propose(struct admin *admin, struct admin_pending *pending, const Px
 	}
 	if (outcome == REPLICA_NO_QUORUM) {
 		admin_reply_no_quorum(admin, &pending->client);
+	} else if (outcome == REPLICA_NO_SPACE) {
+		admin_reply_text(admin, &pending->client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
+			"no space: the disks of a majority are nearly full, nothing was done; free "
+			"space there ('pxectl status' names them; removing is still possible), "
+			"then run it again");
 	} else if (outcome == REPLICA_BUSY) {
 		admin_reply_text(admin, &pending->client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
 			"this node is busy with other changes, nothing was done; run it again in a "
@@ -262,26 +302,49 @@ static const char *object_of_put(const Pxe__Put *put, const char **ret_name)
 	return "settings";
 }
 
+static const char *object_of_kind(Pxe__ObjectKind kind)
+{
+	const ProtobufCEnumValue *value =
+		protobuf_c_enum_descriptor_get_value(&pxe__object_kind__descriptor, (int)kind);
+
+	switch ((int)kind) {
+	case PXE__OBJECT_KIND__OBJECT_SUBNET: return "subnet";
+	case PXE__OBJECT_KIND__OBJECT_POOL: return "pool";
+	case PXE__OBJECT_KIND__OBJECT_HOST: return "host";
+	case PXE__OBJECT_KIND__OBJECT_PROFILE: return "profile";
+	case PXE__OBJECT_KIND__OBJECT_IMAGE: return "image";
+	case PXE__OBJECT_KIND__OBJECT_OPERATOR: return "key";
+	default: return value != NULL ? value->name : "object";
+	}
+}
+
+/* As it reads in a log: "host n01 added". */
 static void describe(const Pxe__Command *command, char *ret_text, size_t text_bytes)
 {
-	char ip[TEXT_IP4_BYTES] = "", *name_of_ip = ip;
-	const char *what = "change", *name = "";
+	const char *what = "change", *name = "", *done = "made";
+	char ip[TEXT_IP4_BYTES] = "";
 
 	if (command->op_case == PXE__COMMAND__OP_PUT) {
 		what = object_of_put(command->put, &name);
+		done = command->put->precondition == PXE__PRECONDITION__PUT_CREATE ? "added"
+										   : "changed";
 	} else if (command->op_case == PXE__COMMAND__OP_REMOVE) {
-		what = "remove";
+		what = object_of_kind(command->remove->kind);
 		name = command->remove->name;
+		done = "removed";
 	} else if (command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
-		what = "node remove";
+		what = "node";
 		name = command->member_remove->name;
+		done = "removed";
 	} else if (command->op_case == PXE__COMMAND__OP_RELEASE && command->release->ip.len == 4) {
 		const uint8_t *b = command->release->ip.data;
 		snprintf(ip, sizeof ip, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-		what = "lease release";
-		name = name_of_ip;
+		what = "lease";
+		name = ip;
+		done = "released";
 	}
-	snprintf(ret_text, text_bytes, "%s %.63s", what, name);
+	snprintf(
+		ret_text, text_bytes, "%s%s%.63s %s", what, name[0] == '\0' ? "" : " ", name, done);
 }
 
 void admin_on_change(
@@ -298,6 +361,7 @@ void admin_on_change(
 	pending = admin_pending_new(admin, client, ADMIN_PENDING_CHANGE);
 	if (pending != NULL) {
 		describe(command, pending->text, sizeof pending->text);
+		pending->member_removed = command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE;
 		propose(admin, pending, command, &request->request_id);
 	}
 }

@@ -16,6 +16,13 @@
 #define ADMIN_DOORS        3
 #define ADMIN_PROPOSE_MS   8000 /* how long a change waits for its outcome */
 #define ADMIN_TEXT_BYTES   640
+#define ADMIN_REMOVED                                                                              \
+	"this node was removed from the cluster: stop its pxed. To take it back, remove its "      \
+	"configuration and data, and join it again with a token"
+#define ADMIN_USER_BYTES 80
+#define ADMIN_KEY_UNKNOWN                                                                          \
+	"this cluster does not know the key (any more): the node was removed, or the operator's "  \
+	"key was"
 
 enum admin_door_kind { ADMIN_DOOR_IPC, ADMIN_DOOR_API, ADMIN_DOOR_JOIN };
 
@@ -25,14 +32,14 @@ struct admin_door {
 	struct zmq_uv *socket; /* NULL: shut */
 };
 
-/* Whom to answer. user: "local", "operator:alice", "node:pxe2"; on the join door the client's key
- * in Z85. */
+/* Whom to answer. */
 struct admin_client {
 	struct admin_door *door;
 	uint8_t identity[ADMIN_IDENTITY_MAX];
 	size_t identity_bytes;
 	uint64_t sequence;
-	char user[64];
+	char key[64];                /* of the connection, in Z85; "" on the unix socket */
+	char user[ADMIN_USER_BYTES]; /* "local", "operator:alice", "node:pxe2" */
 };
 
 enum admin_pending_kind {
@@ -50,10 +57,11 @@ struct admin_pending {
 	enum admin_pending_kind kind;
 	uint8_t request_id[16];
 	bool has_request_id;
-	char text[256];  /* CHANGE: what is done; TOKEN: the token; COMMIT: the image */
-	uint8_t key[32]; /* JOIN: the joiner's public key; PUSH, COMMIT: SHA-256 */
-	uint64_t number; /* TOKEN: expiry in ms; COMMIT: revision */
-	size_t holders;  /* COMMIT: as last told */
+	bool member_removed; /* CHANGE: it takes a node out */
+	char text[256];      /* CHANGE: what is done; TOKEN: the token; COMMIT: the image */
+	uint8_t key[32];     /* JOIN: the joiner's public key; PUSH, COMMIT: SHA-256 */
+	uint64_t number;     /* TOKEN: expiry in ms; COMMIT: revision */
+	size_t holders;      /* COMMIT: as last told */
 	bool published;
 	uint64_t told_ms;
 };
@@ -77,6 +85,9 @@ struct admin {
 	struct admin_watcher watchers[ADMIN_WATCHERS_MAX];
 	uint64_t watch_handle;
 	struct admin_stats stats;
+	uint64_t join_told_ms, joins_untold; /* refused joins in the log */
+	uint64_t join_second; /* of the loop's time; joins with unknown tokens in it */
+	unsigned joins_in_second;
 };
 
 /* admin_server.c */
@@ -98,6 +109,10 @@ const struct model *admin_model(const struct admin *admin);
 void admin_members_of(
 	const struct admin *admin, const Pxe__Member **ret_members, size_t *ret_count);
 
+/* Keys are taken away while connections stand: asked for each request, and of who watches. Names
+ * the client. */
+bool admin_may_ask(const struct admin *admin, struct admin_client *client);
+
 /* admin_change.c */
 void admin_on_change(
 	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
@@ -107,6 +122,7 @@ Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict);
 /* admin_quorum.c: "no quorum: 1 of 3 voters answers (pxe3); pxe1 silent for 4m 12s ..." */
 char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
 	size_t text_bytes);
+bool admin_is_removed(const struct admin *admin);
 void admin_reply_no_quorum(struct admin *admin, const struct admin_client *client);
 
 /* admin_list.c */
@@ -133,5 +149,11 @@ void admin_push_tick(struct admin *admin, uint64_t now_ms);
 /* admin_join.c */
 void admin_on_join(
 	struct admin *admin, const struct admin_client *client, const uint8_t *data, size_t bytes);
+
+/* "963ms" tells nobody more than "1s". */
+static inline uint64_t admin_whole_seconds(uint64_t ms)
+{
+	return ms < 1000 ? 1000 : ms;
+}
 
 #endif

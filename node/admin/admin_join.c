@@ -10,6 +10,7 @@
 
 #include "node/log/log.h"
 #include "proto/cred/keyfile.h"
+#include "proto/cred/token.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -17,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define JOIN_TOLD_EVERY_MS 1000
+#define JOIN_UNKNOWN_PER_S 10u
 
 static void send_join(
 	struct admin *admin, const struct admin_client *client, const Pxe__JoinReply *reply)
@@ -32,6 +36,23 @@ static void send_join(
 	admin_send(admin, client, data, bytes);
 	sodium_memzero(data, bytes);
 	free(data);
+}
+
+/* A line a second at most: anybody with the cluster's API key may knock. */
+static void log_refusal(struct admin *admin, const char *text)
+{
+	uint64_t now_ms = uv_now(admin->config.loop);
+
+	if (admin->join_told_ms != 0 && now_ms - admin->join_told_ms < JOIN_TOLD_EVERY_MS) {
+		admin->joins_untold++;
+		return;
+	}
+	if (admin->joins_untold > 0) {
+		log_warn("%" PRIu64 " more joins were refused", admin->joins_untold);
+	}
+	log_warn("a join was refused: %s", text);
+	admin->join_told_ms = now_ms;
+	admin->joins_untold = 0;
 }
 
 static void refuse_join(struct admin *admin, const struct admin_client *client,
@@ -50,6 +71,7 @@ static void refuse_join(struct admin *admin, const struct admin_client *client,
 	reply.status = status;
 	reply.message = text;
 	admin->stats.join_refused++;
+	log_refusal(admin, text);
 	send_join(admin, client, &reply);
 }
 
@@ -80,7 +102,15 @@ static void welcome(struct admin *admin, const struct admin_client *client, cons
 	reply.settings = (Pxe__Settings *)(uintptr_t)model_settings(admin_model(admin));
 	reply.api_secret_key = (ProtobufCBinaryData){32, admin->config.api_secret_key};
 	send_join(admin, client, &reply);
-	log_info("node %s joins as member %" PRIu64, self->name, self->id);
+}
+
+static void tell_joined(struct admin *admin, const Pxe__Member *self)
+{
+	struct event event = {.kind = PXE__EVENT_KIND__EVENT_NODE_JOINED};
+
+	snprintf(event.text, sizeof event.text, "%.63s is member %" PRIu64 " now (%.63s)",
+		self->name, self->id, self->peer_address);
+	events_post(admin->config.events, &event);
 }
 
 static void on_joined(void *ctx, enum replica_outcome outcome, const struct model_result *result)
@@ -100,6 +130,7 @@ static void on_joined(void *ctx, enum replica_outcome outcome, const struct mode
 	} else if (self != NULL && (result->verdict == PXE__VERDICT__VERDICT_OK ||
 					   result->verdict == PXE__VERDICT__VERDICT_DUPLICATE)) {
 		welcome(admin, &pending->client, self);
+		tell_joined(admin, self);
 	} else {
 		refuse_join(admin, &pending->client,
 			result->verdict == PXE__VERDICT__VERDICT_DUPLICATE
@@ -108,7 +139,6 @@ static void on_joined(void *ctx, enum replica_outcome outcome, const struct mode
 			"%s",
 			result->detail[0] != '\0' ? result->detail
 						  : "the cluster refuses this join");
-		log_warn("a join of '%s' was refused: %s", pending->text, result->detail);
 	}
 	admin_pending_free(pending);
 }
@@ -121,7 +151,7 @@ static const char *refuse_request(
 	if (request->member == NULL || request->member->public_key.len != 32) {
 		return "the request names no node key";
 	}
-	if (strcmp(keyfile_z85_encode(request->member->public_key.data, key), client->user) != 0) {
+	if (strcmp(keyfile_z85_encode(request->member->public_key.data, key), client->key) != 0) {
 		return "the node key of the request is not the key of this connection";
 	}
 	if (request->token_id.len != 8 || request->token_secret.len != 16) {
@@ -169,6 +199,50 @@ static void choose_name(
 	}
 }
 
+struct token_search {
+	const Pxe__JoinRequest *request;
+	bool found, matches;
+};
+
+static bool find_token(void *ctx, const void *object)
+{
+	struct token_search *search = ctx;
+	const Pxe__Token *token = object;
+	uint8_t hash[32];
+
+	if (token->id.len != TOKEN_ID_BYTES ||
+		memcmp(token->id.data, search->request->token_id.data, TOKEN_ID_BYTES) != 0) {
+		return true;
+	}
+	token_hash_secret(search->request->token_secret.data, hash);
+	search->found = true;
+	search->matches = token->secret_hash.len == sizeof hash &&
+			  sodium_memcmp(hash, token->secret_hash.data, sizeof hash) == 0;
+	return false;
+}
+
+/* The log decides; but who guesses must not make every node write. A wrong secret is known here. A
+ * token that is not may be so new that this node has not heard of it: some a second go through. */
+static const char *refuse_token(struct admin *admin, const Pxe__JoinRequest *request)
+{
+	struct token_search search = {.request = request};
+	uint64_t second = uv_now(admin->config.loop) / 1000;
+
+	model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_TOKEN, find_token, &search);
+	if (search.found) {
+		return search.matches ? NULL
+				      : "the token is not known or was used before: make another "
+					"with pxectl cluster token create";
+	}
+	if (admin->join_second != second) {
+		admin->join_second = second;
+		admin->joins_in_second = 0;
+	}
+	return ++admin->joins_in_second <= JOIN_UNKNOWN_PER_S
+		       ? NULL
+		       : "too many joins with tokens that are not known; try again in a moment";
+}
+
 static void propose_join(
 	struct admin *admin, const struct admin_client *client, Pxe__JoinRequest *request)
 {
@@ -207,6 +281,8 @@ static void propose_join(
 		"%s",
 		outcome == REPLICA_NO_QUORUM
 			? admin_quorum_text(&view, admin_model(admin), text, sizeof text)
+		: outcome == REPLICA_NO_SPACE
+			? "the disks of a majority are nearly full: free space there"
 			: "this node is busy; try again in a moment");
 	admin_pending_free(pending);
 }
@@ -230,6 +306,8 @@ void admin_on_join(
 		   (request->member->name[0] == '\0' ||
 			   strcmp(known->name, request->member->name) == 0)) {
 		welcome(admin, client, known); /* a retry: only the node itself holds that key */
+	} else if ((refusal = refuse_token(admin, request)) != NULL) {
+		refuse_join(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED, "%s", refusal);
 	} else {
 		propose_join(admin, client, request);
 	}

@@ -49,7 +49,8 @@ static void add_silent(
 			add(text, bytes, " not heard since this node started");
 		} else {
 			add(text, bytes, " silent for %s",
-				text_duration_short(member->heard_ms_ago, age));
+				text_duration_short(
+					admin_whole_seconds(member->heard_ms_ago), age));
 		}
 		first = false;
 	}
@@ -90,11 +91,21 @@ char *admin_quorum_text(const struct replica_view *view, const struct model *mod
 	return ret_text;
 }
 
+bool admin_is_removed(const struct admin *admin)
+{
+	return admin->config.removed != NULL && admin->config.removed(admin->config.ctx);
+}
+
 void admin_reply_no_quorum(struct admin *admin, const struct admin_client *client)
 {
 	struct replica_view view;
 	char text[ADMIN_TEXT_BYTES];
 
+	if (admin_is_removed(admin)) {
+		admin_reply_text(
+			admin, client, PXE__ADMIN_STATUS__ADMIN_NO_QUORUM, "%s", ADMIN_REMOVED);
+		return;
+	}
 	replica_get_view(admin->config.replica, &view);
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NO_QUORUM, "%s",
 		admin_quorum_text(&view, admin_model(admin), text, sizeof text));

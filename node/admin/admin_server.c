@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ADMIN_TICK_MS   200
-#define ADMIN_REPLY_HWM 2000
-#define ADMIN_REQUEST_HWM 8            /* requests of one connection that wait for us */
-#define ADMIN_REQUEST_BLOCKS 32768     /* of memory: an image's file list takes three for a file */
-#define ADMIN_REQUEST_HEAP (8u << 20)  /* bytes */
-#define ADMIN_HANDSHAKE_MS 3000        /* a connection that does not say who it is ends */
-#define ADMIN_JOIN_REQUEST_MAX 16384   /* bytes; anybody with a token's public part may send one */
+#define ADMIN_TICK_MS          200
+#define ADMIN_REPLY_HWM        2000
+#define ADMIN_REQUEST_HWM      8     /* requests of one connection that wait for us */
+#define ADMIN_REQUEST_BLOCKS   32768 /* of memory: an image's file list takes three for a file */
+#define ADMIN_REQUEST_HEAP     (8u << 20) /* bytes */
+#define ADMIN_HANDSHAKE_MS     3000       /* a connection that does not say who it is ends */
+#define ADMIN_JOIN_REQUEST_MAX 16384 /* bytes; anybody with a token's public part may send one */
 
 /* ---- replies */
 
@@ -134,36 +134,39 @@ void admin_pending_free(struct admin_pending *pending)
 
 /* ---- requests */
 
-/* Keys may have been taken away since the connection was made. */
-static bool find_operator(void *ctx, const void *object)
+/* Whose key it is, now: "operator:alice", "node:pxe2". False: nobody's (any more). */
+static bool name_key(
+	const struct admin *admin, const uint8_t key[32], char ret_user[ADMIN_USER_BYTES])
 {
-	const Pxe__Operator *operator_key = object;
-	const char **name = ctx;
+	const Pxe__Operator *operator_key = model_operator_of_key(admin_model(admin), key);
+	const Pxe__Member *members[MODEL_MEMBERS_MAX];
+	size_t count;
 
-	if (strcmp(operator_key->name, *name) == 0) {
-		*name = NULL;
-		return false;
-	}
-	return true;
-}
-
-static bool may_still_ask(const struct admin *admin, const struct admin_client *client)
-{
-	const char *name = client->user;
-
-	if (client->door->kind == ADMIN_DOOR_IPC) {
+	if (operator_key != NULL) {
+		snprintf(ret_user, ADMIN_USER_BYTES, "operator:%.63s", operator_key->name);
 		return true;
 	}
-	if (strncmp(name, "node:", 5) == 0) {
-		return model_member_named(admin_model(admin), name + 5) != NULL;
-	}
-	if (strncmp(name, "operator:", 9) == 0) {
-		name += 9;
-		model_each(admin_model(admin), PXE__OBJECT_KIND__OBJECT_OPERATOR, find_operator,
-			&name);
-		return name == NULL;
+	admin_members_of(admin, members, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (!members[i]->removing && members[i]->public_key.len == 32 &&
+			memcmp(members[i]->public_key.data, key, 32) == 0) {
+			snprintf(ret_user, ADMIN_USER_BYTES, "node:%.63s", members[i]->name);
+			return true;
+		}
 	}
 	return false;
+}
+
+bool admin_may_ask(const struct admin *admin, struct admin_client *client)
+{
+	uint8_t key[32];
+
+	if (client->door->kind == ADMIN_DOOR_IPC) {
+		snprintf(client->user, sizeof client->user, "local");
+		return true;
+	}
+	/* "" if no ZAP handler was asked: that is no key. */
+	return keyfile_z85_decode(client->key, key) == 0 && name_key(admin, key, client->user);
 }
 
 static void dispatch(
@@ -215,9 +218,9 @@ static void on_request(
 		admin->stats.malformed++;
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,
 			"malformed request: its id has %zu bytes, not 16", request->request_id.len);
-	} else if (!may_still_ask(admin, client)) {
-		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED,
-			"the key of %s is no longer known to this cluster", client->user);
+	} else if (!admin_may_ask(admin, client)) {
+		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED, "%s",
+			ADMIN_KEY_UNKNOWN);
 	} else {
 		dispatch(admin, client, request);
 	}
@@ -242,8 +245,7 @@ static void on_message(void *ctx, const zmq_msg_t *frames, size_t frame_count, c
 	admin->stats.requests++;
 	client.identity_bytes = zmq_msg_size(&frame[0]);
 	memcpy(client.identity, zmq_msg_data(&frame[0]), client.identity_bytes);
-	snprintf(client.user, sizeof client.user, "%s",
-		door->kind == ADMIN_DOOR_IPC ? "local" : user_id);
+	snprintf(client.key, sizeof client.key, "%s", user_id);
 	data = zmq_msg_data(&frame[1]);
 	bytes = zmq_msg_size(&frame[1]);
 	if (door->kind == ADMIN_DOOR_JOIN) {
@@ -255,26 +257,14 @@ static void on_message(void *ctx, const zmq_msg_t *frames, size_t frame_count, c
 
 /* ---- who may connect */
 
+/* The User-Id is the key: names change hands when a node is removed and another joins under its
+ * name. */
 static bool allow_api(void *ctx, const uint8_t key[32], char ret_user_id[64])
 {
-	const struct admin *admin = ctx;
-	const Pxe__Operator *operator_key = model_operator_of_key(admin_model(admin), key);
-	const Pxe__Member *members[MODEL_MEMBERS_MAX];
-	size_t count;
+	char text[KEYFILE_Z85_BYTES], user[ADMIN_USER_BYTES];
 
-	if (operator_key != NULL) {
-		snprintf(ret_user_id, 64, "operator:%.54s", operator_key->name);
-		return true;
-	}
-	admin_members_of(admin, members, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (members[i]->public_key.len == 32 &&
-			memcmp(members[i]->public_key.data, key, 32) == 0) {
-			snprintf(ret_user_id, 64, "node:%.58s", members[i]->name);
-			return true;
-		}
-	}
-	return false;
+	snprintf(ret_user_id, 64, "%s", keyfile_z85_encode(key, text));
+	return name_key(ctx, key, user);
 }
 
 /* Any key: the token decides. The key is kept, so that nobody joins with the key of somebody else.

@@ -247,7 +247,7 @@ static void warn_of_nodes(struct status *status)
 			warn(status, "node %s was not heard since this node started", node->name);
 		} else if (strcmp(node->state, "down") == 0) {
 			warn(status, "node %s is silent for %s", node->name,
-				text_duration_short(node->silent_ms, age));
+				text_duration_short(admin_whole_seconds(node->silent_ms), age));
 		}
 		if (is_short_of_room(&status->view, node->id)) {
 			warn(status,
@@ -293,7 +293,9 @@ static void warn_of_settings(struct status *status, const Pxe__Settings *setting
 		warn(status, "this node has no state yet: it waits for the other nodes to send it");
 		return;
 	}
-	if (!status->view.has_quorum) {
+	if (admin_is_removed(status->admin)) {
+		warn(status, "%s", ADMIN_REMOVED);
+	} else if (!status->view.has_quorum) {
 		admin_quorum_text(&status->view, model, text, sizeof text);
 		text[strcspn(text, "\n")] = '\0';
 		warn(status, "%.300s", text);
@@ -341,8 +343,12 @@ static void fill_head(struct status *status)
 
 static char *health_of(const struct status *status)
 {
-	static char healthy[] = "healthy", degraded[] = "degraded", none[] = "no quorum";
+	static char healthy[] = "healthy", degraded[] = "degraded", none[] = "no quorum",
+		    removed[] = "removed";
 
+	if (admin_is_removed(status->admin)) {
+		return removed;
+	}
 	if (!status->view.has_quorum) {
 		return none;
 	}

@@ -126,8 +126,15 @@ void admin_watch_tick(struct admin *admin, uint64_t now_ms)
 {
 	for (size_t i = 0; i < ADMIN_WATCHERS_MAX; i++) {
 		struct admin_watcher *watcher = &admin->watchers[i];
-		if (watcher->used && now_ms - watcher->told_ms >= WATCH_KEEPALIVE_MS) {
+		if (!watcher->used || now_ms - watcher->told_ms < WATCH_KEEPALIVE_MS) {
+			continue;
+		}
+		if (admin_may_ask(admin, &watcher->client)) {
 			tell(admin, watcher, NULL);
+		} else {
+			watcher->used = false;
+			admin_reply_text(admin, &watcher->client,
+				PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED, "%s", ADMIN_KEY_UNKNOWN);
 		}
 	}
 }

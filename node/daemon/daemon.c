@@ -210,6 +210,13 @@ static int open_services(struct daemon *daemon, char *ret_error, size_t error_by
 	return rc;
 }
 
+static bool is_removed(void *ctx)
+{
+	const struct daemon *daemon = ctx;
+
+	return daemon->removed;
+}
+
 static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
 	struct admin_config config = {.loop = &daemon->loop,
@@ -223,7 +230,8 @@ static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes
 		.api_address = daemon->conf.api_address,
 		.join_address = daemon->conf.join_address,
 		.ctx = daemon,
-		.counters = counters};
+		.counters = counters,
+		.removed = is_removed};
 	int rc;
 
 	memcpy(config.api_public_key, daemon->api_key.public_key, sizeof config.api_public_key);
@@ -301,10 +309,10 @@ static void daemon_close(struct daemon *daemon)
 		events_close(daemon->events);
 	}
 	if (daemon->loop_open) {
-		while (uv_run(&daemon->loop, UV_RUN_NOWAIT) != 0) {
+		/* A stopped handle does not keep the loop alive, but is to be closed as well. */
+		do {
 			uv_walk(&daemon->loop, on_handle, NULL);
-			uv_run(&daemon->loop, UV_RUN_ONCE);
-		}
+		} while (uv_run(&daemon->loop, UV_RUN_ONCE) != 0);
 		uv_loop_close(&daemon->loop);
 	}
 	if (daemon->guard != NULL) {

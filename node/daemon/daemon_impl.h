@@ -30,6 +30,7 @@
 #define DAEMON_TICK_MS      1000
 #define DAEMON_NICE         (-10)
 #define DAEMON_NO_QUORUM_MS 1000 /* an election takes less, and is no news */
+#define DAEMON_REFUSED_MS   5000 /* a new member is not known to all at once */
 #define DAEMON_HANDOVER_MS  1000 /* how long an orderly stop waits for another leader */
 
 #define DAEMON_BOOTS_S 600 /* boots are counted over so long */
@@ -70,6 +71,8 @@ struct daemon {
 	struct replica_view seen; /* as last told in events */
 	bool seen_valid;
 	bool had_quorum, quorum_lost_told;
+	bool removed;            /* from the cluster, as far as we can tell */
+	uint64_t refused_before; /* of transport_stats.dials_refused, when we last had the quorum */
 };
 
 /* Disk, keys, replica, peers. 0 or negative errno and a line in ret_error. */

@@ -78,6 +78,12 @@ void daemon_news_on_view(void *ctx)
 		post(daemon, PXE__EVENT_KIND__EVENT_NODE_LEADER, "%s leads (term %llu)",
 			daemon->conf.name, (unsigned long long)now.term);
 	}
+	if (now.leader != 0 && !now.is_leader && now.has_quorum &&
+		(!daemon->seen_valid || daemon->seen.leader != now.leader ||
+			!daemon->seen.has_quorum)) {
+		log_info("follows %s (term %llu)", name_of(daemon, now.leader),
+			(unsigned long long)now.term);
+	}
 	if (now.has_quorum && daemon->seen_valid && !daemon->seen.has_quorum &&
 		(daemon->quorum_lost_told || !daemon->had_quorum)) {
 		post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_BACK, "%s is with the majority",
@@ -94,9 +100,39 @@ void daemon_news_on_view(void *ctx)
 	daemon->seen_valid = true;
 }
 
+/* A removed node may have heard of it (its record says so), or have been away: then the others
+ * refuse its key. */
+static bool is_removed(struct daemon *daemon, const struct replica_view *now)
+{
+	const struct model *model = replica_model(daemon->replica);
+	const Pxe__Member *self = model_member(model, daemon->conf.id);
+	struct transport_stats peers = {0};
+
+	transport_get_stats(daemon->transport, &peers);
+	if (now->has_quorum) {
+		daemon->refused_before = peers.dials_refused;
+		return false;
+	}
+	if (self != NULL ? self->removing : model_settings(model) != NULL) {
+		return now->no_quorum_ms >= DAEMON_NO_QUORUM_MS;
+	}
+	return now->no_quorum_ms >= DAEMON_REFUSED_MS &&
+	       peers.dials_refused > daemon->refused_before;
+}
+
 void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now)
 {
-	if (now->has_quorum || now->no_quorum_ms < DAEMON_NO_QUORUM_MS ||
+	bool removed = is_removed(daemon, now);
+
+	if (removed && !daemon->removed) {
+		post(daemon, PXE__EVENT_KIND__EVENT_ALARM,
+			"%.63s was removed from the cluster and answers no DHCP. Stop its pxed. To "
+			"take it "
+			"back, remove %.48s and %.48s and join it again with a token",
+			daemon->conf.name, daemon->directory, daemon->conf.data_dir);
+	}
+	daemon->removed = removed;
+	if (removed || now->has_quorum || now->no_quorum_ms < DAEMON_NO_QUORUM_MS ||
 		daemon->quorum_lost_told) {
 		return;
 	}

@@ -125,7 +125,20 @@ static void write_log(struct events *events, const Pxe__Event *event)
 	if (event->host[0] != '\0' && strpbrk(event->host, " \t\n") == NULL) {
 		snprintf(fields + used, sizeof fields - used, "PXE_HOST=%s", event->host);
 	}
-	log_write(level, fields, "%s", event_text_line(event, line));
+	if (strcmp(event->node, events->node) == 0) {
+		log_write(level, fields, "%s", event_text_line(event, line));
+	} else {
+		log_write(level, fields, "%s  [told by %.63s]", event_text_line(event, line),
+			event->node);
+	}
+}
+
+/* What every node's log should say, whoever did it: who belongs, who changed what. */
+static bool concerns_all(Pxe__EventKind kind)
+{
+	return kind == PXE__EVENT_KIND__EVENT_NODE_JOINED ||
+	       kind == PXE__EVENT_KIND__EVENT_NODE_REMOVED ||
+	       kind == PXE__EVENT_KIND__EVENT_CONFIG_CHANGED;
 }
 
 static void tell_watchers(struct events *events, const Pxe__Event *event)
@@ -253,6 +266,9 @@ void events_post(struct events *events, const struct event *event)
 void events_deliver_foreign(struct events *events, const Pxe__Event *event)
 {
 	assert(events != NULL && event != NULL);
+	if (concerns_all(event->kind)) {
+		write_log(events, event);
+	}
 	tell_watchers(events, event);
 }
 
