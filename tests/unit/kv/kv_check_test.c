@@ -61,6 +61,7 @@ static void use(struct fixture *f)
 	char error[512];
 
 	config.on_fatal = on_fatal;
+	f->durable = 0;
 	if (kv_open(&config, &f->kv, error, sizeof error))
 		_exit(strstr(error, "damaged") || strstr(error, "format") ? FATAL_EXIT : 1);
 	if (kv_state_each(f->kv, touch, &sum))
