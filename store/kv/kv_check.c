@@ -232,6 +232,38 @@ static bool check_key(struct check *check, const struct tree *tree, struct key *
 	return true;
 }
 
+/* Bytes of the node at `at`, of which the head lies inside of the page. */
+static size_t node_bytes(const uint8_t *page, unsigned at, bool leaf)
+{
+	size_t bytes = NODE_HEAD + (size_t)u16_at(page + at + 6);
+
+	if (leaf)
+		bytes += u16_at(page + at + 4) & NODE_BIG ? 8 : u32_at(page + at);
+	return bytes + bytes % 2;
+}
+
+/* The nodes of a page fill it from `upper` to its end, side by side: LMDB moves them as one block.
+ */
+static bool tiles(struct check *check, const struct level *level, unsigned upper, bool leaf)
+{
+	uint8_t starts[PAGE_MAX_BYTES / 2 / 8] = {0};
+	unsigned nodes = 0;
+	size_t at;
+
+	for (unsigned i = 0; i < level->count; i++) {
+		at = u16_at(level->page + PAGE_HEAD + 2 * i);
+		if (at % 2 || at < upper || at + NODE_HEAD > check->page_bytes)
+			return false;
+		starts[at / 2 / 8] |= (uint8_t)(1u << at / 2 % 8);
+	}
+	for (at = upper; at < check->page_bytes; nodes++) {
+		if (at % 2 || !(starts[at / 2 / 8] & 1u << at / 2 % 8))
+			return false;
+		at += node_bytes(level->page, (unsigned)at, leaf);
+	}
+	return at == check->page_bytes && nodes == level->count;
+}
+
 /* Read the page of a tree at this depth, and see that its nodes' places are inside of it. */
 static bool enter(struct check *check, const struct tree *tree, unsigned depth, uint64_t page)
 {
@@ -250,14 +282,8 @@ static bool enter(struct check *check, const struct tree *tree, unsigned depth, 
 		return wrong(check, "a page is not what it should be");
 	level->next = 0;
 	level->count = (lower - PAGE_HEAD) / 2;
-	for (unsigned i = 0; i < level->count; i++) {
-		unsigned at = u16_at(level->page + PAGE_HEAD + 2 * i);
-
-		if (at < upper || at + NODE_HEAD > check->page_bytes ||
-			at + NODE_HEAD + u16_at(level->page + at + 6) > check->page_bytes)
-			return wrong(check, "a record reaches out of its page");
-	}
-	return true;
+	return tiles(check, level, upper, kind == PAGE_LEAF) ||
+	       wrong(check, "the records of a page do not fit together");
 }
 
 static bool check_leaf(struct check *check, const struct tree *tree, enum purpose purpose,
