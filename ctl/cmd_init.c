@@ -53,22 +53,34 @@ static int prepare(struct ctl *ctl, const struct invocation *in, struct node_con
 }
 
 /* Start instruction: settings and first member. */
-static int write_files(struct ctl *ctl, const char *cluster, struct node_conf *conf,
+static int write_files(struct ctl *ctl, const struct invocation *in, struct node_conf *conf,
 	struct keyfile *node_key, struct keyfile *api_key)
 {
+	const char *server_id = command_text(in, "server-id");
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
 	Pxe__Member self;
 	struct node_start start = {
 		.kind = NODE_START_BOOTSTRAP, .settings = &settings, .self = &self};
 	char name[64];
-	uint8_t ip[4];
+	uint8_t ip[4], server_ip[4];
+	uint32_t address;
 
-	snprintf(name, sizeof name, "%s", cluster);
+	snprintf(name, sizeof name, "%s", command_text(in, "name"));
 	node_setup_member(conf, node_key, ip, &self);
 	self.id = conf->id;
 	settings.cluster = name;
 	settings.cluster_id = (ProtobufCBinaryData){sizeof conf->cluster_id, conf->cluster_id};
 	settings.server_ip = self.serve_ip;
+	if (server_id != NULL) {
+		if (text_ip4_parse(server_id, &address) != 0 || address == 0) {
+			return ctl_fail(ctl, CTL_USAGE, "--server-id '%s' is not an IPv4 address",
+				server_id);
+		}
+		for (size_t i = 0; i < sizeof server_ip; i++) {
+			server_ip[i] = (uint8_t)(address >> (24 - 8 * i));
+		}
+		settings.server_ip = (ProtobufCBinaryData){sizeof server_ip, server_ip};
+	}
 	settings.dhcp = PXE__DHCP_MODE__DHCP_ON;
 	settings.lease_s = INIT_LEASE_S;
 	settings.mclt_s = INIT_MCLT_S;
@@ -107,7 +119,7 @@ int cmd_cluster_init(struct ctl *ctl, const struct invocation *in)
 		return result;
 	}
 	randombytes_buf(conf.cluster_id, sizeof conf.cluster_id);
-	result = write_files(ctl, command_text(in, "name"), &conf, &node_key, &api_key);
+	result = write_files(ctl, in, &conf, &node_key, &api_key);
 	keyfile_wipe(&node_key);
 	keyfile_wipe(&api_key);
 	if (result == CTL_OK) {

@@ -26,6 +26,8 @@ const size_t command_global_count = sizeof command_globals / sizeof command_glob
 static const struct command_option init_options[] = {
 	{"name", "NAME", false, "the cluster's name (needed)"},
 	{"interface", "IF", false, "network interface where machines boot (needed)"},
+	{"server-id", "IP", false,
+		"DHCP server identifier of the cluster (default this node's address)"},
 	{"address", "IP", false, "address of this node, if the interface has several"},
 	{"node-name", "NAME", false, "this node's name (default pxe1)"},
 	{"name-node", "NAME", false, "the same"},
