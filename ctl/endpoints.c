@@ -49,13 +49,16 @@ static bool is_endpoint(const char *text)
 	       text_u64_parse(colon + 1, UINT16_MAX, &port) == 0 && port > 0;
 }
 
-/* A Z85 key itself, or a file that holds one. */
+/* A key itself, in Z85 or, as JSON output has it, in hex; or a file that holds one. */
 static int load_server_key(const struct ctl *ctl, struct endpoints *endpoints)
 {
 	struct keyfile key;
 	char error[400];
+	size_t bytes;
 
-	if (keyfile_z85_decode(ctl->server_key, endpoints->keys.server_key) == 0) {
+	if (keyfile_z85_decode(ctl->server_key, endpoints->keys.server_key) == 0 ||
+		(text_hex_parse(ctl->server_key, endpoints->keys.server_key, 32, &bytes) == 0 &&
+			bytes == 32)) {
 		return CTL_OK;
 	}
 	if (keyfile_load(ctl->server_key, &key, error, sizeof error) != 0) {

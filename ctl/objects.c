@@ -569,6 +569,30 @@ static void note_holder(struct ctl *ctl, const Pxe__Host *host)
 	pxe__object_list__free_unpacked(list, NULL);
 }
 
+/* A profile may come before its image; a mistyped name looks the same. */
+static void note_image(struct ctl *ctl, const Pxe__Profile *profile)
+{
+	size_t length = strcspn(profile->image, "@");
+	Pxe__ObjectList *list;
+	bool found = false;
+
+	if (length == 0 || ctl->quiet ||
+		client_list(ctl, PXE__OBJECT_KIND__OBJECT_IMAGE, "", &list) != CTL_OK) {
+		return;
+	}
+	for (size_t i = 0; i < list->n_images; i++) {
+		const char *name = list->images[i]->name;
+		found = found ||
+			(strlen(name) == length && strncmp(name, profile->image, length) == 0);
+	}
+	if (!found) {
+		ctl_note(ctl,
+			"note: there is no image %.*s yet; push it: pxectl image push %.*s DIR",
+			(int)length, profile->image, (int)length, profile->image);
+	}
+	pxe__object_list__free_unpacked(list, NULL);
+}
+
 static int print_put(struct ctl *ctl, const struct kind *kind, const ProtobufCMessage *object,
 	const char *done, const struct client_done *outcome)
 {
@@ -580,6 +604,8 @@ static int print_put(struct ctl *ctl, const struct kind *kind, const ProtobufCMe
 		objects_print_done(ctl, kind->noun, name_of(object), done, outcome->revision, text);
 	if (result == CTL_OK && kind->kind == PXE__OBJECT_KIND__OBJECT_HOST) {
 		note_holder(ctl, (const Pxe__Host *)(const void *)object);
+	} else if (result == CTL_OK && kind->kind == PXE__OBJECT_KIND__OBJECT_PROFILE) {
+		note_image(ctl, (const Pxe__Profile *)(const void *)object);
 	}
 	return result;
 }

@@ -147,6 +147,7 @@ static void tell(struct admin *admin, const struct admin_pending *pending, Pxe__
 	}
 	if (pending->member_removed) {
 		event.kind = PXE__EVENT_KIND__EVENT_NODE_REMOVED;
+		what = strchr(what, ' ') != NULL ? strchr(what, ' ') + 1 : what; /* its name */
 	}
 	snprintf(event.text, sizeof event.text, "%.120s, %s (revision %" PRIu64 ")", what, who,
 		revision);
@@ -335,7 +336,7 @@ static void describe(const Pxe__Command *command, char *ret_text, size_t text_by
 	} else if (command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
 		what = "node";
 		name = command->member_remove->name;
-		done = "removed";
+		done = "taken out";
 	} else if (command->op_case == PXE__COMMAND__OP_RELEASE && command->release->ip.len == 4) {
 		const uint8_t *b = command->release->ip.data;
 		snprintf(ip, sizeof ip, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);

@@ -26,7 +26,8 @@ struct status {
 	Pxe__Counter counters[ADMIN_COUNTERS_MAX], *counter_list[ADMIN_COUNTERS_MAX];
 	char counter_names[ADMIN_COUNTERS_MAX][48];
 	char warnings[STATUS_WARNINGS_MAX][320], *warning_list[STATUS_WARNINGS_MAX];
-	unsigned versions, held[MODEL_MEMBERS_MAX];
+	unsigned versions, held[MODEL_MEMBERS_MAX], missing[MODEL_MEMBERS_MAX];
+	const char *missing_image[MODEL_MEMBERS_MAX]; /* one of them */
 	char cluster_id[33];
 };
 
@@ -72,11 +73,28 @@ static bool count_version(void *ctx, const void *object)
 		bool held = holds(version, status->view.member[i].id);
 		status->held[i] += held;
 		if (!held && member != NULL && member->role == PXE__MEMBER_ROLE__MEMBER_FULL) {
-			warn(status, "image %s is not on %s yet%s", version->image, member->name,
-				status->view.member[i].live ? "" : " (it is down)");
+			status->missing_image[i] = version->image;
+			status->missing[i]++;
 		}
 	}
 	return true;
+}
+
+/* A line for each node, however many images it lacks. */
+static void warn_of_images(struct status *status)
+{
+	for (unsigned i = 0; i < status->view.member_count; i++) {
+		const Pxe__Member *member =
+			model_member(admin_model(status->admin), status->view.member[i].id);
+		const char *why = status->view.member[i].live ? "" : " (it is down)";
+		if (member != NULL && status->missing[i] == 1) {
+			warn(status, "image %s is not on %s yet%s", status->missing_image[i],
+				member->name, why);
+		} else if (member != NULL && status->missing[i] > 1) {
+			warn(status, "%u images, %s among them, are not on %s yet%s",
+				status->missing[i], status->missing_image[i], member->name, why);
+		}
+	}
 }
 
 /* ---- nodes */
@@ -289,13 +307,15 @@ static void warn_of_settings(struct status *status, const Pxe__Settings *setting
 	const struct model *model = admin_model(status->admin);
 	char text[ADMIN_TEXT_BYTES];
 
-	if (settings == NULL) {
-		warn(status, "this node has no state yet: it waits for the other nodes to send it");
-		return;
-	}
 	if (admin_is_removed(status->admin)) {
 		warn(status, "%s", ADMIN_REMOVED);
-	} else if (!status->view.has_quorum) {
+	} else if (settings == NULL) {
+		warn(status, "this node has no state yet: it waits for the other nodes to send it");
+	}
+	if (settings == NULL) {
+		return;
+	}
+	if (!admin_is_removed(status->admin) && !status->view.has_quorum) {
 		admin_quorum_text(&status->view, model, text, sizeof text);
 		text[strcspn(text, "\n")] = '\0';
 		warn(status, "%.300s", text);
@@ -390,6 +410,7 @@ static void fill(struct status *status)
 			     "pxectl pool add");
 	}
 	model_each(model, PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, count_version, status);
+	warn_of_images(status);
 	for (unsigned i = 0; i < status->view.member_count; i++) {
 		add_node(status, i);
 	}

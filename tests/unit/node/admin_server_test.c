@@ -713,6 +713,112 @@ static void test_tokens_and_joining(void **state)
 	zmq_close(socket);
 }
 
+/* Who guesses must not make the nodes write. */
+static void test_joins_with_wrong_secrets_do_not_reach_the_log(void **state)
+{
+	struct node *node = *state;
+	void *socket = dial_ipc(node);
+	uint8_t id[16] = {77};
+	char for_name[] = "pxe2";
+	struct token token, wrong;
+	struct keyfile joiner;
+	struct replica_view before, after;
+	struct admin_stats stats;
+	Pxe__AdminReply *reply = make_token(node, socket, id, for_name);
+	assert_int_equal(token_parse(reply->token->token, 0, &token), TOKEN_OK);
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	assert_int_equal(keyfile_generate("joiner", &joiner), 0);
+	void *door = dial_tcp(node, node->join, &joiner);
+	replica_get_view(node->replica, &before);
+	for (uint8_t i = 0; i < 100; i++) {
+		wrong = token;
+		wrong.secret[i % sizeof wrong.secret] ^= (uint8_t)(i + 1);
+		Pxe__JoinReply *joined = join(node, door, &wrong, &joiner);
+		assert_int_equal(joined->status, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED);
+		assert_int_equal(joined->api_secret_key.len, 0);
+		pxe__join_reply__free_unpacked(joined, NULL);
+	}
+	replica_get_view(node->replica, &after);
+	assert_int_equal(after.last, before.last);
+	admin_get_stats(node->admin, &stats);
+	assert_int_equal(stats.join_refused, 100);
+	/* Unknown tokens: a few may be new, so some are asked for. */
+	unsigned limited = 0;
+	for (uint8_t i = 0; i < 100; i++) {
+		wrong = token;
+		wrong.id[0] ^= (uint8_t)(i + 1);
+		Pxe__JoinReply *joined = join(node, door, &wrong, &joiner);
+		assert_int_equal(joined->status, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED);
+		limited += strstr(joined->message, "too many") != NULL;
+		pxe__join_reply__free_unpacked(joined, NULL);
+	}
+	assert_true(limited > 0);
+	Pxe__JoinReply *joined = join(node, door, &token, &joiner);
+	assert_int_equal(joined->status, PXE__ADMIN_STATUS__ADMIN_OK);
+	pxe__join_reply__free_unpacked(joined, NULL);
+	zmq_close(door);
+	zmq_close(socket);
+}
+
+static void remove_node(struct node *node, void *socket, char *name)
+{
+	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
+	Pxe__Change change = PXE__CHANGE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__MemberRemove removal = PXE__MEMBER_REMOVE__INIT;
+	removal.name = name;
+	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
+	command.member_remove = &removal;
+	change.command = &command;
+	request.body_case = PXE__ADMIN_REQUEST__BODY_CHANGE;
+	request.change = &change;
+	Pxe__AdminReply *reply = ask(node, socket, &request);
+	assert_int_equal(reply->status, PXE__ADMIN_STATUS__ADMIN_OK);
+	pxe__admin_reply__free_unpacked(reply, NULL);
+}
+
+/* Also over a connection that was made before; also when another node has its name by now. */
+static void test_a_removed_node_is_not_listened_to(void **state)
+{
+	struct node *node = *state;
+	void *socket = dial_ipc(node);
+	char name[] = "pxe2";
+	struct keyfile old, fresh;
+	struct token token;
+	Pxe__AdminReply *reply;
+	void *api = NULL;
+	assert_int_equal(keyfile_generate("old", &old), 0);
+	assert_int_equal(keyfile_generate("fresh", &fresh), 0);
+	for (uint8_t i = 0; i < 2; i++) {
+		const struct keyfile *key = i == 0 ? &old : &fresh;
+		uint8_t id[16] = {88, i};
+		reply = make_token(node, socket, id, name);
+		assert_int_equal(reply->status, PXE__ADMIN_STATUS__ADMIN_OK);
+		assert_int_equal(token_parse(reply->token->token, 0, &token), TOKEN_OK);
+		pxe__admin_reply__free_unpacked(reply, NULL);
+		void *door = dial_tcp(node, node->join, key);
+		Pxe__JoinReply *joined = join(node, door, &token, key);
+		assert_int_equal(joined->status, PXE__ADMIN_STATUS__ADMIN_OK);
+		pxe__join_reply__free_unpacked(joined, NULL);
+		zmq_close(door);
+		if (i == 0) {
+			api = dial_tcp(node, node->api_address, &old);
+			reply = get_status(node, api);
+			assert_int_equal(reply->status, PXE__ADMIN_STATUS__ADMIN_OK);
+			pxe__admin_reply__free_unpacked(reply, NULL);
+			remove_node(node, socket, name);
+			while (model_member_named(replica_model(node->replica), name) != NULL) {
+				turn(node); /* until the leader has dropped the record */
+			}
+		}
+		reply = get_status(node, api);
+		assert_int_equal(reply->status, PXE__ADMIN_STATUS__ADMIN_NOT_ALLOWED);
+		pxe__admin_reply__free_unpacked(reply, NULL);
+	}
+	zmq_close(api);
+	zmq_close(socket);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -725,6 +831,10 @@ int main(void)
 		cmocka_unit_test(test_watchers_get_what_fits_their_filter),
 		cmocka_unit_test(test_images_are_refused_without_an_intake),
 		cmocka_unit_test(test_tokens_and_joining),
+		cmocka_unit_test_setup_teardown(
+			test_joins_with_wrong_secrets_do_not_reach_the_log, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_removed_node_is_not_listened_to, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
