@@ -32,6 +32,9 @@
 #define DHCP4_TURN_MS       300 /* how long each node before us has to answer or to be known dead */
 #define DHCP4_WATCH_MS      1500  /* how long we watch whether a node whose turn it is dies */
 #define DHCP4_GIVE_UP_MS    30000 /* a proposal whose outcome never came frees its place */
+#define DHCP4_FULL_MS                                                                              \
+	100 /* so long after the log found no free address in a subnet, clients that the cluster   \
+	     * does not know are refused there without asking it again */
 #define DHCP4_REFUSED_MS    30000 /* a client's refusals are told once in this time */
 #define DHCP4_REFUSED_SLOTS 1024
 #define DHCP4_REFUSED_BURST 20 /* refusals told in that time, of all clients together */

@@ -371,6 +371,8 @@ static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose,
 		return;
 	}
 	dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
+	if (purpose == DHCP4_PURPOSE_OFFER && result->verdict == PXE__VERDICT__VERDICT_POOL_FULL)
+		dhcp4_step_found_full(step);
 	if (result->verdict != PXE__VERDICT__VERDICT_NOT_FOUND)
 		dhcp4_step_refused(step, (unsigned)result->verdict, text);
 }

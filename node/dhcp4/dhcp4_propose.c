@@ -123,8 +123,28 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 	return dhcp4_hold_ticket(&engine->pending, held);
 }
 
+void dhcp4_step_found_full(struct dhcp4_step *step)
+{
+	struct dhcp4_full *full = &step->engine->full;
+	snprintf(full->subnet, sizeof full->subnet, "%s", step->subnet->name);
+	full->until_ms = step->view->boot_ms + DHCP4_FULL_MS;
+}
+
+/* Once a flood has taken the last address, each more of its packets would still cost a write on
+ * every node. */
+static bool is_full_for(const struct dhcp4_step *step)
+{
+	const struct dhcp4_full *full = &step->engine->full;
+	return step->view->boot_ms < full->until_ms &&
+	       strcmp(full->subnet, step->subnet->name) == 0 && !is_known(step);
+}
+
 void dhcp4_step_propose_offer(struct dhcp4_step *step)
 {
+	if (is_full_for(step)) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
+		return;
+	}
 	uint64_t ticket = enter(step, DHCP4_PURPOSE_OFFER, 0);
 	if (ticket == 0)
 		return;

@@ -16,6 +16,12 @@ struct dhcp4_told {
 	uint64_t at_ms;
 };
 
+/* The subnet that was found full last. */
+struct dhcp4_full {
+	char subnet[MODEL_NAME_MAX + 1];
+	uint64_t until_ms; /* CLOCK_BOOTTIME; 0: none */
+};
+
 struct dhcp4_engine {
 	struct dhcp4_hold pending;
 	struct dhcp4_hold deferred;
@@ -24,6 +30,7 @@ struct dhcp4_engine {
 	struct dhcp4_told told[DHCP4_REFUSED_SLOTS];
 	uint64_t told_period; /* of DHCP4_REFUSED_MS, and how many were told in it */
 	unsigned told_count;
+	struct dhcp4_full full;
 	uint64_t counter[DHCP4_COUNT_COUNT];
 	struct dhcp4_request request; /* work areas of one call */
 	struct boot_decision boot;
@@ -54,6 +61,9 @@ void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip,
 
 /* An EVENT_DHCP_REFUSED, once in a while for each client and verdict. */
 void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *text);
+
+/* The log found no free address for the client. */
+void dhcp4_step_found_full(struct dhcp4_step *step);
 
 /* Propose for a client that waits; merges with what is under way for it. */
 void dhcp4_step_propose_offer(struct dhcp4_step *step);

@@ -224,6 +224,32 @@ static void a_flood_of_strangers_leaves_room_for_known_clients(void **state)
 	rig_expect_reply(rig, DHCP4_OFFER);
 }
 
+/* A hundred addresses are taken by the first hundred strangers; the rest write nothing. */
+static void strangers_at_a_full_pool_cost_no_log_entries(void **state)
+{
+	struct rig *rig = *state;
+	unsigned proposals = 0;
+	uint32_t ip = rig_lease(rig, 50000);
+	rig->view.boot_ms = 5000;
+	for (unsigned client = 1; client <= 2000; client++) {
+		struct ask ask = {.type = DHCP4_DISCOVER, .client = client};
+		uint64_t before = rig_count(rig, DHCP4_COUNT_PROPOSED);
+		rig_ask(rig, &ask);
+		proposals += rig_count(rig, DHCP4_COUNT_PROPOSED) > before;
+	}
+	assert_int_equal(proposals, 99 + 1);
+	assert_int_equal(rig_count(rig, DHCP4_COUNT_DROP_REFUSED), 2000 - 99);
+	struct ask known = {.type = DHCP4_DISCOVER, .client = 50000};
+	assert_true(rig_ask(rig, &known));
+	rig_expect_reply(rig, DHCP4_OFFER);
+	assert_int_equal(rig->reply.header.yiaddr, ip);
+	/* The offers run out, and the next stranger is served. */
+	rig_pass(rig, (RIG_OFFER_S + 1) * 1000);
+	struct ask late = {.type = DHCP4_DISCOVER, .client = 3000};
+	assert_true(rig_ask(rig, &late));
+	rig_expect_reply(rig, DHCP4_OFFER);
+}
+
 static void one_client_that_floods_has_one_proposal_of_each_kind(void **state)
 {
 	struct rig *rig = *state;
@@ -327,6 +353,7 @@ int main(void)
 		TEST(changed_and_cut_packets_never_harm),
 		TEST(hostname_from_the_wire_is_printable_or_nothing),
 		TEST(a_flood_of_strangers_leaves_room_for_known_clients),
+		TEST(strangers_at_a_full_pool_cost_no_log_entries),
 		TEST(one_client_that_floods_has_one_proposal_of_each_kind),
 		TEST(outcome_of_a_made_up_ticket_is_harmless),
 		cmocka_unit_test(every_counter_has_a_name_of_its_own),
