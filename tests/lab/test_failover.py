@@ -1,6 +1,9 @@
 """Nodes die, stop, lose their disks, while clients ask: nothing that was acknowledged is lost, and nobody waits for long."""
 
+import json
+import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -99,6 +102,47 @@ def test_an_orderly_stop_hands_over(healthy, client):
     leader = healthy.leader()
     leader.kill(signal.SIGTERM)
     assert client.udhcpc(), "no lease after an orderly stop of the leader"
+
+
+def test_an_orderly_stop_in_the_middle_of_everything(healthy, client, tmp_path):
+    """Transfers, a watcher, a push and DHCP are under way when the stop comes: the node ends in order, the push is made elsewhere."""
+    for name in ("slow", "pushed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(os.urandom(24 << 20))
+    healthy.nodes[0].pxectl("image", "push", "slow", tmp_path / "slow", timeout=120)
+    client.udhcpc()
+    # a slow link, so that transfers are still under way when the node stops
+    healthy.sw("tc", "qdisc", "add", "dev", client.name, "root", "tbf", "rate", "20mbit", "burst", "32kb", "latency", "400ms")
+    for node in healthy.nodes:
+        pxectl = ["ip", "netns", "exec", node.ns, str(healthy.bin / "ctl" / "pxectl"), "--dir", str(node.conf)]
+        words = [client.isolated("curl", "-sS", "-o", "/dev/null", f"http://{node.ip}/slow/file"),
+                 client.isolated("curl", "-sS", "-o", "/dev/null", f"tftp://{node.ip}/slow/file"),
+                 [*pxectl, "watch"]]
+        busy = [subprocess.Popen(w, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for w in words]
+        push = subprocess.Popen([*pxectl, "image", "push", f"pushed-{node.name}", str(tmp_path / "pushed")],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        raw = RawClient(client)
+        try:
+            wait_for(f"transfers from {node.name}", lambda n=node: serves(n), 30)
+            for number in range(20):
+                raw.ask("send", type="discover", xid=number, mac=f"52:54:00:7f:00:{number:02x}")
+            assert node.kill(signal.SIGTERM) == 0, node.tail()
+            said = push.communicate(timeout=120)[0]
+            assert push.returncode == 0, said
+        finally:
+            for process in [*busy, push]:
+                process.kill()
+                process.wait()
+            raw.close()
+        node.start()
+        healthy.wait_serving()
+
+
+def serves(node):
+    """Is a TFTP and an HTTP transfer of this node under way?"""
+    done = node.pxectl("-o", "json", "--node", node.name, "status", check=False)
+    counters = {row["name"]: int(row["value"]) for row in json.loads(done.stdout)["counters"]} if done.stdout else {}
+    return counters.get("tftp_active") and ":80" in node.exec("ss", "-Htn", "state", "established", "sport", "=", ":80").stdout
 
 
 def test_a_wiped_node_rejoins(healthy, client):
