@@ -291,8 +291,11 @@ static void after_fetch(uv_work_t *request, int status)
 	} else if (!puller->closing) {
 		puller->stats.failed++;
 		text_hex_format(work->blob.sha256, 32, digits, sizeof digits);
-		log_warn("image %s: cannot fetch %.12s (%" PRIu64 " bytes): %s", work->image,
-			digits, work->blob.bytes, work->error);
+		/* -EBUSY: another image's round fetches the same file just now. */
+		if (work->result != -EBUSY) {
+			log_warn("image %s: cannot fetch %.12s (%" PRIu64 " bytes): %s",
+				work->image, digits, work->blob.bytes, work->error);
+		}
 	}
 	if (version != NULL && version->number == work->number) {
 		version->in_flight--;
