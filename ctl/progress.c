@@ -40,11 +40,11 @@ char *progress_line(
 			(unsigned long long)(elapsed_ms / 1000),
 			(unsigned long long)(elapsed_ms % 1000 / 100));
 	} else if (per_s > 0) {
+		uint64_t left_ms = (progress->total - progress->done) * 1000 / per_s;
 		size_t used = strlen(ret_text);
 		snprintf(ret_text + used, text_bytes - used, " %s/s, %s left",
 			text_size_format(per_s, rate),
-			text_duration_short(
-				(progress->total - progress->done) * 1000 / per_s, left));
+			text_duration_short(left_ms < 1000 ? 1000 : left_ms, left));
 	}
 	return ret_text;
 }
