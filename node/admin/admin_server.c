@@ -301,6 +301,16 @@ static int set_curve(void *socket, const struct admin *admin, const char *domain
 	return 0;
 }
 
+/* Not on the thread of the other nodes' traffic, if the context has another. */
+static void set_thread(void *socket, void *zmq_context)
+{
+	const uint64_t second_thread = 2;
+
+	if (zmq_ctx_get(zmq_context, ZMQ_IO_THREADS) > 1) {
+		(void)zmq_setsockopt(socket, ZMQ_AFFINITY, &second_thread, sizeof second_thread);
+	}
+}
+
 static int open_door(struct admin *admin, enum admin_door_kind kind, const char *endpoint,
 	char *ret_error, size_t error_bytes)
 {
@@ -312,6 +322,7 @@ static int open_door(struct admin *admin, enum admin_door_kind kind, const char 
 	door->kind = kind;
 	if (result == 0) {
 		set_int(socket, ZMQ_LINGER, 200);
+		set_thread(socket, admin->config.zmq_context);
 		set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
 		set_int(socket, ZMQ_ROUTER_HANDOVER, 1);
 		set_int(socket, ZMQ_SNDHWM, ADMIN_REPLY_HWM);

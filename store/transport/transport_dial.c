@@ -36,11 +36,13 @@ int transport_set_int(void *socket, int option, int value)
 int transport_set_options(const struct transport *t, void *socket)
 {
 	const struct transport_config *c = &t->config;
+	const uint64_t first_thread = 1; /* others of the context may be busy with strangers */
 
 	/* ZMQ_HEARTBEAT_* stays off: with a receive limit and a slow reader it aborts the process
 	 * (libzmq 3937). */
 	if (transport_set_int(socket, ZMQ_LINGER, 0) ||
 		transport_set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) ||
+		zmq_setsockopt(socket, ZMQ_AFFINITY, &first_thread, sizeof first_thread) ||
 		zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, c->public_key, 32) ||
 		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, c->secret_key, 32))
 		return -1;
