@@ -24,14 +24,15 @@
 #include "node/dhcp4/dhcp4_view.h"
 #include "node/events/events.h"
 
-#define DHCP4_PENDING_MAX   2048 /* clients whose proposal is under way */
+#define DHCP4_PENDING_MAX 2048 /* clients whose proposal is under way */
 #define DHCP4_STRANGERS_MAX                                                                        \
-	384 /* of those, clients that the cluster does not know; fewer than one node may have     \
-	     * under way in the log, so that a flood of made-up clients leaves room for the rest */
-#define DHCP4_DEFERRED_MAX  4096 /* clients left to another node; the oldest gives way */
-#define DHCP4_TURN_MS       300 /* how long each node before us has to answer or to be known dead */
-#define DHCP4_WATCH_MS      1500  /* how long we watch whether a node whose turn it is dies */
-#define DHCP4_GIVE_UP_MS    30000 /* a proposal whose outcome never came frees its place */
+	384 /* of those, clients that the cluster does not know; fewer than one node may have      \
+	     * under way in the log, so that a flood of made-up clients leaves room for the rest   \
+	     */
+#define DHCP4_DEFERRED_MAX 4096 /* clients left to another node; the oldest gives way */
+#define DHCP4_TURN_MS      300  /* how long each node before us has to answer or to be known dead */
+#define DHCP4_WATCH_MS     1500 /* how long we watch whether a node whose turn it is dies */
+#define DHCP4_GIVE_UP_MS   30000 /* a proposal whose outcome never came frees its place */
 #define DHCP4_FULL_MS                                                                              \
 	100 /* so long after the log found no free address in a subnet, clients that the cluster   \
 	     * does not know are refused there without asking it again */

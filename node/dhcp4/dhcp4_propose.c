@@ -81,9 +81,8 @@ static bool is_known(const struct dhcp4_step *step)
 {
 	const struct dhcp4_request *request = step->request;
 	struct lease lease;
-	return step->host != NULL ||
-	       model_lease_of_client(step->view->model, step->subnet->name, request->client,
-		       request->client_bytes, &lease);
+	return step->host != NULL || model_lease_of_client(step->view->model, step->subnet->name,
+					     request->client, request->client_bytes, &lease);
 }
 
 /* A place among the pending ones; 0: none is free, or the client's earlier proposal stands for this

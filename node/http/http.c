@@ -22,7 +22,7 @@
 #define HTTP_CONNECTIONS_MAX 4096
 #define HTTP_PER_ADDRESS_MAX                                                                       \
 	512 /* connections of one client; installers open dozens, a NAT stands for a rack */
-#define HTTP_GREET_S      10 /* for the first request of a connection to arrive */
+#define HTTP_GREET_S      10          /* for the first request of a connection to arrive */
 #define HTTP_MEMORY_BYTES (16u << 10) /* headers of one connection */
 #define HTTP_BACKLOG      1024
 

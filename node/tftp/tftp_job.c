@@ -24,7 +24,7 @@
 struct tftp_job {
 	struct tftp_transfer transfer;
 	struct tftp_job_table *table;
-	struct tftp_job *next; /* in its bucket */
+	struct tftp_job *next;          /* in its bucket */
 	struct tftp_job *older, *newer; /* while `queued` */
 	struct tftp_file *file;
 	uint32_t client_ip;

@@ -58,7 +58,7 @@ struct tftp_job_table {
 	void *ctx;
 	void (*on_event)(void *ctx, const struct event *event);
 	void (*on_progress)(void *ctx, const struct tftp_handover *handover);
-	struct tftp_job *bucket[TFTP_JOB_BUCKETS]; /* by client address, newest first */
+	struct tftp_job *bucket[TFTP_JOB_BUCKETS];           /* by client address, newest first */
 	struct tftp_job *first_unanswered, *last_unanswered; /* by age; answered ones are taken out
 								when they come to the front */
 	unsigned active;

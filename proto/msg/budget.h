@@ -1,7 +1,8 @@
 /* proto/msg/budget.h: how much memory a message from outside may take when it is unpacked.
  *
  * Two bytes on the wire can become a hundred in memory (an unknown field, an empty element of a
- * list), and a second of a loop's time. With a budget the unpacking of such a message fails instead.
+ * list), and a second of a loop's time. With a budget the unpacking of such a message fails
+ * instead.
  *
  *     struct msg_budget budget;
  *     msg_budget_init(&budget, 10000, 1 << 20);

@@ -1,5 +1,6 @@
-/* A batch of commands from any bytes, applied to a small cluster. Every command must have a verdict,
- * whatever it says; and what the sink was told, read back, must give the very same state. */
+/* A batch of commands from any bytes, applied to a small cluster. Every command must have a
+ * verdict, whatever it says; and what the sink was told, read back, must give the very same state.
+ */
 #include "proto/msg/budget.h"
 #include "store/model/model.h"
 

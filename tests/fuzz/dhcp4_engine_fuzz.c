@@ -1,8 +1,8 @@
 /* A stream of packets, outcomes and time for the DHCPv4 engine over a small cluster.
  *
- * Input: steps of one byte each. 0x80 set: the lower bits are a time that passes. Else the length of
- * a packet in units of 8 bytes (0: the last proposal is lost), and the packet follows.
- * An ACK must stand for what the model holds: the address bound to that very client [P1] [P2]. */
+ * Input: steps of one byte each. 0x80 set: the lower bits are a time that passes. Else the length
+ * of a packet in units of 8 bytes (0: the last proposal is lost), and the packet follows. An ACK
+ * must stand for what the model holds: the address bound to that very client [P1] [P2]. */
 #include "tests/unit/node/dhcp4_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,8 +16,7 @@ static void expect_bound(const struct rig *rig)
 		return;
 	}
 	assert_true(model_lease_of_ip(rig->model, header->yiaddr, &lease));
-	assert_int_equal(
-		lease_state_at(&lease, rig->view.now_ms), PXE__LEASE_STATE__LEASE_BOUND);
+	assert_int_equal(lease_state_at(&lease, rig->view.now_ms), PXE__LEASE_STATE__LEASE_BOUND);
 	assert_int_equal(lease.client[0], header->htype);
 	if (header->hlen > 0) {
 		assert_int_equal(lease.client_len, header->hlen + 1);
@@ -59,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				rig_note_effects(&rig);
 			}
 		} else if (step == 0 && rig.ticket != 0) {
-			dhcp4_engine_on_outcome(rig.engine, NULL, rig.ticket,
-				DHCP4_OUTCOME_UNKNOWN, NULL, &rig.effects);
+			dhcp4_engine_on_outcome(rig.engine, NULL, rig.ticket, DHCP4_OUTCOME_UNKNOWN,
+				NULL, &rig.effects);
 			rig.ticket = 0;
 		} else {
 			size_t bytes = (size_t)step * 8 < size ? (size_t)step * 8 : size;

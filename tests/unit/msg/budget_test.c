@@ -69,8 +69,7 @@ static void bombs_are_refused(void **state)
 		memcpy(bytes + i * sizeof unknown, unknown, sizeof unknown);
 	}
 	msg_budget_init(&budget, 32768, 8u << 20);
-	assert_null(pxe__admin_request__unpack(
-		&budget.allocator, COUNT * sizeof unknown, bytes));
+	assert_null(pxe__admin_request__unpack(&budget.allocator, COUNT * sizeof unknown, bytes));
 	/* it is well formed: nothing but the budget refuses it */
 	Pxe__AdminRequest *request =
 		pxe__admin_request__unpack(NULL, COUNT * sizeof unknown, bytes);

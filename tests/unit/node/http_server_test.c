@@ -469,8 +469,7 @@ static void ask_and_read(int fd)
 	static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 	char answer[1024];
 
-	assert_int_equal(
-		send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+	assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
 	assert_true(recv(fd, answer, sizeof answer, 0) > 0);
 	assert_int_equal(memcmp(answer, "HTTP/1.1 200 ", 13), 0);
 }
