@@ -185,6 +185,9 @@ static int send_file(struct push *push, const Pxe__ImageFile *file, const char *
 			offset = push->received;
 		}
 	}
+	if (result == CTL_USAGE) { /* its content is not what was hashed before */
+		ctl_note(push->ctl, "  %s was changed while it was pushed", source);
+	}
 	close(fd);
 	return result;
 }

@@ -546,15 +546,26 @@ static void summary(const struct kind *kind, const ProtobufCMessage *object, con
  * wanted. */
 static void note_holder(struct ctl *ctl, const Pxe__Host *host)
 {
-	char ip[SHOW_BYTES], mac[SHOW_BYTES], when[SHOW_BYTES];
-	Pxe__ObjectList *list;
+	char ip[SHOW_BYTES], mac[SHOW_BYTES], when[SHOW_BYTES], text[256];
+	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
+	Pxe__ListQuery query = PXE__LIST_QUERY__INIT;
+	const Pxe__ObjectList *list;
+	Pxe__AdminReply *reply;
 
-	if (host->ip.len == 0 || ctl->quiet ||
-		client_list(ctl, PXE__OBJECT_KIND__OBJECT_LEASE, show_ip(&host->ip, ip), &list) !=
-			CTL_OK) {
+	if (host->ip.len == 0 || ctl->quiet) {
 		return;
 	}
-	for (size_t i = 0; i < list->n_leases; i++) {
+	query.kind = PXE__OBJECT_KIND__OBJECT_LEASE;
+	query.name = (char *)show_ip(&host->ip, ip);
+	request.body_case = PXE__ADMIN_REQUEST__BODY_LIST;
+	request.list = &query;
+	/* That nobody holds it is the usual answer, and no news. */
+	if (client_try(ctl, &request, &reply, text, sizeof text) != CTL_OK) {
+		return;
+	}
+	list = reply->objects;
+	for (size_t i = 0; reply->body_case == PXE__ADMIN_REPLY__BODY_OBJECTS && i < list->n_leases;
+		i++) {
 		const Pxe__Lease *lease = list->leases[i];
 		if ((lease->state == PXE__LEASE_STATE__LEASE_BOUND ||
 			    lease->state == PXE__LEASE_STATE__LEASE_GRACE) &&
@@ -566,7 +577,7 @@ static void note_holder(struct ctl *ctl, const Pxe__Host *host)
 				show_when(lease->promised_ms, list->as_of_ms, when));
 		}
 	}
-	pxe__object_list__free_unpacked(list, NULL);
+	pxe__admin_reply__free_unpacked(reply, NULL);
 }
 
 /* A profile may come before its image; a mistyped name looks the same. */

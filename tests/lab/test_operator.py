@@ -27,7 +27,8 @@ def new_token(node, *words):
 
 def test_every_node_logs_who_changed_what(healthy):
     first, second = healthy.nodes[0], healthy.nodes[1]
-    first.pxectl("host", "add", "audit", "--mac", "52:54:00:57:00:01")
+    done = first.pxectl("host", "add", "audit", "--mac", "52:54:00:57:00:01", "--ip", "10.77.0.90")
+    assert done.stderr == "", "nothing to complain of"
     line = "host audit added, from pxe1"
     wait_for("the change in the log of pxe2", lambda: line in second.log.read_text() and line in first.log.read_text())
 
