@@ -393,8 +393,8 @@ int daemon_open(
 		uv_loop_init(&daemon->loop);
 		daemon->loop_open = true;
 		daemon->zmq_context = zmq_ctx_new();
-		/* One for the other nodes, one for everybody else: a flood at the doors of pxectl and of joiners
-		 * is not to delay a heartbeat. */
+		/* One for the other nodes, one for everybody else: a flood at the doors of pxectl
+		 * and of joiners is not to delay a heartbeat. */
 		(void)zmq_ctx_set(daemon->zmq_context, ZMQ_IO_THREADS, 2);
 		rc = daemon_state_open(daemon, ret_error, error_bytes);
 	}

@@ -72,8 +72,8 @@ size_t kv_backlog_bytes(const struct kv *kv);
 /* Bytes that can still be written before the disk or the map is full, measured once a second. Any
  * thread. */
 uint64_t kv_room_bytes(const struct kv *kv);
-/* The room has sunk below a quarter of the reserve and is not back at half of it: time to refuse new
- * work, while there is room to finish what was begun and to take away. Any thread. */
+/* The room has sunk below a quarter of the reserve and is not back at half of it: time to refuse
+ * new work, while there is room to finish what was begun and to take away. Any thread. */
 bool kv_is_short(const struct kv *kv);
 
 /* ---- reading what is durable (-EIO, -EBADMSG, -EAGAIN, -ENOMEM besides what is said) */

@@ -167,8 +167,7 @@ static bool boot_digest_fits(struct replica *r)
 	if (status == -ENOENT)
 		return true;
 	model_digest(r->model, digest);
-	return status == 0 && count == sizeof stored &&
-	       boot_read_u64(stored) == r->applied.index &&
+	return status == 0 && count == sizeof stored && boot_read_u64(stored) == r->applied.index &&
 	       memcmp(stored + 8, digest, sizeof digest) == 0;
 }
 

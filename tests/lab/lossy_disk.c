@@ -1,10 +1,11 @@
-/* tests/lab/lossy_disk.c: a disk whose unsynced writes can be taken back, for one pxed (LD_PRELOAD).
+/* tests/lab/lossy_disk.c: a disk whose unsynced writes can be taken back, for one pxed
+ * (LD_PRELOAD).
  *
- * kill -9 alone loses nothing: the kernel keeps what was written. A power cut loses, page by page and in
- * no order, whatever no sync has covered. So each write to the state file first puts what stood there
- * into an undo file ($PXE_UNDO); a sync of the state file empties it, a write through an O_DSYNC
- * descriptor leaves nothing in it. After kill -9, test_durable.py takes back a random part of what is
- * still in the undo file: any such state is one that a power cut may leave.
+ * kill -9 alone loses nothing: the kernel keeps what was written. A power cut loses, page by page
+ * and in no order, whatever no sync has covered. So each write to the state file first puts what
+ * stood there into an undo file ($PXE_UNDO); a sync of the state file empties it, a write through
+ * an O_DSYNC descriptor leaves nothing in it. After kill -9, test_durable.py takes back a random
+ * part of what is still in the undo file: any such state is one that a power cut may leave.
  *
  * $PXE_NOSYNC set: LMDB is opened without sync. That is how the tests show that they would notice.
  */
@@ -75,7 +76,8 @@ static ssize_t read_old(int fd, void *old, size_t bytes, off_t offset)
 	return got;
 }
 
-/* Keep what stands where `bytes` are about to be written. Returns where the undo file ended before. */
+/* Keep what stands where `bytes` are about to be written. Returns where the undo file ended before.
+ */
 static off_t keep_old(int fd, off_t offset, size_t bytes)
 {
 	off_t before = lseek(undo_fd, 0, SEEK_END);

@@ -33,7 +33,7 @@ struct cluster_node {
 	const struct replica_env *env;
 	unsigned slowness; /* 0: 1; election and heartbeat times that much longer, for an env whose
 			      clock runs faster */
-	bool small_disk; /* next start: on a disk that is nearly full, so that kv_is_short() */
+	bool small_disk;   /* next start: on a disk that is nearly full, so that kv_is_short() */
 	uint64_t records, everything; /* on_record calls; those without a key */
 	unsigned alarms;
 	char alarm[200];
