@@ -420,6 +420,7 @@ class SmallDisk:
         self.data.mkdir()
         self.mount()
         run("cp", "-a", f"{self.kept}/.", self.data)
+        run("sync", "-f", self.data)
         return self
 
     def mount(self):
@@ -477,6 +478,7 @@ def test_a_disk_that_becomes_read_only_ends_its_node_only(healthy):
     victim.kill()
     with SmallDisk(victim) as disk:
         victim.start()
+        healthy.wait_equal()
         run("sh", "-c", f"echo 1 > /sys/fs/ext4/$(basename $(findmnt -no SOURCE {disk.data}))/trigger_fs_error")
         with Load(healthy) as load:
             expect_end(victim, "read-only")
