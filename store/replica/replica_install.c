@@ -72,6 +72,14 @@ static void install_put_record(
 	kv_state_put(r->kv, key, key_bytes, value, value_bytes);
 }
 
+static void install_take_facts(struct replica *r)
+{
+	r->applied.index = r->install.index;
+	r->applied.term = r->install.index_term;
+	r->applied.conf[0] = r->install.conf;
+	r->applied.conf_count = 1;
+}
+
 /* All chunks are here: give the state to the disk if the core agrees. It may not for a moment,
  * while writes are in flight. */
 static void install_try(struct replica *r)
@@ -100,13 +108,18 @@ static void install_try(struct replica *r)
 	int status = replica_stream_read_records(
 		install->bytes, install->byte_count, install_put_record, r);
 	assert(status == 0);
-	r->applied.index = install->index;
-	r->applied.term = install->index_term;
-	r->applied.conf[0] = install->conf;
-	r->applied.conf_count = 1;
+	/* What the disk is to hold; what we go by changes with the model, when this is durable. */
+	const struct replica_conf_at conf = r->applied.conf[0];
+	uint64_t index = r->applied.index, term = r->applied.term;
+	unsigned conf_count = r->applied.conf_count;
+	install_take_facts(r);
 	replica_disk_applied(r, install->digest);
 	replica_disk_base(r, install->index, install->index_term, &install->conf);
 	install->ticket = replica_disk_submit(r, true);
+	r->applied.index = index;
+	r->applied.term = term;
+	r->applied.conf[0] = conf;
+	r->applied.conf_count = conf_count;
 }
 
 void replica_install_tick(struct replica *r)
@@ -127,6 +140,7 @@ void replica_install_on_durable(struct replica *r)
 	model_clear(r->model); /* the same object: others hold a pointer to it */
 	bool sound = install_load_all(install, r->model);
 	assert(sound); /* another model took it when the last chunk arrived */
+	install_take_facts(r);
 	r->applied.digest_count = 0;
 	r->applied.record_bytes = 0;
 	r->applied.everything = true;
