@@ -492,12 +492,19 @@ def test_a_disk_that_becomes_read_only_ends_its_node_only(healthy):
 
 
 def make_leader(lab, node):
-    """Until this node leads: whoever does instead is stopped in order."""
-    for _ in range(20):
+    """The leader stops in order while the third node sleeps, so it hands over to this one."""
+    for _ in range(10):
         leader = lab.leader()
         if leader is node:
             return
-        leader.kill(signal.SIGTERM)
+        third = next(other for other in lab.nodes if other not in (leader, node))
+        third.kill(signal.SIGSTOP)
+        time.sleep(1)  # until the leader does not take it for alive
+        os.kill(leader.process.pid, signal.SIGTERM)
+        time.sleep(0.1)
+        third.kill(signal.SIGCONT)
+        leader.process.wait(timeout=30)
+        leader.process = None
         leader.start()
         lab.wait_equal()
     raise LabError(f"{node.name} never came to lead")
