@@ -130,7 +130,7 @@ def stage_threads(tally):
     suppressions = ROOT / "tests" / "tsan.supp"
     if suppressions.exists():
         os.environ["TSAN_OPTIONS"] = f"suppressions={suppressions} halt_on_error=1"
-    ctest(tally, "tsan", "-R", "unit/(kv|blob)/|unit/node/(events|tftp_server|http)")
+    ctest(tally, "tsan", "-R", "unit/kv/kv_(test|crash|error|rate)|unit/blob/|unit/node/(events|tftp_server|http)")
     os.environ.pop("TSAN_OPTIONS", None)
 
 

@@ -50,8 +50,11 @@ def test_status_names_who_is_missing_and_changes_are_refused_without_the_quorum(
     for node in healthy.nodes[:2]:
         node.kill(signal.SIGKILL)
     wait_for("pxe3 to miss the quorum", lambda: alone.json("status")["health"] == "no quorum")
-    text = alone.pxectl("status").stdout
-    assert "pxe1 silent" in text and "pxe2 silent" in text and "ms" not in text
+
+    def told():
+        text = alone.pxectl("status").stdout
+        return text if "pxe1 silent" in text and "pxe2 silent" in text else None
+    assert "ms" not in wait_for("pxe3 to name both", told)
     assert alone.pxectl("host", "add", "none", "--mac", "52:54:00:57:00:03", check=False).returncode == 4
     done = alone.pxectl("host", "list")
     assert "no quorum: pxe3's copy" in done.stderr
