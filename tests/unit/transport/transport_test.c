@@ -98,7 +98,8 @@ static void a_node_cannot_speak_for_another(void **state)
 	struct mesh *m = *state;
 	struct node *liar = &m->node[4];
 
-	/* The real node 2 is away: of two connections under one routing id libzmq hears only one. */
+	/* The real node 2 is away: of two connections under one routing id libzmq hears only one.
+	 */
 	node_stop(&m->node[2]);
 	node_start(m, 4, "127.0.0.1:*");
 	node_knows(&m->node[1], liar);
