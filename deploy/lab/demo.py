@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from lab import Lab, LabError, namespaces, read_bound, remove, wait_for, wait_machines  # noqa: E402
+from lab import Lab, LabError, namespaces, read_bound, remove, run, wait_for, wait_machines  # noqa: E402
 
 NAME = "pxdemo"
 ADDRESSES = 100  # in the pool
@@ -147,7 +147,6 @@ def play(lab, guest, summary):
 
 def udhcpc_pid(client):
     """The udhcpc that runs in the client's namespace."""
-    from lab import run
     for pid in run("ip", "netns", "pids", client.ns).stdout.split():
         if Path(f"/proc/{pid}/comm").read_text().strip().startswith(("udhcpc", "busybox")):
             return int(pid)

@@ -237,7 +237,7 @@ static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes
 	memcpy(config.api_public_key, daemon->api_key.public_key, sizeof config.api_public_key);
 	memcpy(config.api_secret_key, daemon->api_key.secret_key, sizeof config.api_secret_key);
 	rc = admin_open(&config, &daemon->admin, ret_error, error_bytes);
-	memset(config.api_secret_key, 0, sizeof config.api_secret_key);
+	explicit_bzero(config.api_secret_key, sizeof config.api_secret_key);
 	return rc;
 }
 

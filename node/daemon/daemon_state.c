@@ -134,7 +134,7 @@ static int open_peers(struct daemon *daemon, char *ret_error, size_t error_bytes
 	memcpy(config.public_key, daemon->node_key.public_key, sizeof config.public_key);
 	memcpy(config.secret_key, daemon->node_key.secret_key, sizeof config.secret_key);
 	rc = transport_open(&config, &daemon->transport, ret_error, error_bytes);
-	memset(config.secret_key, 0, sizeof config.secret_key);
+	explicit_bzero(config.secret_key, sizeof config.secret_key);
 	if (rc == 0) {
 		replica_connect(daemon->replica, daemon->transport);
 	}
