@@ -4,7 +4,8 @@
  * it takes everything that is queued into one transaction with a full sync (group commit) and
  * reports back on the loop. Reads are short LMDB read transactions and see only what is durable.
  *
- * Databases: "log" (index -> entry), "state" (record key -> value), "meta" (name -> bytes).
+ * Databases: "log" (index -> entry), "state" (record key -> value), "meta" (name -> bytes),
+ * "journal" (key -> value).
  * Any error of the disk (EIO, ENOSPC, map full) is fatal: on_fatal is called once, on the thread
  * that met it (the writer; the loop when there is no memory to queue a write), with a line for a
  * person, and must not return; nothing that was not durable has been reported as such.
@@ -63,6 +64,10 @@ void kv_state_put(struct kv *kv, const uint8_t *key, size_t key_bytes, const uin
 void kv_state_remove(struct kv *kv, const uint8_t *key, size_t key_bytes);
 void kv_state_clear(struct kv *kv);
 void kv_meta_put(struct kv *kv, const char *name, const uint8_t *value, size_t bytes);
+/* The node's own journal [R2]: not part of the state, kept by kv_state_clear(). value_bytes 0:
+ * remove. */
+void kv_journal_put(struct kv *kv, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+	size_t value_bytes);
 /* Seal what was queued since the last ticket; it becomes durable as one unit with all before it.
  * urgent: wake the writer now; else it rides along with the next urgent one, or after linger_ms.
  * Returns the ticket (growing, never 0). */
@@ -87,6 +92,11 @@ int kv_meta_get(struct kv *kv, const char *name, uint8_t *ret_value, size_t max,
 /* Visit all state records in one read transaction; false stops. Any thread; keep it short (a long
  * reader makes the file grow). */
 int kv_state_each(struct kv *kv,
+	bool (*visit)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+		size_t value_bytes),
+	void *ctx);
+/* The same for the journal. */
+int kv_journal_each(struct kv *kv,
 	bool (*visit)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
 		size_t value_bytes),
 	void *ctx);

@@ -101,6 +101,12 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	case PXE__COMMAND__OP_MEMBER_UPDATE: return apply_member_update(a, command->member_update);
 	case PXE__COMMAND__OP_MEMBER_REMOVE: return apply_member_remove(a, command->member_remove);
 	case PXE__COMMAND__OP_MEMBER_GONE: return apply_member_gone(a, command->member_gone);
+	case PXE__COMMAND__OP_MEMBER_SET:
+	case PXE__COMMAND__OP_RECOVER:
+	case PXE__COMMAND__OP_RESERVE_GIVE:
+	case PXE__COMMAND__OP_RESERVE_RETURN:
+	case PXE__COMMAND__OP_MERGE:
+	case PXE__COMMAND__OP_SETTLE:
 	case PXE__COMMAND__OP__NOT_SET:
 	case _PXE__COMMAND__OP__CASE_IS_INT_SIZE:
 	default: break;

@@ -72,6 +72,7 @@ struct model_result {
 	struct lease lease; /* OFFER, BIND: the lease as it is now, on VERDICT_OK */
 	uint64_t revision;  /* configuration revision after the command */
 	uint64_t id;        /* MEMBER_JOIN: the member id given */
+	unsigned conflicts; /* MERGE: entries whose address is another client's [R6]: a bug */
 	char detail[240];   /* for a person: what was wrong and what to do; "" on success, but for
 			     * OFFER and BIND   that gave less than was due (reservation taken by
 			     * another, lease not renewed) */
@@ -140,6 +141,37 @@ uint32_t model_reserved_ip(
  * (leased, offered, in grace, declined, or reserved for a host). */
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
 	uint64_t *ret_size, uint64_t *ret_used);
+/* ---- reserves, and what a node may do without the quorum [R1] [R3] [R5] */
+
+/* Visit the blocks of an owner (0: of everybody), by serial; false stops. */
+void model_each_block(const struct model *model, uint64_t owner,
+	bool (*visit)(void *ctx, const Pxe__Block *block), void *ctx);
+/* The block that holds the address; NULL: none. */
+const Pxe__Block *model_block_of(const struct model *model, uint32_t ip);
+/* Addresses of a subnet that are free and in no block, and those in a member's blocks (owner 0: in
+ * all blocks of members). O(blocks and pools of the subnet). */
+void model_reserve_usage(const struct model *model, const Pxe__Subnet *subnet, uint64_t owner,
+	uint64_t *ret_free, uint64_t *ret_held);
+/* How many addresses of the subnet this member should hold: its equal share of the percentage of
+ * what is free or held. 0 for a witness, a member that is leaving, and when it is the only member.
+ */
+uint64_t model_reserve_target(
+	const struct model *model, const Pxe__Subnet *subnet, uint64_t member);
+/* May this client lease the address, as far as reservations and holds go: fixed to it now, and in
+ * every state that some member may still act on [R5]. */
+bool model_is_fixed_to(
+	const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who, uint32_t ip);
+/* Something waits for every member to know it (a hold, a lease given up early): the oldest such
+ * stamp; 0: nothing. A Settle above it is due. */
+uint64_t model_unsettled_ms(const struct model *model);
+uint64_t model_settled_ms(const struct model *model);
+uint64_t model_settle_after_ms(const struct model *model);
+uint64_t model_unknown_until_ms(const struct model *model);
+uint64_t model_merge_conflicts(const struct model *model);
+/* MCLT of the cluster, ms. */
+uint64_t model_mclt_ms(const struct model *model);
+uint64_t model_epoch(const struct model *model);
+
 /* Lease time granted when the client asks for asked_s (0: nothing): subnet's default and bounds,
  * else the cluster's. */
 uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s);

@@ -78,6 +78,9 @@ struct replica_config {
 	void (*on_view)(void *ctx);
 	/* An event that another node sent. */
 	void (*on_event)(void *ctx, const Pxe__Event *event);
+	/* End of the turn in which everything up to this number of replica_journal_put() became
+	 * durable; numbers grow. May be NULL. */
+	void (*on_journal)(void *ctx, uint64_t number);
 	/* Something that an operator must know (digest differs, clock alarm, peer with a foreign
 	 * key...): one line. */
 	void (*on_alarm)(void *ctx, const char *text);
@@ -101,6 +104,9 @@ struct replica_view {
 	bool has_quorum;       /* leader known and heard from (or we lead with fresh contact to a
 				  majority) */
 	uint64_t no_quorum_ms; /* for how long it has been without; 0 with */
+	bool time_known; /* [R8] cluster time is that of a leader heard by this process, or follows
+			    from a synchronised clock; else it is only some time that was */
+	uint64_t time_error_ms; /* then: by how much it may be off by now, beyond MODEL_MAX_SKEW_MS */
 	bool fresh;    /* [R9]: has applied all that the leader had committed less than 1 s ago */
 	bool diverged; /* digest differed from the majority's: serves nothing */
 	bool refusing; /* the leader refuses what adds to the state: disks are nearly full */
@@ -123,7 +129,11 @@ void replica_on_durable(struct replica *replica, uint64_t ticket); /* from kv_co
 /* Propose command->op (origin, incarnation and seq are filled in; request_id kept). The command is
  * packed at once, the caller keeps it. done is called exactly once, never from inside this call
  * unless it returns an outcome other than REPLICA_APPLIED, in which case done is not called at all.
- * timeout_ms 0: 5 s. */
+ * timeout_ms 0: 5 s. REPLICA_FOREVER: as long as this process lives, also through the installation
+ * of a snapshot (the verdict may then be VERDICT_DUPLICATE: it was applied before): so that there is
+ * never a second copy of it under way; at most REPLICA_FOREVER_MAX at a time. */
+#define REPLICA_FOREVER     UINT32_MAX
+#define REPLICA_FOREVER_MAX 4
 enum replica_outcome replica_propose(struct replica *replica, Pxe__Command *command,
 	unsigned timeout_ms, replica_done_cb *done, void *ctx);
 
@@ -133,9 +143,27 @@ bool replica_is_live(const struct replica *replica, uint64_t member);
 /* Cluster time now, as near as this node knows it; never below the newest applied stamp, never
  * going back. */
 uint64_t replica_now_ms(const struct replica *replica);
-/* Fill what we tell the others about ourselves (serving, dhcp_per_s, boots, free_bytes, stopping).
- */
+/* Fill what we tell the others about ourselves (serving, dhcp_per_s, boots, free_bytes, stopping,
+ * isolated, reserve_free). */
 void replica_set_status(struct replica *replica, const Pxe__PeerStatus *status);
+/* ---- the node's own journal: durable, not replicated [R2] */
+/* Write the entry of a key; value_bytes 0: remove it. Returns a number that grows by one; it leads to
+ * on_journal(). */
+uint64_t replica_journal_put(struct replica *replica, const uint8_t *key, size_t key_bytes,
+	const uint8_t *value, size_t value_bytes);
+/* Visit what is durable. 0 or negative errno. */
+int replica_journal_each(struct replica *replica,
+	bool (*visit)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+		size_t value_bytes),
+	void *ctx);
+/* What is in the journal, or on its way into or out of it: how many entries the cluster does not
+ * know, and the stamp of the oldest state on which one was decided (UINT64_MAX: none). Told to the
+ * others: PeerStatus.settled_ms is never above it. To be called at once when it changes; until the
+ * first call this node says that nothing is settled here. */
+void replica_journal_state(struct replica *replica, unsigned count, uint64_t oldest_state_ms);
+/* Of the process: JournalEntry.incarnation. */
+uint64_t replica_incarnation(const struct replica *replica);
+
 /* Best effort, to all live members. */
 void replica_broadcast_event(struct replica *replica, const Pxe__Event *event);
 /* Leader: hand over before an orderly stop. */

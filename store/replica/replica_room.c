@@ -35,7 +35,13 @@ static bool room_adds(const struct replica *r, const Pxe__Command *command)
 	case PXE__COMMAND__OP_SWEEP:
 	case PXE__COMMAND__OP_REMOVE:
 	case PXE__COMMAND__OP_MEMBER_REMOVE:
-	case PXE__COMMAND__OP_MEMBER_GONE: return false;
+	case PXE__COMMAND__OP_MEMBER_GONE:
+	case PXE__COMMAND__OP_MEMBER_SET:
+	case PXE__COMMAND__OP_RECOVER:
+	case PXE__COMMAND__OP_RESERVE_RETURN:
+	case PXE__COMMAND__OP_MERGE: /* what clients were promised */
+	case PXE__COMMAND__OP_SETTLE: return false;
+	case PXE__COMMAND__OP_RESERVE_GIVE:
 	case PXE__COMMAND__OP_OFFER:
 	case PXE__COMMAND__OP_PUT:
 	case PXE__COMMAND__OP_IMAGE_STAGE:

@@ -25,11 +25,15 @@ struct transport_config {
 	struct zap *zap; /* domain "peer" becomes ours */
 	uint64_t self;   /* member id */
 	uint8_t cluster_id[16];
+	uint64_t epoch; /* Settings.epoch: messages of another one are dropped */
 	uint8_t public_key[32], secret_key[32];
 	const char *bind_address; /* "10.20.0.11:7440" */
 	void *ctx;
 	/* A valid message from member `from`; borrowed for the call. */
 	void (*on_message)(void *ctx, uint64_t from, const Pxe__Envelope *envelope);
+	/* A member's message of another epoch (its key and cluster id are right) was dropped: once
+	 * for each sender and epoch. May be NULL. */
+	void (*on_other_epoch)(void *ctx, uint64_t from, uint64_t epoch);
 };
 
 struct transport_stats {
