@@ -34,6 +34,8 @@ static const struct {
 	{PXE__EVENT_KIND__EVENT_NODE_REMOVED, "node removed"},
 	{PXE__EVENT_KIND__EVENT_QUORUM_LOST, "quorum lost"},
 	{PXE__EVENT_KIND__EVENT_QUORUM_BACK, "quorum back"},
+	{PXE__EVENT_KIND__EVENT_ISOLATED, "isolated"},
+	{PXE__EVENT_KIND__EVENT_MERGED, "merged"},
 	{PXE__EVENT_KIND__EVENT_IMAGE_STAGED, "image staged"},
 	{PXE__EVENT_KIND__EVENT_IMAGE_HELD, "image held"},
 	{PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED, "image published"},
