@@ -62,6 +62,8 @@ static int open_databases(struct kv *kv, char *ret_error, size_t error_bytes)
 		error = mdb_dbi_open(txn, "state", MDB_CREATE, &kv->state);
 	if (!error)
 		error = mdb_dbi_open(txn, "meta", MDB_CREATE, &kv->meta);
+	if (!error) /* a file of an earlier version gets it here */
+		error = mdb_dbi_open(txn, "journal", MDB_CREATE, &kv->journal);
 	if (error) {
 		mdb_txn_abort(txn);
 		return say(kv, "cannot open", error, ret_error, error_bytes);
@@ -86,7 +88,7 @@ static int open_environment(struct kv *kv, char *ret_error, size_t error_bytes)
 	(void)mdb_env_set_assert(kv->env, kv_on_assert);
 	error = mdb_env_set_mapsize(kv->env, map_bytes);
 	if (!error)
-		error = mdb_env_set_maxdbs(kv->env, 4);
+		error = mdb_env_set_maxdbs(kv->env, KV_DATABASES);
 	if (!error)
 		error = mdb_env_set_maxreaders(kv->env, KV_READERS_MAX);
 	if (!error)
@@ -345,6 +347,19 @@ void kv_meta_put(struct kv *kv, const char *name, const uint8_t *value, size_t b
 
 	assert(op.key_bytes && op.key_bytes <= KV_KEY_MAX_BYTES && bytes <= UINT32_MAX);
 	assert(strcmp(name, KV_FORMAT_NAME) != 0);
+	queue(kv, &op);
+}
+
+void kv_journal_put(struct kv *kv, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+	size_t value_bytes)
+{
+	struct kv_op op = {.kind = value_bytes ? KV_OP_JOURNAL_PUT : KV_OP_JOURNAL_REMOVE,
+		.key = key,
+		.key_bytes = key_bytes,
+		.value = value,
+		.value_bytes = value_bytes};
+
+	assert(key_bytes && key_bytes <= KV_KEY_MAX_BYTES && value_bytes <= UINT32_MAX);
 	queue(kv, &op);
 }
 

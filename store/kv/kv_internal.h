@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #define KV_FORMAT        1
+#define KV_DATABASES     4
 #define KV_FORMAT_NAME   "kv.format" /* name in "meta" */
 #define KV_KEY_MAX_BYTES 511         /* LMDB's limit */
 #define KV_READERS_KEPT  32
@@ -32,7 +33,7 @@ struct kv {
 	char *file; /* DIRECTORY/data.mdb, for messages */
 	uint64_t reserve_bytes;
 	MDB_env *env;
-	MDB_dbi log, state, meta;
+	MDB_dbi log, state, meta, journal;
 	int lock_fd;
 	uv_thread_t writer;
 	uv_async_t wake;

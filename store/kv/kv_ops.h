@@ -18,6 +18,8 @@ enum kv_op_kind {
 	KV_OP_STATE_REMOVE,
 	KV_OP_STATE_CLEAR,
 	KV_OP_META_PUT,
+	KV_OP_JOURNAL_PUT,
+	KV_OP_JOURNAL_REMOVE,
 };
 
 /* One write. key and value are borrowed: from the caller of kv_ops_push(), or from the queue's

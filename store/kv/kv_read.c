@@ -205,12 +205,12 @@ static bool has_prefix(const MDB_val *key, const uint8_t *prefix, size_t prefix_
 	       (!prefix_bytes || memcmp(key->mv_data, prefix, prefix_bytes) == 0);
 }
 
-static int visit_state(struct kv *kv, MDB_txn *txn, const uint8_t *prefix, size_t prefix_bytes,
+static int visit_all(MDB_txn *txn, MDB_dbi dbi, const uint8_t *prefix, size_t prefix_bytes,
 	kv_visit_cb *visit, void *ctx)
 {
 	MDB_val key = {prefix_bytes, (void *)(uintptr_t)prefix}, value;
 	MDB_cursor *cursor;
-	int error = mdb_cursor_open(txn, kv->state, &cursor);
+	int error = mdb_cursor_open(txn, dbi, &cursor);
 
 	if (error)
 		return kv_errno(error);
@@ -234,7 +234,7 @@ int kv_state_each_prefix(
 	error = read_begin(kv, &txn);
 	if (error)
 		return kv_errno(error);
-	error = visit_state(kv, txn, prefix, prefix_bytes, visit, ctx);
+	error = visit_all(txn, kv->state, prefix, prefix_bytes, visit, ctx);
 	read_end(kv, txn);
 	return error;
 }
@@ -242,6 +242,18 @@ int kv_state_each_prefix(
 int kv_state_each(struct kv *kv, kv_visit_cb *visit, void *ctx)
 {
 	return kv_state_each_prefix(kv, NULL, 0, visit, ctx);
+}
+
+int kv_journal_each(struct kv *kv, kv_visit_cb *visit, void *ctx)
+{
+	MDB_txn *txn;
+	int error = read_begin(kv, &txn);
+
+	if (error)
+		return kv_errno(error);
+	error = visit_all(txn, kv->journal, NULL, 0, visit, ctx);
+	read_end(kv, txn);
+	return error;
 }
 
 int kv_snapshot_each(struct kv *kv, const char *name, uint8_t *ret_meta, size_t meta_max,
@@ -254,7 +266,7 @@ int kv_snapshot_each(struct kv *kv, const char *name, uint8_t *ret_meta, size_t 
 		return kv_errno(error);
 	error = meta_get(kv, txn, name, ret_meta, meta_max, ret_meta_bytes);
 	if (!error)
-		error = visit_state(kv, txn, NULL, 0, visit, ctx);
+		error = visit_all(txn, kv->state, NULL, 0, visit, ctx);
 	read_end(kv, txn);
 	return error;
 }

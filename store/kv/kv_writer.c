@@ -90,6 +90,8 @@ static int write_op(struct kv *kv, MDB_txn *txn, const struct kv_op *op)
 	case KV_OP_STATE_REMOVE: return write_remove(txn, kv->state, op);
 	case KV_OP_STATE_CLEAR: return mdb_drop(txn, kv->state, 0);
 	case KV_OP_META_PUT: return write_put(txn, kv->meta, op);
+	case KV_OP_JOURNAL_PUT: return write_put(txn, kv->journal, op);
+	case KV_OP_JOURNAL_REMOVE: return write_remove(txn, kv->journal, op);
 	}
 	abort(); /* a kind of write that kv_ops.h does not name */
 }

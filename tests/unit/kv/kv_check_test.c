@@ -24,6 +24,7 @@ static void fill(struct fixture *f, uint64_t first, unsigned entries)
 		kv_log_append(f->kv, i, 1, 0, value, 150);
 		kv_state_put(f->kv, (uint8_t *)key, (size_t)bytes, value,
 			i % 50 == 0 ? sizeof value : 60);
+		kv_journal_put(f->kv, (uint8_t *)key, (size_t)bytes, value, i % 4 == 0 ? 80 : 0);
 		if (i % 3 == 0)
 			kv_state_remove(f->kv, (uint8_t *)key, (size_t)bytes);
 		if (i % 200 == 0)
@@ -64,7 +65,7 @@ static void use(struct fixture *f)
 	f->durable = 0;
 	if (kv_open(&config, &f->kv, error, sizeof error))
 		_exit(strstr(error, "damaged") || strstr(error, "format") ? FATAL_EXIT : 1);
-	if (kv_state_each(f->kv, touch, &sum))
+	if (kv_state_each(f->kv, touch, &sum) || kv_journal_each(f->kv, touch, &sum))
 		_exit(2);
 	kv_log_range(f->kv, &first, &last);
 	for (uint64_t i = first; i && i <= last; i++) {

@@ -1,5 +1,5 @@
-/* kill -9 at any moment: all that was reported durable is there, and log, state and meta are of one
- * moment. */
+/* kill -9 at any moment: all that was reported durable is there, and log, state, meta and journal
+ * are of one moment. */
 #include "tests/unit/kv/kv_fixture.h"
 #include <signal.h>
 #include <sys/wait.h>

@@ -2,7 +2,8 @@
  * history to write and to check.
  *
  * Unit n of the history is a function of n and of the units before it, so whoever knows the number
- * of the last unit that is on the disk knows every byte that must be there: log, state and meta.
+ * of the last unit that is on the disk knows every byte that must be there: log, state, meta and
+ * journal.
  */
 #ifndef TESTS_UNIT_KV_KV_FIXTURE_H
 #define TESTS_UNIT_KV_KV_FIXTURE_H
@@ -38,6 +39,7 @@ struct history {
 	uint64_t first, last;           /* of the log; 0: empty */
 	uint64_t term[HISTORY_ENTRIES]; /* of index % HISTORY_ENTRIES */
 	uint64_t value[HISTORY_KEYS];   /* unit that wrote it; 0: absent */
+	uint64_t journal[HISTORY_KEYS]; /* the same for the journal */
 };
 
 static inline int fixture_remove(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -164,6 +166,20 @@ static inline void history_cut(struct history *h, struct kv *kv, uint64_t random
 	}
 }
 
+/* Writes and removes of the journal, which no clearing of the state touches. */
+static inline void history_journal(struct history *h, struct kv *kv, uint64_t *seed)
+{
+	for (uint64_t count = history_random(seed) % 4; count; count--) {
+		uint8_t key = (uint8_t)(history_random(seed) % HISTORY_KEYS);
+		bool remove_it = history_random(seed) % 3 == 0;
+
+		h->journal[key] = remove_it ? 0 : h->unit;
+		if (kv)
+			kv_journal_put(kv, &key, 1, (const uint8_t *)&h->unit,
+				remove_it ? 0 : sizeof h->unit);
+	}
+}
+
 /* Make the next unit; kv NULL: only in memory. */
 static inline void history_step(struct history *h, struct kv *kv)
 {
@@ -182,6 +198,7 @@ static inline void history_step(struct history *h, struct kv *kv)
 		else if (kv)
 			kv_state_put(kv, &key, 1, (const uint8_t *)&h->unit, sizeof h->unit);
 	}
+	history_journal(h, kv, &seed);
 	if (kv)
 		kv_meta_put(kv, "unit", (const uint8_t *)&h->unit, sizeof h->unit);
 }
@@ -198,18 +215,17 @@ static inline uint64_t history_stored(struct kv *kv)
 	return unit;
 }
 
-static inline bool history_visit(
-	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+static inline bool history_visit(void *left_of, const uint8_t *key, size_t key_bytes,
+	const uint8_t *value, size_t value_bytes)
 {
-	struct history *h = ctx;
-	uint64_t unit;
+	uint64_t *left = left_of, unit;
 
 	assert_int_equal(key_bytes, 1);
 	assert_int_equal(value_bytes, sizeof unit);
 	assert_in_range(*key, 0, HISTORY_KEYS - 1);
 	memcpy(&unit, value, sizeof unit);
-	assert_int_equal(unit, h->value[*key]);
-	h->value[*key] = 0;
+	assert_int_equal(unit, left[*key]);
+	left[*key] = 0;
 	return true;
 }
 
@@ -221,9 +237,12 @@ static inline void history_check(const struct history *h, struct kv *kv)
 	uint8_t payload[1024];
 
 	assert_int_equal(history_stored(kv), h->unit);
-	assert_int_equal(kv_state_each(kv, history_visit, &left), 0);
-	for (unsigned i = 0; i < HISTORY_KEYS; i++)
+	assert_int_equal(kv_state_each(kv, history_visit, left.value), 0);
+	assert_int_equal(kv_journal_each(kv, history_visit, left.journal), 0);
+	for (unsigned i = 0; i < HISTORY_KEYS; i++) {
 		assert_int_equal(left.value[i], 0);
+		assert_int_equal(left.journal[i], 0);
+	}
 	kv_log_range(kv, &first, &last);
 	assert_int_equal(last, h->last);
 	if (last)

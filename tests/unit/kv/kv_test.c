@@ -1,6 +1,7 @@
-/* Log, state and meta: what is queued becomes durable in order, as units, and is there after a
- * restart. */
+/* Log, state, meta and journal: what is queued becomes durable in order, as units, and is there
+ * after a restart. */
 #include "tests/unit/kv/kv_fixture.h"
+#include <lmdb.h>
 
 static int set_up(void **state)
 {
@@ -227,6 +228,90 @@ static void state_is_visited_in_key_order_by_prefix_and_until_told_to_stop(void 
 	fixture_close(f);
 }
 
+struct visited {
+	unsigned count, stop_at;
+	char keys[64];
+};
+
+static bool visit_key(
+	void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t value_bytes)
+{
+	struct visited *visited = ctx;
+	size_t at = strlen(visited->keys);
+
+	snprintf(visited->keys + at, sizeof visited->keys - at, "%.*s=%.*s ", (int)key_bytes, key,
+		(int)value_bytes, value);
+	return ++visited->count != visited->stop_at;
+}
+
+static void journal_is(struct fixture *f, unsigned stop_at, const char *expected)
+{
+	struct visited visited = {.stop_at = stop_at};
+
+	assert_int_equal(kv_journal_each(f->kv, visit_key, &visited), 0);
+	assert_string_equal(visited.keys, expected);
+}
+
+static void the_journal_is_the_nodes_own_and_outlives_the_state(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *value;
+	size_t bytes;
+
+	opened(f);
+	kv_journal_put(f->kv, bytes_of("b"), 1, bytes_of("2"), 1);
+	kv_journal_put(f->kv, bytes_of("a"), 1, bytes_of("1"), 1);
+	kv_state_put(f->kv, bytes_of("s"), 1, bytes_of("x"), 1);
+	journal_is(f, 0, ""); /* only what is durable */
+	fixture_wait(f, kv_submit(f->kv, true));
+	journal_is(f, 0, "a=1 b=2 ");
+	journal_is(f, 1, "a=1 ");
+	assert_int_equal(kv_state_get(f->kv, bytes_of("a"), 1, &value, &bytes), -ENOENT);
+	kv_state_clear(f->kv);
+	kv_log_clear(f->kv);
+	kv_journal_put(f->kv, bytes_of("c"), 1, bytes_of("3"), 1);
+	kv_journal_put(f->kv, bytes_of("a"), 1, NULL, 0);
+	kv_journal_put(f->kv, bytes_of("never"), 5, NULL, 0);
+	fixture_wait(f, kv_submit(f->kv, true));
+	assert_int_equal(kv_state_get(f->kv, bytes_of("s"), 1, &value, &bytes), -ENOENT);
+	journal_is(f, 0, "b=2 c=3 ");
+	fixture_close(f);
+	opened(f);
+	journal_is(f, 0, "b=2 c=3 ");
+	fixture_close(f);
+}
+
+/* As an earlier version left it: with three databases. */
+static void a_file_without_a_journal_gets_one(void **state)
+{
+	struct fixture *f = *state;
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	uint8_t *value;
+	size_t bytes;
+
+	opened(f);
+	kv_state_put(f->kv, bytes_of("k"), 1, bytes_of("v"), 1);
+	fixture_close(f);
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_set_maxdbs(env, 4), 0);
+	assert_int_equal(mdb_env_open(env, f->directory, 0, 0640), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, "journal", 0, &dbi), 0);
+	assert_int_equal(mdb_drop(txn, dbi, 1), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+	opened(f);
+	journal_is(f, 0, "");
+	assert_int_equal(kv_state_get(f->kv, bytes_of("k"), 1, &value, &bytes), 0);
+	free(value);
+	kv_journal_put(f->kv, bytes_of("a"), 1, bytes_of("1"), 1);
+	fixture_wait(f, kv_submit(f->kv, true));
+	journal_is(f, 0, "a=1 ");
+	fixture_close(f);
+}
+
 static void large_values_and_large_units_pass(void **state)
 {
 	struct fixture *f = *state;
@@ -360,6 +445,8 @@ int main(void)
 		T(closing_writes_all_that_is_queued),
 		T(the_log_is_cut_at_both_ends),
 		T(state_is_visited_in_key_order_by_prefix_and_until_told_to_stop),
+		T(the_journal_is_the_nodes_own_and_outlives_the_state),
+		T(a_file_without_a_journal_gets_one),
 		T(large_values_and_large_units_pass),
 		T(a_long_history_survives_restarts_byte_for_byte),
 		T(readers_on_other_threads_see_whole_units),
