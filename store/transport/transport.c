@@ -2,7 +2,8 @@
  *
  * Four things must agree before a message counts: the CURVE key of the connection (the ZAP handler
  * admits only keys of peers, and names the connection after the peer), the sender id inside, the
- * cluster id and the protocol version.
+ * cluster id and the protocol version. Then the epoch: a member of an older one was left behind
+ * when a survivor went on alone.
  */
 #include "store/transport/transport.h"
 #include "store/transport/transport_internal.h"
@@ -66,6 +67,23 @@ static bool is_valid(struct transport *t, const Pxe__Envelope *envelope, const c
 	return slot && strcmp((*slot)->user_id, user_id) == 0;
 }
 
+/* Of another epoch: false, and told once. */
+static bool is_of_our_epoch(struct transport *t, const Pxe__Envelope *envelope)
+{
+	struct transport_peer *peer = *find_slot(t, envelope->from);
+	uint64_t epoch = envelope->epoch;
+
+	if (epoch == t->config.epoch)
+		return true;
+	if (peer->is_other_epoch_told && peer->other_epoch == epoch)
+		return false;
+	peer->is_other_epoch_told = true;
+	peer->other_epoch = epoch;
+	if (t->config.on_other_epoch)
+		t->config.on_other_epoch(t->config.ctx, envelope->from, epoch);
+	return false;
+}
+
 static void on_frames(void *ctx, const zmq_msg_t *frame, size_t count, const char *user_id)
 {
 	struct transport *t = ctx;
@@ -75,7 +93,7 @@ static void on_frames(void *ctx, const zmq_msg_t *frame, size_t count, const cha
 	if (count == 2)
 		envelope = pxe__envelope__unpack(
 			NULL, zmq_msg_size(&frame[1]), zmq_uv_data(&frame[1]));
-	if (!envelope || !is_valid(t, envelope, user_id)) {
+	if (!envelope || !is_valid(t, envelope, user_id) || !is_of_our_epoch(t, envelope)) {
 		t->stats.dropped_invalid++;
 	} else {
 		t->stats.received++;
@@ -257,6 +275,7 @@ int transport_send(struct transport *t, uint64_t to, Pxe__Envelope *envelope)
 	envelope->cluster_id.len = sizeof t->config.cluster_id;
 	envelope->protocol = TRANSPORT_PROTOCOL;
 	envelope->from = t->config.self;
+	envelope->epoch = t->config.epoch;
 	bytes = pxe__envelope__get_packed_size(envelope);
 	assert(bytes <= MESSAGE_MAX_BYTES); /* the receiver would hang up */
 	error = has_room((*slot)->dealer) ? pack_and_send((*slot)->dealer, envelope, bytes)

@@ -2,8 +2,8 @@
  * always.
  *
  * Edge file. Sending never blocks: what does not fit is dropped, Raft repeats. Messages that are
- * not from a member of this cluster (key, cluster id, protocol version, sender id must agree) are
- * counted and dropped.
+ * not from a member of this cluster (key, cluster id, protocol version, sender id, epoch must
+ * agree) are counted and dropped.
  */
 #ifndef STORE_TRANSPORT_TRANSPORT_H
 #define STORE_TRANSPORT_TRANSPORT_H
@@ -52,8 +52,8 @@ int transport_set_peer(
 	struct transport *t, uint64_t id, const char *address, const uint8_t public_key[32]);
 /* Hang up and refuse its key; what a connection of it still brings is dropped. */
 void transport_remove_peer(struct transport *t, uint64_t id);
-/* Fills cluster_id, protocol and from, packs, sends. 0, -ENOENT (unknown peer), -EAGAIN (dropped).
- * At most 16 MiB packed (asserted). */
+/* Fills cluster_id, protocol, from and epoch, packs, sends. 0, -ENOENT (unknown peer), -EAGAIN
+ * (dropped). At most 16 MiB packed (asserted). */
 int transport_send(struct transport *t, uint64_t to, Pxe__Envelope *envelope);
 void transport_get_stats(const struct transport *t, struct transport_stats *ret_stats);
 /* May be called from on_message; no callback comes after it. Its sockets are closed when the loop

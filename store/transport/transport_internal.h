@@ -23,6 +23,8 @@ struct transport_peer {
 	struct zmq_uv *monitor;
 	uint64_t redial_at_ms; /* RESTING: uv_now() at which to dial; 0: DIALING */
 	unsigned refusals;     /* since the last handshake that succeeded */
+	uint64_t other_epoch;  /* the one that on_other_epoch was told last */
+	bool is_other_epoch_told;
 };
 
 struct transport {

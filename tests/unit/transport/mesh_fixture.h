@@ -35,8 +35,10 @@ struct node {
 	uint8_t public_key[32], secret_key[32];
 	uint64_t received[MESH_NODES_MAX + 1]; /* by sender */
 	uint64_t newest[MESH_NODES_MAX + 1];   /* status.applied of the newest message, by sender */
-	uint64_t disorder;   /* messages that were not newer than the one before */
-	size_t newest_bytes; /* of the newest message's digest */
+	uint64_t disorder;     /* messages that were not newer than the one before */
+	size_t newest_bytes;   /* of the newest message's digest */
+	unsigned other_epochs; /* calls of on_other_epoch, and the newest one's arguments */
+	uint64_t other_epoch, other_epoch_from;
 	void (*on_message)(
 		struct node *node, uint64_t from, const Pxe__Envelope *envelope); /* may be NULL */
 };
@@ -44,6 +46,7 @@ struct node {
 struct mesh {
 	uv_loop_t loop;
 	uint8_t cluster_id[16];
+	uint64_t epoch;                       /* of nodes that start from now on */
 	struct node node[MESH_NODES_MAX + 1]; /* by id, from 1 */
 };
 
@@ -63,6 +66,15 @@ static inline void mesh_on_message(void *ctx, uint64_t from, const Pxe__Envelope
 		node->on_message(node, from, envelope);
 }
 
+static inline void mesh_on_other_epoch(void *ctx, uint64_t from, uint64_t epoch)
+{
+	struct node *node = ctx;
+
+	node->other_epochs++;
+	node->other_epoch = epoch;
+	node->other_epoch_from = from;
+}
+
 /* Start node `id`, which calls itself `self`; where: "127.0.0.1:*" or the address it had before.
  * The key is kept if it has one. */
 static inline void node_start_as(struct mesh *mesh, uint64_t id, uint64_t self, const char *where)
@@ -72,7 +84,9 @@ static inline void node_start_as(struct mesh *mesh, uint64_t id, uint64_t self, 
 		.self = self,
 		.bind_address = where,
 		.ctx = node,
-		.on_message = mesh_on_message};
+		.epoch = mesh->epoch,
+		.on_message = mesh_on_message,
+		.on_other_epoch = mesh_on_other_epoch};
 	char error[256] = "";
 
 	node->mesh = mesh;

@@ -93,6 +93,53 @@ static void another_cluster_is_dropped_and_counted(void **state)
 	assert_int_equal(m->node[1].received[4], 0);
 }
 
+static void another_epoch_is_dropped_and_told_once(void **state)
+{
+	struct mesh *m = *state;
+
+	for (uint64_t epoch = 1; epoch <= 2; epoch++) {
+		m->epoch = epoch;
+		node_start(m, 4, epoch == 1 ? "127.0.0.1:*" : m->node[4].address);
+		m->epoch = 0;
+		node_knows(&m->node[1], &m->node[4]);
+		node_knows(&m->node[4], &m->node[1]);
+		uint64_t dropped = node_stats(&m->node[1]).dropped_invalid;
+		for (uint64_t i = 1; node_stats(&m->node[1]).dropped_invalid < dropped + 3; i++) {
+			(void)node_send(&m->node[4], 1, i, 0);
+			mesh_rest(m, 5);
+		}
+		assert_int_equal(m->node[1].received[4], 0);
+		assert_int_equal(m->node[1].other_epochs, epoch); /* once each */
+		assert_int_equal(m->node[1].other_epoch, epoch);
+		assert_int_equal(m->node[1].other_epoch_from, 4);
+		node_stop(&m->node[4]);
+	}
+	node_start(m, 4, m->node[4].address); /* of our epoch at last */
+	node_knows(&m->node[4], &m->node[1]);
+	for (uint64_t i = 1; !m->node[1].received[4]; i++) {
+		(void)node_send(&m->node[4], 1, i, 0);
+		mesh_rest(m, 5);
+	}
+	assert_int_equal(m->node[1].other_epochs, 2);
+}
+
+static void the_epoch_of_a_stranger_is_not_told(void **state)
+{
+	struct mesh *m = *state;
+
+	m->epoch = 1;
+	m->cluster_id[3] ^= 1;
+	node_start(m, 4, "127.0.0.1:*");
+	m->cluster_id[3] ^= 1;
+	m->epoch = 0;
+	node_knows(&m->node[1], &m->node[4]);
+	node_knows(&m->node[4], &m->node[1]);
+	assert_int_equal(node_send(&m->node[4], 1, 1, 0), 0);
+	while (node_stats(&m->node[1]).dropped_invalid < 1)
+		uv_run(&m->loop, UV_RUN_ONCE);
+	assert_int_equal(m->node[1].other_epochs, 0);
+}
+
 static void a_node_cannot_speak_for_another(void **state)
 {
 	struct mesh *m = *state;
@@ -402,6 +449,8 @@ int main(void)
 		T(a_stranger_is_refused_and_counted),
 		T(a_key_that_is_admitted_later_gets_in),
 		T(another_cluster_is_dropped_and_counted),
+		T(another_epoch_is_dropped_and_told_once),
+		T(the_epoch_of_a_stranger_is_not_told),
 		T(a_node_cannot_speak_for_another),
 		T(a_removed_peer_is_silent_and_its_key_is_refused),
 		T(a_new_key_of_a_peer_shuts_out_the_old_one),
