@@ -48,6 +48,7 @@ struct lease {
 	uint32_t ip;
 	Pxe__LeaseState state; /* as stored; ask lease_state_at() for what it is now */
 	uint64_t expires_ms, promised_ms, started_ms, since_ms;
+	uint64_t released_ms; /* Lease.released_ms: who knows of it extends the lease no more */
 	uint8_t client[MODEL_CLIENT_MAX];
 	uint8_t client_len;
 	char subnet[MODEL_NAME_MAX + 1];
