@@ -199,11 +199,11 @@ def server_identifiers(history):
     return ["several server identifiers: " + ", ".join(f"{server} by {'+'.join(sorted(ports))}" for server, ports in sorted(names.items()))]
 
 
-def waits(history):
-    """Every span in which a client asked and had no ACK yet."""
+def waits(history, kinds=("discover", "request")):
+    """Every span in which a client asked, by a message of these kinds first, and had no ACK yet."""
     open_since, home, found = {}, {}, []
     for seen in history:
-        if seen.sent and seen.kind in ("discover", "request"):
+        if seen.sent and seen.kind in kinds:
             home[seen.mac] = seen.port
             open_since.setdefault(seen.mac, seen.at)
         elif (seen.kind == "ack" and not seen.sent and home.get(seen.mac) == seen.port) or (

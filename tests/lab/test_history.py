@@ -156,6 +156,13 @@ def test_a_nak_does_not_end_the_wait():
     assert len(history.unserved(history.waits(tape.seen), 0, 60, 30)) == 1
 
 
+def test_a_wait_may_be_counted_from_the_first_discover():
+    tape = Tape().client(0, "request", A, ciaddr=X).client(20, "discover", A, 2)
+    assert history.unserved(history.waits(tape.seen), 0, 40, 30)
+    assert history.unserved(history.waits(tape.seen, ("discover",)), 0, 40, 30) == []
+    assert history.unserved(history.waits(tape.seen, ("discover",)), 0, 60, 30)
+
+
 def test_only_the_ports_asked_for_are_looked_at():
     tape = Tape().client(0, "discover", A, port="cb")
     assert history.unserved(history.waits(tape.seen), 0, 60, 30, ports={"ca"}) == []
