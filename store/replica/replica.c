@@ -126,7 +126,7 @@ void replica_close(struct replica *r)
 	assert(r != NULL);
 	r->closing = true;
 	replica_disk_flush(r);
-	replica_propose_abandon(r);
+	replica_propose_abandon(r, true);
 	replica_apply_tell(r);
 	replica_loop_close(r->loop);
 	r->loop = NULL;
@@ -174,6 +174,31 @@ void replica_on_message(void *replica, uint64_t from, const Pxe__Envelope *envel
 	replica_wake(r);
 }
 
+void replica_on_other_epoch(void *replica, uint64_t from, uint64_t epoch)
+{
+	struct replica *r = replica;
+	assert(r != NULL);
+	const Pxe__Member *member = model_member(r->model, from);
+	const char *name = member == NULL ? "?" : member->name;
+	uint64_t own = replica_epoch(r);
+	if (epoch < own)
+		replica_alarm(r,
+			"node %s still is in epoch %llu, the cluster is in %llu: it was left "
+			"behind by cluster recover; wipe it and join it anew",
+			name, (unsigned long long)epoch, (unsigned long long)own);
+	else
+		replica_alarm(r,
+			"node %s is in epoch %llu, this node in %llu: this node was left behind "
+			"by cluster recover; wipe it and join it anew",
+			name, (unsigned long long)epoch, (unsigned long long)own);
+}
+
+uint64_t replica_epoch(const struct replica *r)
+{
+	assert(r != NULL);
+	return r->applied.index > 0 ? model_epoch(r->model) : r->seed_epoch;
+}
+
 void replica_on_durable(struct replica *r, uint64_t ticket)
 {
 	assert(r != NULL);
@@ -195,6 +220,7 @@ void replica_tick(struct replica *r)
 	replica_room_tick(r);
 	replica_member_tick(r);
 	replica_view_tick(r);
+	replica_clock_tick(r);
 	replica_wake(r);
 }
 
@@ -235,6 +261,7 @@ void replica_turn_end(struct replica *r)
 	if (changed && r->config.on_view != NULL)
 		r->config.on_view(r->config.ctx);
 	replica_apply_tell(r);
+	replica_journal_tell(r);
 	if (more)
 		replica_wake(r);
 }
@@ -250,7 +277,8 @@ const struct model *replica_model(const struct replica *r)
 void replica_set_status(struct replica *r, const Pxe__PeerStatus *status)
 {
 	assert(r != NULL && status != NULL);
-	if (status->stopping != r->status.stopping || status->serving != r->status.serving)
+	if (status->stopping != r->status.stopping || status->serving != r->status.serving ||
+		status->isolated != r->status.isolated)
 		r->status_due = true;
 	snprintf(r->version, sizeof r->version, "%s",
 		status->version == NULL ? "" : status->version);
@@ -259,6 +287,8 @@ void replica_set_status(struct replica *r, const Pxe__PeerStatus *status)
 	r->status.boots = status->boots;
 	r->status.free_bytes = status->free_bytes;
 	r->status.stopping = status->stopping;
+	r->status.isolated = status->isolated;
+	r->status.reserve_free = status->reserve_free;
 }
 
 void replica_broadcast_event(struct replica *r, const Pxe__Event *event)
@@ -277,8 +307,7 @@ void replica_step_down(struct replica *r)
 {
 	assert(r != NULL);
 	replica_see_time(r);
-	r->transfer_ms = r->now_ms;
+	r->transfer_ms = 0; /* it was asked for: no matter when it was last tried */
 	/* Nobody to hand over to, or not the leader: nothing to do. */
-	(void)raft_transfer(&r->raft, 0);
-	replica_raft_drain(r);
+	(void)replica_conf_hand_over(r, true);
 }

@@ -33,6 +33,7 @@ struct replica_bootstrap {
 	const Pxe__Member *self;       /* id 1 for a new cluster */
 	Pxe__Member *const *seed;      /* join: the members as the join reply gave them */
 	size_t seed_count;
+	uint64_t epoch; /* join: of the settings in the join reply */
 };
 
 /* Clocks and chance, behind one table, so that a simulation can drive a whole node. */
@@ -106,7 +107,8 @@ struct replica_view {
 	uint64_t no_quorum_ms; /* for how long it has been without; 0 with */
 	bool time_known; /* [R8] cluster time is that of a leader heard by this process, or follows
 			    from a synchronised clock; else it is only some time that was */
-	uint64_t time_error_ms; /* then: by how much it may be off by now, beyond MODEL_MAX_SKEW_MS */
+	uint64_t time_error_ms; /* then: by how much it may be off by now, beyond MODEL_MAX_SKEW_MS
+				 */
 	bool fresh;    /* [R9]: has applied all that the leader had committed less than 1 s ago */
 	bool diverged; /* digest differed from the majority's: serves nothing */
 	bool refusing; /* the leader refuses what adds to the state: disks are nearly full */
@@ -126,12 +128,18 @@ void replica_connect(struct replica *replica, struct transport *transport);
 void replica_on_message(void *replica, uint64_t from, const Pxe__Envelope *envelope);
 void replica_on_durable(struct replica *replica, uint64_t ticket); /* from kv_config.on_durable */
 
+/* From transport_config.on_other_epoch. */
+void replica_on_other_epoch(void *replica, uint64_t from, uint64_t epoch);
+/* For transport_config.epoch: of the state, or what the join reply said while there is none. It
+ * does not change while this process runs. */
+uint64_t replica_epoch(const struct replica *replica);
+
 /* Propose command->op (origin, incarnation and seq are filled in; request_id kept). The command is
  * packed at once, the caller keeps it. done is called exactly once, never from inside this call
  * unless it returns an outcome other than REPLICA_APPLIED, in which case done is not called at all.
  * timeout_ms 0: 5 s. REPLICA_FOREVER: as long as this process lives, also through the installation
- * of a snapshot (the verdict may then be VERDICT_DUPLICATE: it was applied before): so that there is
- * never a second copy of it under way; at most REPLICA_FOREVER_MAX at a time. */
+ * of a snapshot (the verdict may then be VERDICT_DUPLICATE: it was applied before): so that there
+ * is never a second copy of it under way; at most REPLICA_FOREVER_MAX at a time. */
 #define REPLICA_FOREVER     UINT32_MAX
 #define REPLICA_FOREVER_MAX 4
 enum replica_outcome replica_propose(struct replica *replica, Pxe__Command *command,
@@ -140,15 +148,16 @@ enum replica_outcome replica_propose(struct replica *replica, Pxe__Command *comm
 const struct model *replica_model(const struct replica *replica);
 void replica_get_view(const struct replica *replica, struct replica_view *ret_view);
 bool replica_is_live(const struct replica *replica, uint64_t member);
-/* Cluster time now, as near as this node knows it; never below the newest applied stamp, never
- * going back. */
+/* Cluster time now, as near as this node knows it; never below the newest applied stamp. It never
+ * goes back, but once, when what followed from this machine's own clock [R8] turns out to have been
+ * ahead of what a leader says. */
 uint64_t replica_now_ms(const struct replica *replica);
 /* Fill what we tell the others about ourselves (serving, dhcp_per_s, boots, free_bytes, stopping,
  * isolated, reserve_free). */
 void replica_set_status(struct replica *replica, const Pxe__PeerStatus *status);
 /* ---- the node's own journal: durable, not replicated [R2] */
-/* Write the entry of a key; value_bytes 0: remove it. Returns a number that grows by one; it leads to
- * on_journal(). */
+/* Write the entry of a key; value_bytes 0: remove it. Returns a number that grows by one; it leads
+ * to on_journal(). */
 uint64_t replica_journal_put(struct replica *replica, const uint8_t *key, size_t key_bytes,
 	const uint8_t *value, size_t value_bytes);
 /* Visit what is durable. 0 or negative errno. */

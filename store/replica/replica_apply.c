@@ -74,6 +74,19 @@ void replica_apply_conf(struct replica *r, uint64_t index, const struct raft_con
 	r->members_due = true;
 }
 
+/* [R6] A promise was broken: an operator must hear of it, and which machines to look at. */
+static void apply_tell_conflicts(
+	struct replica *r, const Pxe__Command *command, const struct model_result *result)
+{
+	const Pxe__Member *member = model_member(r->model, command->origin);
+	replica_alarm(r,
+		"node %s leased %u address%s without the quorum that another client holds: two "
+		"machines may use one address; find them in its log, restart them, and report "
+		"this as a bug",
+		member == NULL ? "?" : member->name, result->conflicts,
+		result->conflicts == 1 ? "" : "es");
+}
+
 static void apply_batch(struct replica *r, const struct kv_entry *entry)
 {
 	Pxe__Batch *batch = pxe__batch__unpack(NULL, entry->payload_bytes, entry->payload);
@@ -89,6 +102,8 @@ static void apply_batch(struct replica *r, const struct kv_entry *entry)
 	for (size_t i = 0; i < batch->n_commands; i++) {
 		*result = (struct model_result){0};
 		model_apply(r->model, batch->commands[i], &r->applied.sink, result);
+		if (result->conflicts > 0)
+			apply_tell_conflicts(r, batch->commands[i], result);
 		replica_propose_applied(r, batch->commands[i], result);
 	}
 	r->applied.turn_commands += batch->n_commands;
@@ -117,7 +132,7 @@ static void apply_digest(struct replica *r)
 	model_digest(r->model, digest->digest);
 }
 
-static bool apply_next(struct replica *r)
+bool replica_apply_next(struct replica *r)
 {
 	struct kv_entry entry;
 	bool copied;
@@ -135,6 +150,7 @@ static bool apply_next(struct replica *r)
 		apply_take_conf(r, &entry);
 	r->applied.index = index;
 	r->applied.term = entry.term;
+	r->applied.stamp_ms = model_stamp_ms(r->model);
 	if (index % REPLICA_DIGEST_EVERY == 0 || entry.type == RAFT_CONF)
 		apply_digest(r);
 	if (copied)
@@ -162,7 +178,7 @@ bool replica_apply(struct replica *r)
 	uint64_t stop = end - before > REPLICA_APPLY_MAX ? before + REPLICA_APPLY_MAX : end;
 	r->applied.turn_commands = 0;
 	while (r->applied.index < stop && r->applied.turn_commands < REPLICA_APPLY_COMMANDS &&
-		apply_next(r))
+		replica_apply_next(r))
 		;
 	if (r->applied.index == before)
 		return false;

@@ -26,10 +26,7 @@ __attribute__((format(printf, 4, 5))) static int boot_error(
 
 static void boot_put_u64(struct replica *r, const char *name, uint64_t value)
 {
-	uint8_t bytes[8];
-	for (unsigned i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)(value >> (8 * i));
-	kv_meta_put(r->kv, name, bytes, sizeof bytes);
+	replica_disk_put_u64(r->kv, name, value);
 	r->tickets.queued = true;
 }
 
@@ -61,6 +58,7 @@ static void boot_new_cluster(struct replica *r, const struct replica_bootstrap *
 	model_bootstrap(r->model, bootstrap->settings, bootstrap->self, env->now_wall_ms(env->ctx),
 		&r->applied.sink);
 	r->applied.index = r->applied.term = 1;
+	r->applied.stamp_ms = model_stamp_ms(r->model);
 	r->applied.record_bytes = 0;
 	replica_apply_conf(r, 1, &conf);
 	model_digest(r->model, digest);
@@ -102,6 +100,10 @@ static int boot_first(struct replica *r, const struct replica_bootstrap *bootstr
 			return boot_error(ret_error, error_bytes, -EINVAL,
 				"the join reply names an unfit member");
 	}
+	if (bootstrap->settings == NULL) {
+		r->seed_epoch = bootstrap->epoch;
+		boot_put_u64(r, "epoch", bootstrap->epoch);
+	}
 	boot_put_u64(r, "self", r->config.self);
 	return 0;
 }
@@ -113,6 +115,7 @@ static void boot_read_seeds(struct replica *r)
 	uint8_t bytes[2048];
 	char name[24];
 	size_t count;
+	r->seed_epoch = boot_get_u64(r, "epoch");
 	for (unsigned i = 0; i < MODEL_MEMBERS_MAX; i++) {
 		snprintf(name, sizeof name, "seed%u", i);
 		if (kv_meta_get(r->kv, name, bytes, sizeof bytes, &count) != 0)
@@ -189,6 +192,7 @@ static int boot_load_state(struct replica *r, char *ret_error, size_t error_byte
 	if (!boot_digest_fits(r))
 		return boot_error(ret_error, error_bytes, -EBADMSG,
 			"the stored state is damaged: its records are not those that were written");
+	r->applied.stamp_ms = model_stamp_ms(r->model);
 	return 0;
 }
 
@@ -256,6 +260,7 @@ static int boot_restore_log(struct replica *r, char *ret_error, size_t error_byt
 			(unsigned long long)r->applied.index, (unsigned long long)base,
 			(unsigned long long)r->raft.last);
 	r->tickets.applied = r->applied.index;
+	r->tickets.stamp_ms = r->applied.stamp_ms;
 	return 0;
 }
 
@@ -306,6 +311,7 @@ int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, c
 			return status;
 	}
 	raft_start(&r->raft, r->applied.index);
+	replica_clock_boot(r);
 	boot_incarnation(r);
 	return 0;
 }

@@ -9,6 +9,7 @@
  *   applied  packed SnapshotChunk without records: index, its term, configuration: what the stored
  * state covers base     the same for the entry before the first one in the log
  *   digest   of the stored state, and the index that it covers (8 bytes, little endian) before it
+ *   clock    cluster time and wall clock of one moment, ms: 8 bytes each, little endian [R8]
  */
 #include "store/replica/replica_impl.h"
 
@@ -36,9 +37,11 @@ uint64_t replica_disk_submit(struct replica *r, bool urgent)
 		.ticket = kv_submit(r->kv, urgent),
 		.log_last = tickets->log_queued,
 		.applied = r->applied.index,
+		.stamp_ms = r->applied.stamp_ms,
+		.journal = r->journal.number,
 	};
 	tickets->log_queued = 0;
-	tickets->queued = false;
+	tickets->queued = tickets->urgent = false;
 	disk_ticket_push(tickets, &ticket);
 	return ticket.ticket;
 }
@@ -46,7 +49,7 @@ uint64_t replica_disk_submit(struct replica *r, bool urgent)
 void replica_disk_flush(struct replica *r)
 {
 	if (r->tickets.queued)
-		replica_disk_submit(r, r->tickets.log_queued != 0);
+		replica_disk_submit(r, r->tickets.log_queued != 0 || r->tickets.urgent);
 }
 
 void replica_disk_on_durable(struct replica *r, uint64_t ticket)
@@ -59,6 +62,9 @@ void replica_disk_on_durable(struct replica *r, uint64_t ticket)
 			log_last = tickets->slot[covered].log_last;
 		if (tickets->slot[covered].applied > tickets->applied)
 			tickets->applied = tickets->slot[covered].applied;
+		if (tickets->slot[covered].stamp_ms > tickets->stamp_ms)
+			tickets->stamp_ms = tickets->slot[covered].stamp_ms;
+		r->journal.durable = tickets->slot[covered].journal;
 		covered++;
 	}
 	tickets->count -= covered;
@@ -141,7 +147,7 @@ void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote)
 	r->hold_ticket = replica_disk_submit(r, true);
 }
 
-static void disk_put_fact(struct replica *r, const char *name, uint64_t index, uint64_t term,
+static void disk_put_fact(struct kv *kv, const char *name, uint64_t index, uint64_t term,
 	const struct replica_conf_at *conf)
 {
 	Pxe__SnapshotChunk fact = PXE__SNAPSHOT_CHUNK__INIT;
@@ -162,27 +168,48 @@ static void disk_put_fact(struct replica *r, const char *name, uint64_t index, u
 	fact.conf_index = conf->index;
 	fact.conf = &members;
 	assert(pxe__snapshot_chunk__get_packed_size(&fact) <= sizeof bytes);
-	kv_meta_put(r->kv, name, bytes, pxe__snapshot_chunk__pack(&fact, bytes));
-	r->tickets.queued = true;
+	kv_meta_put(kv, name, bytes, pxe__snapshot_chunk__pack(&fact, bytes));
+}
+
+void replica_disk_put_u64(struct kv *kv, const char *name, uint64_t value)
+{
+	uint8_t bytes[8];
+	for (unsigned i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(value >> (8 * i));
+	kv_meta_put(kv, name, bytes, sizeof bytes);
+}
+
+void replica_disk_put_facts(struct kv *kv, uint64_t index, uint64_t term,
+	const struct replica_conf_at *conf, const uint8_t digest[DIGEST_BYTES])
+{
+	uint8_t bytes[REPLICA_DIGEST_FACT_BYTES];
+	disk_put_fact(kv, "applied", index, term, conf);
+	for (unsigned i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(index >> (8 * i));
+	memcpy(bytes + 8, digest, DIGEST_BYTES);
+	kv_meta_put(kv, "digest", bytes, sizeof bytes);
+}
+
+void replica_disk_put_base(
+	struct kv *kv, uint64_t index, uint64_t term, const struct replica_conf_at *conf)
+{
+	disk_put_fact(kv, "base", index, term, conf);
 }
 
 void replica_disk_applied(struct replica *r, const uint8_t digest[DIGEST_BYTES])
 {
 	const struct replica_applied *applied = &r->applied;
 	assert(applied->conf_count > 0);
-	disk_put_fact(r, "applied", applied->index, applied->term,
-		&applied->conf[applied->conf_count - 1]);
-	uint8_t bytes[REPLICA_DIGEST_FACT_BYTES];
-	for (unsigned i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)(applied->index >> (8 * i));
-	memcpy(bytes + 8, digest, DIGEST_BYTES);
-	kv_meta_put(r->kv, "digest", bytes, sizeof bytes);
+	replica_disk_put_facts(r->kv, applied->index, applied->term,
+		&applied->conf[applied->conf_count - 1], digest);
+	r->tickets.queued = true;
 }
 
 void replica_disk_base(
 	struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf)
 {
-	disk_put_fact(r, "base", index, term, conf);
+	replica_disk_put_base(r->kv, index, term, conf);
+	r->tickets.queued = true;
 }
 
 /* ---- compaction */

@@ -1,12 +1,8 @@
 /* store/replica/replica_duty.c: what the leader does unasked, ten times a second.
  *
  *  - Time: whether it may stamp yet, and slewing.
- *  - Configuration follows the model's members, one step at a time, each committed before the next:
- *      in the model, not in the configuration   -> learner
- *      learner, caught up and live              -> voter
- *      removing, or gone from the model         -> out (ourselves: hand over first, the next leader
- * does it) removing, and out                        -> MemberGone drops the record
  *  - Sweep when something has run out; ImagePublish when only dead nodes hold an image up.
+ *  - The configuration (replica_conf.c), reserves and settling (replica_reserve.c).
  */
 #include "store/replica/replica_impl.h"
 
@@ -16,27 +12,19 @@
 
 /* ---- time */
 
-static size_t duty_majority(const struct replica *r)
-{
-	const struct raft_conf *conf = raft_conf_in_force(&r->raft, NULL);
-	size_t voters = 0;
-	for (unsigned i = 0; i < conf->count; i++)
-		voters += conf->member[i].voter;
-	return voters / 2 + 1;
-}
-
 void replica_duty_time(struct replica *r)
 {
 	struct cluster_time_sample sample[CLUSTER_TIME_SAMPLES_MAX];
 	if (r->raft.role != RAFT_LEADER)
 		return;
 	size_t count = replica_member_samples(r, sample, CLUSTER_TIME_SAMPLES_MAX);
+	size_t majority = replica_conf_majority(raft_conf_in_force(&r->raft, NULL));
 	if (r->time_ready) {
-		if (count >= duty_majority(r))
+		if (count >= majority)
 			cluster_time_slew(&r->time, r->now_ms, sample, count);
 		return;
 	}
-	switch (cluster_time_lead(&r->time, r->now_ms, sample, count, duty_majority(r))) {
+	switch (cluster_time_lead(&r->time, r->now_ms, sample, count, majority)) {
 	case CLUSTER_TIME_WAITING: return;
 	case CLUSTER_TIME_CONTINUED:
 	case CLUSTER_TIME_RESUMED: break;
@@ -48,124 +36,6 @@ void replica_duty_time(struct replica *r)
 		break;
 	}
 	r->time_ready = true;
-}
-
-/* ---- configuration */
-
-static void duty_change(struct replica *r, const struct raft_conf *conf)
-{
-	uint8_t *payload;
-	size_t payload_bytes;
-	uint64_t index;
-	replica_conf_pack(conf, &payload, &payload_bytes);
-	/* Refused (busy: a hand-over, say): the next round tries again. */
-	(void)replica_raft_append(r, conf, payload, payload_bytes, &index);
-}
-
-static const struct raft_member *duty_conf_find(const struct raft_conf *conf, uint64_t id)
-{
-	for (unsigned i = 0; i < conf->count; i++) {
-		if (conf->member[i].id == id)
-			return &conf->member[i];
-	}
-	return NULL;
-}
-
-static void duty_hand_over(struct replica *r)
-{
-	if (r->transfer_ms != 0 && r->now_ms - r->transfer_ms < 1000)
-		return;
-	r->transfer_ms = r->now_ms;
-	(void)raft_transfer(&r->raft, 0);
-	replica_raft_drain(r);
-}
-
-/* Take one out that should not be there. True: something was done. */
-static bool duty_take_out(struct replica *r, const struct raft_conf *conf)
-{
-	for (unsigned i = 0; i < conf->count; i++) {
-		const Pxe__Member *member = model_member(r->model, conf->member[i].id);
-		if (member != NULL && !member->removing)
-			continue;
-		if (conf->member[i].voter && duty_majority(r) == 1 && conf->count == 1)
-			continue; /* the last one stays */
-		if (conf->member[i].id == r->config.self) {
-			duty_hand_over(r);
-			continue;
-		}
-		struct raft_conf next = *conf;
-		next.count--;
-		memmove(&next.member[i], &next.member[i + 1],
-			(next.count - i) * sizeof next.member[0]);
-		duty_change(r, &next);
-		return true;
-	}
-	return false;
-}
-
-static bool duty_take_in(struct replica *r, const struct raft_conf *conf,
-	const Pxe__Member *const *member, size_t member_count)
-{
-	for (size_t i = 0; i < member_count; i++) {
-		if (member[i]->removing || duty_conf_find(conf, member[i]->id) != NULL ||
-			conf->count == RAFT_MEMBERS_MAX)
-			continue;
-		struct raft_conf next = *conf;
-		next.member[next.count++] =
-			(struct raft_member){.id = member[i]->id, .voter = false};
-		duty_change(r, &next);
-		return true;
-	}
-	return false;
-}
-
-static bool duty_promote(struct replica *r, const struct raft_conf *conf)
-{
-	for (unsigned i = 0; i < conf->count; i++) {
-		const struct raft_peer *peer = raft_peer(&r->raft, conf->member[i].id);
-		if (conf->member[i].voter || peer == NULL || peer->in_snapshot ||
-			peer->match == 0 || peer->match + REPLICA_CAUGHT_UP < r->raft.last ||
-			!replica_is_live(r, peer->id))
-			continue;
-		struct raft_conf next = *conf;
-		next.member[i].voter = true;
-		duty_change(r, &next);
-		return true;
-	}
-	return false;
-}
-
-static void duty_drop_records(struct replica *r, const struct raft_conf *conf,
-	const Pxe__Member *const *member, size_t member_count)
-{
-	for (size_t i = 0; i < member_count; i++) {
-		if (!member[i]->removing || duty_conf_find(conf, member[i]->id) != NULL)
-			continue;
-		if (r->gone_ms != 0 && r->now_ms - r->gone_ms < 1000)
-			return;
-		Pxe__Command command = PXE__COMMAND__INIT;
-		Pxe__MemberGone gone = PXE__MEMBER_GONE__INIT;
-		gone.id = member[i]->id;
-		command.op_case = PXE__COMMAND__OP_MEMBER_GONE;
-		command.member_gone = &gone;
-		r->gone_ms = r->now_ms;
-		(void)replica_propose(r, &command, 0, NULL, NULL);
-		return;
-	}
-}
-
-static void duty_reconcile(struct replica *r)
-{
-	const Pxe__Member *member[MODEL_MEMBERS_MAX];
-	uint64_t index;
-	const struct raft_conf in_force = *raft_conf_in_force(&r->raft, &index);
-	if (index > r->raft.commit || r->applied.index < index)
-		return; /* the last change is not settled */
-	size_t count = model_members(r->model, member, MODEL_MEMBERS_MAX);
-	if (duty_take_out(r, &in_force) || duty_take_in(r, &in_force, member, count) ||
-		duty_promote(r, &in_force))
-		return;
-	duty_drop_records(r, &in_force, member, count);
 }
 
 /* ---- sweeping and publishing */
@@ -247,12 +117,13 @@ void replica_duty_tick(struct replica *r)
 	/* Diverged: to one whose state most others have. A hand-over that failed left us without a
 	 * lease for this term, so not fresh [R9]: the next leader has one. */
 	if (r->diverged || (r->raft.lease_void && r->raft.transfer_to == 0)) {
-		duty_hand_over(r);
+		(void)replica_conf_hand_over(r, true);
 		return;
 	}
 	if (!replica_raft_leads(r) || !r->time_ready || r->raft.transfer_to != 0)
 		return;
-	duty_reconcile(r);
+	replica_conf_tick(r);
+	replica_reserve_tick(r);
 	duty_sweep(r);
 	if (r->now_ms - r->publish_ms >= 1000) {
 		r->publish_ms = r->now_ms;

@@ -18,8 +18,13 @@
  *   replica_install.c   follower: such a state
  *   replica_member.c    members known, peers connected, liveness, statuses
  *   replica_room.c      disks that are nearly full: refusing, handing over
- *   replica_duty.c      leader's duties: configuration follows the model, sweeping, publishing,
- * time replica_view.c      what the user may see
+ *   replica_duty.c      leader's duties: time, sweeping, publishing
+ *   replica_conf.c      leader: the configuration follows the model's members; handing over
+ *   replica_reserve.c   leader: addresses for the members' reserves; what all have settled
+ *   replica_journal.c   this node's own journal
+ *   replica_clock.c     cluster time without a leader: how far it may be trusted
+ *   replica_view.c      what the user may see
+ *   replica_offline.c   on the disk of a stopped node: recover, restore
  */
 #ifndef STORE_REPLICA_REPLICA_IMPL_H
 #define STORE_REPLICA_REPLICA_IMPL_H
@@ -73,6 +78,11 @@
 #define REPLICA_ALARMS_MAX         8
 #define REPLICA_APPLIED_BYTES_MAX  1024 /* packed "applied" fact */
 #define REPLICA_DIGEST_FACT_BYTES  (8 + DIGEST_BYTES)
+#define REPLICA_GIVE_MS            1000 /* a member is looked after so often */
+#define REPLICA_GIVE_MAX           4096 /* addresses of one gift: it takes no loop for long */
+#define REPLICA_SETTLE_MS          200
+#define REPLICA_CLOCK_MS           10000 /* the "clock" fact is written so often */
+#define REPLICA_CLOCK_FACT_BYTES   16
 
 struct replica_loop;
 struct replica_stream_job;
@@ -82,7 +92,8 @@ struct replica_ticket {
 	uint64_t ticket;
 	uint64_t log_last; /* last log index that it made durable and that is still in the log; 0:
 			      none */
-	uint64_t applied;
+	uint64_t applied, stamp_ms; /* of the state */
+	uint64_t journal;           /* newest write of the journal */
 };
 
 struct replica_tickets {
@@ -90,8 +101,29 @@ struct replica_tickets {
 	size_t count, capacity;
 	uint64_t durable;    /* newest durable ticket */
 	uint64_t applied;    /* applied index of the durable state */
+	uint64_t stamp_ms;   /* and its stamp: this node never acts on an older state again */
 	uint64_t log_queued; /* last log index queued since the last ticket; 0: none */
 	bool queued;         /* anything queued since the last ticket */
+	bool urgent;         /* and somebody waits for it */
+};
+
+/* The node's own journal [R2]. */
+struct replica_journal {
+	uint64_t number, durable, told; /* of writes: queued, on disk, told to on_journal */
+	bool known;                     /* replica_journal_state() was called */
+	unsigned count;
+	uint64_t oldest_ms;
+};
+
+/* Cluster time without a leader [R8]. */
+struct replica_clock {
+	uint64_t heard_ms; /* host clock: the newest time before which a leader's time did not come;
+			      0: never */
+	uint64_t due_ms;   /* when the fact is written again */
+	uint64_t fact_cluster_ms, fact_wall_ms; /* as found at start; 0: none */
+	uint64_t estimate_ms, estimate_at_ms;   /* cluster time that followed from it, at this host
+						   clock; 0: none */
+	uint64_t estimate_age_ms;               /* how old the fact was then */
 };
 
 /* A message of the core that waits for the vote before it to be durable. */
@@ -109,6 +141,7 @@ enum replica_pending_state {
 
 struct replica_pending {
 	enum replica_pending_state state;
+	bool forever; /* until it is applied or we end */
 	uint64_t seq;
 	uint8_t *bytes; /* the packed command */
 	size_t byte_count;
@@ -125,7 +158,7 @@ struct replica_waiting {
 struct replica_proposals {
 	uint64_t incarnation, incarnation_ticket;
 	uint64_t next_seq, oldest_seq; /* seqs in [oldest, next) may be outstanding */
-	unsigned outstanding;
+	unsigned outstanding, forever_count;
 	struct replica_pending slot[REPLICA_PENDING_MAX];    /* of seq: seq % REPLICA_PENDING_MAX */
 	bool unsent;                                         /* some slot may be UNSENT */
 	struct replica_waiting waiting[REPLICA_WAITING_MAX]; /* others' commands, a ring */
@@ -154,7 +187,7 @@ struct replica_conf_at {
 };
 
 struct replica_applied {
-	uint64_t index, term;
+	uint64_t index, term, stamp_ms;
 	struct replica_conf_at conf[REPLICA_CONFS_MAX]; /* the configurations since the log's base,
 							   the newest last */
 	unsigned conf_count;
@@ -187,6 +220,7 @@ struct replica_member {
 	char version[32];
 	uint8_t digest[32];
 	bool differs, unreachable; /* alarm raised */
+	uint64_t give_ms;          /* leader: when it looked at its reserve last */
 };
 
 enum replica_stream_state {
@@ -210,7 +244,7 @@ struct replica_stream {
 struct replica_install {
 	bool active, complete;
 	uint64_t from, stream, term;
-	uint64_t index, index_term;
+	uint64_t index, index_term, stamp_ms;
 	struct replica_conf_at conf;
 	uint32_t next;
 	uint8_t *bytes;
@@ -242,10 +276,13 @@ struct replica {
 	struct replica_stream stream[REPLICA_MEMBERS];
 	uint64_t stream_next;
 	struct replica_install install;
+	struct replica_journal journal;
+	struct replica_clock clock;
 
 	struct replica_member member[REPLICA_MEMBERS]; /* the others */
 	Pxe__Member *seed[MODEL_MEMBERS_MAX];          /* until the model has members */
 	unsigned seed_count;
+	uint64_t seed_epoch;
 	Pxe__PeerStatus status; /* set by the user; without pointers */
 	char version[32];
 	uint64_t dropped;
@@ -261,7 +298,9 @@ struct replica {
 	bool time_ready; /* leader: may stamp */
 
 	uint64_t slow_due_ms, duty_due_ms;
-	uint64_t transfer_ms, sweep_ms, publish_ms, gone_ms; /* when the leader last did it */
+	uint64_t transfer_ms, sweep_ms, publish_ms, gone_ms, give_ms,
+		settle_ms;       /* when the leader last did it */
+	unsigned gives, settles; /* proposals of these that wait */
 	bool status_due, members_due, diverged;
 	bool is_short; /* our disk is nearly full, as we told last */
 	bool refusing; /* leader: the disks of a majority are */
@@ -319,6 +358,12 @@ void replica_disk_truncate(struct replica *r, uint64_t from);
 void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote);
 /* digest: of the state at the applied index, which is not yet r->model's while it is installed. */
 void replica_disk_applied(struct replica *r, const uint8_t digest[DIGEST_BYTES]);
+/* The same, without a replica: nothing is submitted. */
+void replica_disk_put_facts(struct kv *kv, uint64_t index, uint64_t term,
+	const struct replica_conf_at *conf, const uint8_t digest[DIGEST_BYTES]);
+void replica_disk_put_base(
+	struct kv *kv, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
+void replica_disk_put_u64(struct kv *kv, const char *name, uint64_t value);
 void replica_disk_base(
 	struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
 uint64_t replica_disk_submit(struct replica *r, bool urgent); /* the ticket */
@@ -341,13 +386,15 @@ void replica_propose_tick(struct replica *r);
 void replica_propose_flush(struct replica *r);
 void replica_propose_applied(
 	struct replica *r, const Pxe__Command *command, const struct model_result *result);
-void replica_propose_abandon(
-	struct replica *r); /* a snapshot replaced the state: outcomes are unknown */
+/* A snapshot replaced the state: outcomes are unknown, and what is to last for ever is proposed
+ * again. closing: that too is told. */
+void replica_propose_abandon(struct replica *r, bool closing);
 
 /* replica_apply.c */
 void replica_apply_init(struct replica *r);
 void replica_apply_fini(struct replica *r);
-bool replica_apply(struct replica *r); /* true: more waits */
+bool replica_apply(struct replica *r);      /* true: more waits */
+bool replica_apply_next(struct replica *r); /* one entry; false: it is not there */
 void replica_apply_conf(struct replica *r, uint64_t index, const struct raft_conf *conf);
 void replica_apply_done(struct replica *r, replica_done_cb *done, void *ctx,
 	enum replica_outcome outcome, const struct model_result *result);
@@ -383,6 +430,32 @@ void replica_member_fini(struct replica *r);
 size_t replica_member_samples(
 	const struct replica *r, struct cluster_time_sample *ret_sample, size_t max);
 
+/* replica_journal.c */
+void replica_journal_tell(struct replica *r); /* callback: what became durable */
+/* PeerStatus.settled_ms: all batches stamped before are durable here, and nothing in the journal
+ * was decided on less; 0: not known yet. */
+uint64_t replica_journal_settled_ms(const struct replica *r);
+
+/* replica_clock.c */
+void replica_clock_boot(struct replica *r);
+/* The leader said cluster_ms; since_ms: the message left it after this (host clock), 0: unknown. */
+void replica_clock_heard(struct replica *r, uint64_t cluster_ms, uint64_t since_ms);
+void replica_clock_tick(struct replica *r);
+bool replica_clock_known(const struct replica *r, uint64_t *ret_error_ms);
+
+/* replica_conf.c */
+unsigned replica_conf_majority(const struct raft_conf *conf);
+void replica_conf_tick(struct replica *r);
+/* To the best of the voters that are alive, at most once a second. must: also to one that is
+ * draining or whose disk is nearly full. False: there is none, or not now. */
+bool replica_conf_hand_over(struct replica *r, bool must);
+
+/* replica_reserve.c */
+void replica_reserve_tick(struct replica *r);
+/* What this member told last; NULL: nothing yet. Of ourselves *scratch is filled. */
+const Pxe__PeerStatus *replica_reserve_report(
+	const struct replica *r, uint64_t id, Pxe__PeerStatus *scratch);
+
 /* replica_room.c */
 bool replica_room_refuses(const struct replica *r, const Pxe__Command *command);
 bool replica_room_is_refused(const struct replica *r); /* as far as we know: by us, or the leader */
@@ -394,7 +467,10 @@ void replica_duty_tick(struct replica *r);
 
 /* replica_view.c */
 uint64_t replica_view_stamp_ms(const struct replica *r); /* for our status */
-void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms);
+/* Returns the time on our clock after which the leader sent it; 0: not known. */
+uint64_t replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms);
+bool replica_view_hears_majority(const struct replica *r); /* as leader */
+bool replica_view_is_fresh(const struct replica *r);
 void replica_view_applied(struct replica *r);
 void replica_view_tick(struct replica *r);
 bool replica_view_changed(struct replica *r); /* since the last call */

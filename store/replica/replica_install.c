@@ -76,6 +76,7 @@ static void install_take_facts(struct replica *r)
 {
 	r->applied.index = r->install.index;
 	r->applied.term = r->install.index_term;
+	r->applied.stamp_ms = r->install.stamp_ms;
 	r->applied.conf[0] = r->install.conf;
 	r->applied.conf_count = 1;
 }
@@ -110,7 +111,7 @@ static void install_try(struct replica *r)
 	assert(status == 0);
 	/* What the disk is to hold; what we go by changes with the model, when this is durable. */
 	const struct replica_conf_at conf = r->applied.conf[0];
-	uint64_t index = r->applied.index, term = r->applied.term;
+	uint64_t index = r->applied.index, term = r->applied.term, stamp_ms = r->applied.stamp_ms;
 	unsigned conf_count = r->applied.conf_count;
 	install_take_facts(r);
 	replica_disk_applied(r, install->digest);
@@ -118,6 +119,7 @@ static void install_try(struct replica *r)
 	install->ticket = replica_disk_submit(r, true);
 	r->applied.index = index;
 	r->applied.term = term;
+	r->applied.stamp_ms = stamp_ms;
 	r->applied.conf[0] = conf;
 	r->applied.conf_count = conf_count;
 }
@@ -146,7 +148,7 @@ void replica_install_on_durable(struct replica *r)
 	r->applied.everything = true;
 	r->applied.members_changed = true;
 	cluster_time_raise(&r->time, model_stamp_ms(r->model));
-	replica_propose_abandon(r);
+	replica_propose_abandon(r, false);
 	raft_installed(&r->raft, install->index, install->index_term, install->conf.index,
 		&install->conf.conf);
 	install_ack(r, install->from, install->stream, install->next - 1, false);
@@ -201,6 +203,7 @@ static void install_complete(struct replica *r)
 		abort();
 	bool sound = install_load_all(&r->install, trial);
 	model_digest(trial, r->install.digest);
+	r->install.stamp_ms = model_stamp_ms(trial);
 	model_free(trial);
 	if (!sound) {
 		replica_alarm(r, "member %llu sent a state that cannot be read",

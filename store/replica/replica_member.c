@@ -195,6 +195,8 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 	status->incarnation = r->proposals.incarnation;
 	status->short_of_room = kv_is_short(r->kv);
 	status->refusing = r->refusing;
+	status->settled_ms = replica_journal_settled_ms(r);
+	status->journal = r->journal.count;
 	if (digest != NULL) {
 		status->digest_index = digest->index;
 		status->digest_sha256.data = (uint8_t *)digest->digest;

@@ -6,6 +6,7 @@
  *      |  leader's batch
  *      +-------------> LOGGED     ------ lost the lead ---------------> UNSENT
  *   any ---- applied here, or timed out, or a snapshot replaced the state ----> told once, FREE
+ *   (REPLICA_FOREVER: only applied here; after a snapshot it is UNSENT again)
  *
  * Repeating is harmless: the model applies each (origin, incarnation, seq) once. Its window reaches
  * MODEL_WINDOW sequence numbers back, so outstanding ones span at most half of that.
@@ -37,9 +38,11 @@ static void propose_finish(struct replica *r, struct replica_pending *pending,
 	assert(pending->state != REPLICA_PENDING_FREE);
 	if (pending->done != NULL)
 		replica_apply_done(r, pending->done, pending->ctx, outcome, result);
+	bool forever = pending->forever;
 	free(pending->bytes);
 	*pending = (struct replica_pending){.state = REPLICA_PENDING_FREE};
 	proposals->outstanding--;
+	proposals->forever_count -= forever;
 	while (proposals->oldest_seq < proposals->next_seq &&
 		propose_slot(r, proposals->oldest_seq)->state == REPLICA_PENDING_FREE)
 		proposals->oldest_seq++;
@@ -54,19 +57,26 @@ static void propose_clear_waiting(struct replica_proposals *proposals)
 	proposals->waiting_bytes = 0;
 }
 
-void replica_propose_abandon(struct replica *r)
+void replica_propose_abandon(struct replica *r, bool closing)
 {
 	struct replica_proposals *proposals = &r->proposals;
 	for (uint64_t seq = proposals->oldest_seq; seq < proposals->next_seq; seq++) {
 		struct replica_pending *pending = propose_slot(r, seq);
-		if (pending->state != REPLICA_PENDING_FREE)
+		if (pending->state == REPLICA_PENDING_FREE)
+			continue;
+		if (closing || !pending->forever) {
 			propose_finish(r, pending, REPLICA_UNKNOWN, NULL);
+			continue;
+		}
+		pending->state = REPLICA_PENDING_UNSENT;
+		pending->again_ms = 0;
+		proposals->unsent = true;
 	}
 }
 
 void replica_propose_fini(struct replica *r)
 {
-	replica_propose_abandon(r);
+	replica_propose_abandon(r, true);
 	propose_clear_waiting(&r->proposals);
 	free(r->proposals.scratch);
 }
@@ -100,7 +110,9 @@ enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, u
 		return REPLICA_NO_QUORUM;
 	if (replica_room_refuses(r, command))
 		return REPLICA_NO_SPACE;
-	if (proposals->next_seq - proposals->oldest_seq >= REPLICA_PENDING_MAX)
+	bool forever = timeout_ms == REPLICA_FOREVER;
+	if (proposals->next_seq - proposals->oldest_seq >= REPLICA_PENDING_MAX ||
+		(forever && proposals->forever_count == REPLICA_FOREVER_MAX))
 		return REPLICA_BUSY;
 	command->origin = r->config.self;
 	command->incarnation = proposals->incarnation;
@@ -119,10 +131,12 @@ enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, u
 		.byte_count = byte_count,
 		.done = done,
 		.ctx = ctx,
+		.forever = forever,
 		.deadline_ms = now_ms + (timeout_ms == 0 ? REPLICA_TIMEOUT_MS : timeout_ms),
 	};
 	pxe__command__pack(command, pending->bytes);
 	proposals->outstanding++;
+	proposals->forever_count += forever;
 	proposals->unsent = true;
 	replica_wake(r);
 	return REPLICA_APPLIED;
@@ -138,7 +152,7 @@ void replica_propose_applied(
 		return; /* a repetition, or given up */
 	/* A duplicate here means that its first application was not seen: a snapshot came in
 	 * between. */
-	bool duplicate = result->verdict == PXE__VERDICT__VERDICT_DUPLICATE;
+	bool duplicate = result->verdict == PXE__VERDICT__VERDICT_DUPLICATE && !pending->forever;
 	propose_finish(r, pending, duplicate ? REPLICA_UNKNOWN : REPLICA_APPLIED,
 		duplicate ? NULL : result);
 }
@@ -150,7 +164,7 @@ void replica_propose_tick(struct replica *r)
 		struct replica_pending *pending = propose_slot(r, seq);
 		if (pending->state == REPLICA_PENDING_FREE)
 			continue;
-		if (r->now_ms >= pending->deadline_ms) {
+		if (!pending->forever && r->now_ms >= pending->deadline_ms) {
 			propose_finish(r, pending, REPLICA_UNKNOWN, NULL);
 		} else if (pending->state == REPLICA_PENDING_FORWARDED &&
 			   r->now_ms >= pending->again_ms) {

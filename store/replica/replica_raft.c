@@ -303,7 +303,7 @@ void replica_raft_on_message(struct replica *r, uint64_t from, const Pxe__RaftMe
 	r->receiving = NULL;
 	if (message.kind == RAFT_APPEND && r->raft.role == RAFT_FOLLOWER &&
 		r->raft.leader == from && r->raft.term == message.term) {
-		cluster_time_heard(&r->time, r->now_ms, in->cluster_ms);
-		replica_view_heard_leader(r, in->commit, in->echo_ms);
+		uint64_t since_ms = replica_view_heard_leader(r, in->commit, in->echo_ms);
+		replica_clock_heard(r, in->cluster_ms, since_ms);
 	}
 }

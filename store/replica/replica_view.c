@@ -23,11 +23,11 @@ uint64_t replica_view_stamp_ms(const struct replica *r)
 	return r->stamp_base + (r->now_ms - r->opened_ms);
 }
 
-void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms)
+uint64_t replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo_ms)
 {
 	/* None, of an earlier life of this node, or made up. */
 	if (echo_ms < r->stamp_base || echo_ms > replica_view_stamp_ms(r))
-		return;
+		return 0;
 	uint64_t since_ms = r->opened_ms + (echo_ms - r->stamp_base);
 	if (since_ms > r->contact_ms)
 		r->contact_ms = since_ms;
@@ -38,6 +38,7 @@ void replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t echo
 		r->promise[r->promise_count++] =
 			(struct replica_promise){.commit = commit, .since_ms = since_ms};
 	}
+	return since_ms;
 }
 
 void replica_view_applied(struct replica *r)
@@ -72,7 +73,7 @@ static uint64_t view_age_ms(const struct replica *r, uint64_t since_ms)
 
 /* Leader: has a majority been heard within the election time? (The lease says more, but is void
  * after a hand-over that failed.) */
-static bool view_hears_majority(const struct replica *r)
+bool replica_view_hears_majority(const struct replica *r)
 {
 	const struct raft_conf *conf = raft_conf_in_force(&r->raft, NULL);
 	uint64_t now_ms = r->config.env->now_boot_ms(r->config.env->ctx);
@@ -93,22 +94,16 @@ static bool view_has_quorum(const struct replica *r)
 	if (r->raft.leader == 0)
 		return false;
 	if (r->raft.role == RAFT_LEADER)
-		return replica_raft_leads(r) && view_hears_majority(r);
+		return replica_raft_leads(r) && replica_view_hears_majority(r);
 	return view_age_ms(r, r->contact_ms) < 2 * (uint64_t)r->raft.config.election_ms;
 }
 
-static bool view_is_fresh(const struct replica *r)
+bool replica_view_is_fresh(const struct replica *r)
 {
 	if (r->raft.role == RAFT_LEADER)
 		return view_lease_age_ms(r) < REPLICA_FRESH_MS &&
 		       view_has_applied(r, r->raft.commit);
 	return view_age_ms(r, r->fresh_ms) < REPLICA_FRESH_MS;
-}
-
-uint64_t replica_now_ms(const struct replica *r)
-{
-	const struct replica_env *env = r->config.env;
-	return cluster_time_now(&r->time, env->now_boot_ms(env->ctx));
 }
 
 bool replica_is_live(const struct replica *r, uint64_t id)
@@ -138,6 +133,8 @@ static void view_fill_self(const struct replica *r, struct replica_member_view *
 	view->status.applied = r->applied.index;
 	view->status.stored = view->match = r->raft.stored;
 	view->status.incarnation = r->proposals.incarnation;
+	view->status.settled_ms = replica_journal_settled_ms(r);
+	view->status.journal = r->journal.count;
 	view->status.wall_ms = r->config.env->now_wall_ms(r->config.env->ctx);
 	view->status.wall_synchronised = r->status.wall_synchronised;
 	view->status.short_of_room = kv_is_short(r->kv);
@@ -178,11 +175,12 @@ void replica_get_view(const struct replica *r, struct replica_view *ret_view)
 		.last = r->raft.last,
 		.is_leader = replica_raft_leads(r),
 		.has_quorum = view_has_quorum(r),
-		.fresh = view_is_fresh(r),
+		.fresh = replica_view_is_fresh(r),
 		.diverged = r->diverged,
 		.refusing = replica_room_is_refused(r),
 		.dropped = r->dropped,
 	};
+	ret_view->time_known = replica_clock_known(r, &ret_view->time_error_ms);
 	/* The tick notes when it was lost; a process that was stopped may not have ticked yet. */
 	if (!ret_view->has_quorum)
 		ret_view->no_quorum_ms =
