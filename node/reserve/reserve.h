@@ -6,13 +6,12 @@
  * nothing is told to a client before its entry is durable.
  *
  * Three sources, in this order:
- *   BINDING [R3]  a lease that is known as committed is extended up to its `promised`, less what our
- *                 clock may be off; only while the time is known [R8]
- *   FIXED   [R5]  the address that a reservation gives this machine, for at most MCLT
- *   OWN     [R1]  an address of our own blocks, for at most MCLT
- * All three are safe at any time, also while there is a quorum that we do not hear of: nobody frees
- * a binding before its promise [R4], nobody else leases our blocks, and a changed reservation waits
- * until we have applied it and our journal is merged.
+ *   BINDING [R3]  a lease that is known as committed is extended up to its `promised`, less what
+ * our clock may be off; only while the time is known [R8] FIXED   [R5]  the address that a
+ * reservation gives this machine, for at most MCLT OWN     [R1]  an address of our own blocks, for
+ * at most MCLT All three are safe at any time, also while there is a quorum that we do not hear of:
+ * nobody frees a binding before its promise [R4], nobody else leases our blocks, and a changed
+ * reservation waits until we have applied it and our journal is merged.
  *
  *   entry:  (offer: memory only) -> being written -> LEASE durable --merge applied--> removed
  *                                                       |  ^ renewed
@@ -30,8 +29,9 @@
 #define RESERVE_ENTRIES_MAX 16384 /* of the journal; no new ones beyond */
 #define RESERVE_OFFERS_MAX  4096  /* addresses offered and not yet asked for */
 #define RESERVE_OFFER_MS    60000
-#define RESERVE_LEASE_MIN_S 10 /* of a binding that has less left nothing is offered; a REQUEST gets it */
-#define RESERVE_MERGE_MAX   64 /* entries of one Merge */
+#define RESERVE_LEASE_MIN_S                                                                        \
+	10 /* of a binding that has less left nothing is offered; a REQUEST gets it */
+#define RESERVE_MERGE_MAX 64 /* entries of one Merge */
 
 struct reserve;
 
@@ -90,8 +90,8 @@ enum reserve_duty { RESERVE_DUTY_NONE, RESERVE_DUTY_WRITE, RESERVE_DUTY_PROPOSE 
 struct reserve_task {
 	enum reserve_duty duty;
 	struct reserve_write write; /* WRITE: to the journal; ask again at once */
-	Pxe__Command *command;      /* PROPOSE: borrowed until the next call; with REPLICA_FOREVER. Only
-				     * once all that was written before is durable. */
+	Pxe__Command *command; /* PROPOSE: borrowed until the next call; with REPLICA_FOREVER. Only
+				* once all that was written before is durable. */
 };
 void reserve_next_task(
 	struct reserve *reserve, const struct reserve_view *view, struct reserve_task *ret_task);
