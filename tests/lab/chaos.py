@@ -33,6 +33,9 @@ from lab import Lab, LabError, remove, run, wait_for  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PORTS = {"ca": "e1", "cb": "e2", "cc": "e3"}   # port of the bridge -> the crowd's interface
+LEASE_S = 30
+SETTINGS = ["mclt=12s", f"lease={LEASE_S}s", "offer=10s", "decline=20s"]
+POOL_FIRST, ADDRESSES_MAX = 100, 150
 ROUND_S, VERIFY_S = 60, 40
 SERVED_WITHIN_S = 30      # everyone, once all is healed
 ALONE_WITHIN_S = 15       # a client that only hears a node without the quorum
@@ -148,8 +151,8 @@ class Watcher:
 class Chaos:
     """One run. open() makes the lab, round() is faults and the check, close() takes all away."""
 
-    def __init__(self, seed, build, clients=80, lease_s=30, mclt_s=12, tell=print):
-        self.seed, self.clients, self.lease_s, self.mclt_s = seed, clients, lease_s, mclt_s
+    def __init__(self, seed, build, clients, tell=print):
+        self.seed, self.clients = seed, clients
         self.name = f"pxz{os.getpid() % 10000}"
         self.lab = Lab(self.name, nodes=3, build=build)
         self.out, self.acts = tell, []
@@ -188,12 +191,14 @@ class Chaos:
         self.hands = Hands(self.lab, segment, disks, self.crowd, self.tell, self.watcher.leader)
 
     def configure(self):
+        """Short times, and so few addresses that each goes from hand to hand."""
         first = self.lab.nodes[0]
-        done = first.pxectl("cluster", "set", f"mclt={self.mclt_s}s", f"lease={self.lease_s}s", check=False)
+        done = first.pxectl("cluster", "set", *SETTINGS, check=False)
         if done.returncode != 0:
-            self.tell(f"the MCLT stays as it is: {done.stderr.strip()}")
-        first.pxectl("subnet", "add", "lab", "10.77.0.0/24", "--gateway", "10.77.0.1", "--lease", f"{self.lease_s}s")
-        first.pxectl("pool", "add", "lab", "--subnet", "lab", "--range", "10.77.0.100-10.77.0.219")
+            self.tell(f"the settings stay as they are: {done.stderr.strip()}")
+        first.pxectl("subnet", "add", "lab", "10.77.0.0/24", "--gateway", "10.77.0.1", "--lease", f"{LEASE_S}s")
+        last = POOL_FIRST + min(ADDRESSES_MAX, self.clients * 2) - 1
+        first.pxectl("pool", "add", "lab", "--subnet", "lab", "--range", f"10.77.0.{POOL_FIRST}-10.77.0.{last}")
 
     def start_real(self, machines):
         """Two udhcpc and a dhclient that keep their leases."""
@@ -355,7 +360,7 @@ class Chaos:
         return kept
 
 
-def run_chaos(minutes, seed, build, clients=80, tell=print):
+def run_chaos(minutes, seed, build, clients=70, tell=print):
     """A whole run. Raises Broken or LabError; the text names the seed, the acts, and where everything was kept."""
     chaos = Chaos(seed, build, clients, tell=tell)
     try:
@@ -379,7 +384,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/chaos", description="Faults and clients by chance against three real nodes; needs root.")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long (default 5); at least one round is made")
     parser.add_argument("--seed", type=int, default=None, help="repeat the plans of an earlier run")
-    parser.add_argument("--clients", type=int, default=80, help="how many (default 80)")
+    parser.add_argument("--clients", type=int, default=70, help="how many (default 70)")
     parser.add_argument("--build", default=str(ROOT / "build" / "dev"), help="directory with node/pxed and ctl/pxectl")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.randrange(1 << 31)

@@ -1,8 +1,8 @@
 """Many DHCP clients in one process: each has a hardware address of its own at one of several ports of the segment.
 
 As a program, in a namespace that has the ports: clients.py JSON, with {"ports": [interface, ...], "clients": N, "seed": N}.
-They come, renew, rebind, reboot, release, decline, vanish and come again, by chance, until the end of standard input. Commands, a line
-each, are answered by a line:
+They come, renew, rebind, reboot, release, decline, vanish and come again, some as other machines, by chance, until the end of standard
+input. Commands, a line each, are answered by a line:
     freeze    say nothing more, and hear nothing     thaw     go on
     repeat N  N percent of the messages are sent twice, and some of them late
     stats     a JSON object of counts
@@ -182,7 +182,7 @@ class Client:
         elif habit == "decline":
             self.after(0.05, self.decline)
         else:
-            self.after(left + self.chance.uniform(0, 20), self.discover)
+            self.after(when, self.become_another)
 
     def renew(self):
         self.enter("renewing")
@@ -212,6 +212,17 @@ class Client:
     def release(self):
         self.xid = self.chance.getrandbits(32)
         self.say("release", ciaddr=self.ip, server=self.server, unicast=self.chance.random() < 0.5)
+        if self.chance.random() < 0.5:
+            self.rest()
+        else:
+            self.become_another()
+
+    def become_another(self):
+        """The machine is gone, and a new one comes in its place."""
+        del self.crowd.clients[self.mac]
+        self.mac = bytes([*self.mac[:3], self.mac[3] + 1 & 255, *self.mac[4:]])
+        self.crowd.clients[self.mac] = self
+        self.ip = None
         self.rest()
 
     def decline(self):
