@@ -14,7 +14,27 @@ int cmd_cluster_join(struct ctl *ctl, const struct invocation *in);
 /* cmd_status.c */
 int cmd_status(struct ctl *ctl, const struct invocation *in);
 int cmd_node_list(struct ctl *ctl, const struct invocation *in);
+/* The status; the exit code, told unless CTL_OK. */
+int cmd_status_get(struct ctl *ctl, Pxe__AdminReply **ret_reply);
+/* "ok", "down for 4m 12s". */
+char *cmd_status_state(const Pxe__NodeStatus *node, char *ret_text, size_t bytes);
+/* cmd_node.c, cmd_remove.c */
+const Pxe__NodeStatus *cmd_node_find(const Pxe__Status *status, const char *name);
+/* That node and no other; CTL_NOT_FOUND is told. */
+int cmd_node_check(const struct ctl *ctl, const Pxe__Status *status, const char *name);
 int cmd_node_remove(struct ctl *ctl, const struct invocation *in);
+int cmd_node_promote(struct ctl *ctl, const struct invocation *in);
+int cmd_node_demote(struct ctl *ctl, const struct invocation *in);
+int cmd_node_step_down(struct ctl *ctl, const struct invocation *in);
+int cmd_node_drain(struct ctl *ctl, const struct invocation *in);
+int cmd_node_undrain(struct ctl *ctl, const struct invocation *in);
+/* cmd_set.c */
+int cmd_cluster_set(struct ctl *ctl, const struct invocation *in);
+/* cmd_backup.c, cmd_restore.c, cmd_recover.c */
+int cmd_backup_create(struct ctl *ctl, const struct invocation *in);
+int cmd_backup_inspect(struct ctl *ctl, const struct invocation *in);
+int cmd_backup_restore(struct ctl *ctl, const struct invocation *in);
+int cmd_cluster_recover(struct ctl *ctl, const struct invocation *in);
 /* cmd_lease.c */
 int cmd_lease_list(struct ctl *ctl, const struct invocation *in);
 int cmd_lease_show(struct ctl *ctl, const struct invocation *in);

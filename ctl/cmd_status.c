@@ -1,7 +1,6 @@
-/* status, node list, node remove: the cluster as one node sees it. */
+/* status, node list: the cluster as one node sees it. */
 #include "ctl/client.h"
 #include "ctl/cmd.h"
-#include "ctl/objects.h"
 #include "ctl/show.h"
 
 #include "proto/wire/text.h"
@@ -10,7 +9,7 @@
 #include <string.h>
 
 /* Status may be asked of one node only; it never needs the quorum. */
-static int get_status(struct ctl *ctl, Pxe__AdminReply **ret_reply)
+int cmd_status_get(struct ctl *ctl, Pxe__AdminReply **ret_reply)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__StatusQuery query = PXE__STATUS_QUERY__INIT;
@@ -29,19 +28,23 @@ static int get_status(struct ctl *ctl, Pxe__AdminReply **ret_reply)
 static const struct table_column node_columns[] = {{"NODE", false, false}, {"ROLE", false, false},
 	{"ADDRESS", false, false}, {"STATE", false, false}, {"BEHIND", true, false},
 	{"DHCP/s", true, false}, {"BOOTS", true, false}, {"IMAGES", true, false},
-	{"ID", true, true}, {"APPLIED", true, true}, {"FREE", true, true},
-	{"VERSION", false, true}};
+	{"RESERVE", true, false}, {"UNMERGED", true, true}, {"ID", true, true},
+	{"APPLIED", true, true}, {"FREE", true, true}, {"VERSION", false, true}};
 
-static void state_text(const Pxe__NodeStatus *node, char *ret_text, size_t bytes)
+char *cmd_status_state(const Pxe__NodeStatus *node, char *ret_text, size_t bytes)
 {
 	char age[TEXT_DURATION_BYTES];
 
 	if (strcmp(node->state, "down") == 0 && node->silent_ms != UINT64_MAX) {
 		uint64_t silent_ms = node->silent_ms < 1000 ? 1000 : node->silent_ms;
 		snprintf(ret_text, bytes, "down for %s", text_duration_short(silent_ms, age));
+	} else if (node->isolated_ms > 0 && strcmp(node->state, "isolated") == 0) {
+		uint64_t alone_ms = node->isolated_ms < 1000 ? 1000 : node->isolated_ms;
+		snprintf(ret_text, bytes, "isolated for %s", text_duration_short(alone_ms, age));
 	} else {
 		snprintf(ret_text, bytes, "%s", node->state);
 	}
+	return ret_text;
 }
 
 static int print_nodes(const struct ctl *ctl, const Pxe__Status *status)
@@ -54,12 +57,13 @@ static int print_nodes(const struct ctl *ctl, const Pxe__Status *status)
 		table_cell(table, node->name);
 		table_cell(table, node->raft_role);
 		table_cell(table, node->address);
-		state_text(node, text, sizeof text);
-		table_cell(table, text);
+		table_cell(table, cmd_status_state(node, text, sizeof text));
 		table_cellf(table, "%" PRIu64, node->behind);
 		table_cellf(table, "%" PRIu32, node->dhcp_per_s);
 		table_cellf(table, "%" PRIu32, node->boots);
 		table_cellf(table, "%" PRIu32 "/%" PRIu32, node->images_held, node->images);
+		table_cellf(table, "%" PRIu32, node->reserve_held);
+		table_cellf(table, "%" PRIu32, node->journal);
 		table_cellf(table, "%" PRIu64, node->id);
 		table_cellf(table, "%" PRIu64, node->applied);
 		table_cell(table, node->free_bytes == 0 ? "" : show_size(node->free_bytes, text));
@@ -74,32 +78,39 @@ static void print_head(const struct ctl *ctl, const Pxe__Status *status)
 			    : strcmp(status->health, "healthy") == 0  ? "\033[32m"
 			    : strcmp(status->health, "degraded") == 0 ? "\033[33m"
 								      : "\033[31m";
-	char ip[SHOW_BYTES];
+	char ip[SHOW_BYTES], epoch[40] = "";
 
+	if (status->epoch > 1) {
+		snprintf(epoch, sizeof epoch, "  epoch %" PRIu64, status->epoch);
+	}
 	fprintf(ctl->out,
 		"%s  %s%s%s  %" PRIu32 " of %" PRIu32
-		" voters  leader %s  server %s  DHCP %s  revision %" PRIu64 "\n",
+		" voters  leader %s  server %s  DHCP %s  revision %" PRIu64 "%s\n",
 		status->cluster, color, status->health, ctl->color ? "\033[0m" : "",
 		status->voters_up, status->voters,
 		status->leader[0] == '\0' ? "none" : status->leader,
 		status->server_ip.len == 0 ? "-" : show_ip(&status->server_ip, ip),
-		status->dhcp[0] == '\0' ? "-" : status->dhcp, status->revision);
+		status->dhcp[0] == '\0' ? "-" : status->dhcp, status->revision, epoch);
 }
 
 static void print_pools(const struct ctl *ctl, const Pxe__Status *status)
 {
 	for (size_t i = 0; i < status->n_pools; i++) {
 		const Pxe__PoolStatus *pool = status->pools[i];
-		fprintf(ctl->out, "POOL %s %" PRIu64 " of %" PRIu64 " used (%" PRIu64 " %%)\n",
+		uint64_t taken = pool->used + pool->reserve;
+		fprintf(ctl->out,
+			"POOL %s %" PRIu64 " of %" PRIu64 " used (%" PRIu64 " %%), %" PRIu64
+			" free, %" PRIu64 " in the nodes' reserves\n",
 			pool->name, pool->used, pool->size,
-			pool->size == 0 ? 100 : pool->used * 100 / pool->size);
+			pool->size == 0 ? 100 : pool->used * 100 / pool->size,
+			taken < pool->size ? pool->size - taken : 0, pool->reserve);
 	}
 }
 
 int cmd_status(struct ctl *ctl, const struct invocation *in)
 {
 	Pxe__AdminReply *reply;
-	int result = get_status(ctl, &reply);
+	int result = cmd_status_get(ctl, &reply);
 
 	(void)in;
 	if (result != CTL_OK) {
@@ -128,7 +139,7 @@ int cmd_status(struct ctl *ctl, const struct invocation *in)
 int cmd_node_list(struct ctl *ctl, const struct invocation *in)
 {
 	Pxe__AdminReply *reply;
-	int result = get_status(ctl, &reply);
+	int result = cmd_status_get(ctl, &reply);
 
 	(void)in;
 	if (result != CTL_OK) {
@@ -148,67 +159,4 @@ int cmd_node_list(struct ctl *ctl, const struct invocation *in)
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
 	return result;
-}
-
-/* What the removal means; false: there is no such node. */
-static bool describe_removal(
-	const Pxe__Status *status, const char *name, char *ret_text, size_t bytes)
-{
-	const Pxe__NodeStatus *found = NULL;
-	unsigned voters = 0, up = 0;
-	char state[SHOW_BYTES];
-
-	for (size_t i = 0; i < status->n_nodes; i++) {
-		const Pxe__NodeStatus *node = status->nodes[i];
-		if (strcmp(node->name, name) == 0) {
-			found = node;
-		} else if (strcmp(node->raft_role, "learner") != 0) {
-			voters++;
-			up += strcmp(node->state, "down") != 0;
-		}
-	}
-	if (found == NULL) {
-		return false;
-	}
-	state_text(found, state, sizeof state);
-	snprintf(ret_text, bytes,
-		"node %s (%s, %.80s) leaves the cluster; %u voters remain, %u of them answer%s.\n"
-		"  It must join again with a token to come back. Stop its pxed: it is no longer "
-		"listened to.",
-		name, found->raft_role, state, voters, up,
-		voters == 2 ? "; 2 voters cannot lose one" : "");
-	return true;
-}
-
-int cmd_node_remove(struct ctl *ctl, const struct invocation *in)
-{
-	Pxe__Command command = PXE__COMMAND__INIT;
-	Pxe__MemberRemove removal = PXE__MEMBER_REMOVE__INIT;
-	struct client_done done;
-	Pxe__AdminReply *reply;
-	char question[1024], name[256];
-	bool found;
-	int result = get_status(ctl, &reply);
-
-	if (result != CTL_OK) {
-		return result;
-	}
-	snprintf(name, sizeof name, "%s", in->args[0]);
-	found = describe_removal(reply->state, name, question, sizeof question);
-	pxe__admin_reply__free_unpacked(reply, NULL);
-	if (!found) {
-		return ctl_fail(
-			ctl, CTL_NOT_FOUND, "there is no node '%s'; see: pxectl node list", name);
-	}
-	result = (int)ctl_confirm(ctl, question);
-	if (result != CTL_OK) {
-		return result;
-	}
-	removal.name = name;
-	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
-	command.member_remove = &removal;
-	result = client_change(ctl, &command, &done);
-	return result != CTL_OK ? result
-				: objects_print_done(
-					  ctl, "node", name, "removed", done.revision, done.detail);
 }

@@ -74,6 +74,7 @@ enum node_start_kind {
 	NODE_START_NONE,      /* there is no start.yaml: state must be there */
 	NODE_START_BOOTSTRAP, /* make a new cluster of settings and self */
 	NODE_START_JOIN,      /* members as the join reply gave them */
+	NODE_START_RESTORE,   /* a backup is to be read; settings and self as they will be */
 };
 
 /* Owns its messages. Records are kept in the file as base64 of the packed message, beside readable

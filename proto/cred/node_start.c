@@ -80,9 +80,10 @@ static void read_key(struct yaml *yaml, const struct yaml_pair *pair, struct nod
 		}
 		start->kind = strcmp(value, "bootstrap") == 0 ? NODE_START_BOOTSTRAP
 			      : strcmp(value, "join") == 0    ? NODE_START_JOIN
+			      : strcmp(value, "restore") == 0 ? NODE_START_RESTORE
 							      : NODE_START_NONE;
 		if (start->kind == NODE_START_NONE) {
-			yaml_complain(yaml, pair->value, "write 'bootstrap' or 'join'");
+			yaml_complain(yaml, pair->value, "write 'bootstrap', 'join' or 'restore'");
 		}
 	} else if (strcmp(pair->key, "settings") == 0) {
 		start->settings =
@@ -106,7 +107,7 @@ static void check_whole(struct yaml *yaml, const struct node_start *start)
 		yaml_complain(yaml, NULL, "'start' is missing");
 	} else if (start->self == NULL) {
 		yaml_complain(yaml, NULL, "'self' is missing");
-	} else if (start->kind == NODE_START_BOOTSTRAP && start->settings == NULL) {
+	} else if (start->kind != NODE_START_JOIN && start->settings == NULL) {
 		yaml_complain(yaml, NULL, "'settings' is missing");
 	} else if (start->kind == NODE_START_JOIN && start->member_count == 0) {
 		yaml_complain(yaml, NULL, "'members' is missing");
@@ -173,7 +174,9 @@ char *node_start_format(const struct node_start *start)
 	fprintf(out,
 		"# Followed once, at the first start of pxed; then renamed to %s.done.\nstart: "
 		"%s\n",
-		NODE_START_FILE, start->kind == NODE_START_BOOTSTRAP ? "bootstrap" : "join");
+		NODE_START_FILE, start->kind == NODE_START_BOOTSTRAP ? "bootstrap"
+		: start->kind == NODE_START_RESTORE ? "restore"
+						    : "join");
 	fprintf(out, "# member %llu, %s\n", (unsigned long long)start->self->id, start->self->name);
 	print_record(out, "self: ", &start->self->base);
 	if (start->settings != NULL) {
