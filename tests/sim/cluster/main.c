@@ -1,0 +1,177 @@
+/* tests/sim/cluster/main.c: runs seeds of the simulation and says which fail. */
+#include "tests/sim/cluster/sim.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct arguments {
+	uint64_t from, to;
+	unsigned mode; /* sim_mode_count(): all, in turn */
+	bool verbose, keep_going, hashes;
+	double seconds; /* 0: no limit */
+};
+
+/* For the line that a failed assertion leaves. */
+static struct sim *running;
+static volatile unsigned long long running_seed;
+
+static void on_abort(int signal_number)
+{
+	signal(signal_number, SIG_DFL);
+	printf("FAIL mode %s seed %llu: assertion or signal %d\n",
+		sim_mode_name(running->options.mode), running_seed, signal_number);
+	sim_trace_print(running);
+	fflush(stdout);
+	_exit(2);
+}
+
+static void usage(void)
+{
+	fputs("usage: cluster_sim [--mode NAME] [--seeds A-B | --seed N] [--seconds S] [--trace] "
+	      "[--keep-going] [--hashes]\n"
+	      "modes: ",
+		stderr);
+	for (unsigned i = 0; i < sim_mode_count(); i++)
+		fprintf(stderr, "%s ", sim_mode_name(i));
+	fputs("\nWithout a mode, seed N runs in mode N modulo their number.\n", stderr);
+	exit(64);
+}
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double cpu_now(void)
+{
+	return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static void parse(int argc, char **argv, struct arguments *ret)
+{
+	static const struct option options[] = {{"mode", required_argument, NULL, 'm'},
+		{"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 's'},
+		{"seconds", required_argument, NULL, 't'}, {"trace", no_argument, NULL, 'v'},
+		{"keep-going", no_argument, NULL, 'k'}, {"hashes", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
+	int option;
+
+	*ret = (struct arguments){.from = 1, .to = 100, .mode = sim_mode_count()};
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (option) {
+		case 'm':
+			ret->mode = sim_mode_named(optarg);
+			if (ret->mode == sim_mode_count() && strcmp(optarg, "all") != 0)
+				usage();
+			break;
+		case 's': {
+			char *end;
+			ret->from = ret->to = strtoull(optarg, &end, 10);
+			if (*end == '-')
+				ret->to = strtoull(end + 1, &end, 10);
+			if (*end != '\0' || ret->to < ret->from)
+				usage();
+			break;
+		}
+		case 't': ret->seconds = strtod(optarg, NULL); break;
+		case 'v': ret->verbose = true; break;
+		case 'k': ret->keep_going = true; break;
+		case 'h': ret->hashes = true; break;
+		default: usage();
+		}
+	}
+	if (optind != argc)
+		usage();
+}
+
+struct sums {
+	uint64_t runs, failed;
+	struct sim_counts counts;
+};
+
+static void add(struct sums *sums, const struct sim_counts *counts)
+{
+	uint64_t *sum = (uint64_t *)&sums->counts;
+	const uint64_t *one = (const uint64_t *)counts;
+	uint64_t wait = sums->counts.wait_us_max, heal = sums->counts.heal_us_max;
+
+	for (size_t i = 0; i < sizeof *counts / sizeof *one; i++)
+		sum[i] += one[i];
+	sums->counts.wait_us_max = counts->wait_us_max > wait ? counts->wait_us_max : wait;
+	sums->counts.heal_us_max = counts->heal_us_max > heal ? counts->heal_us_max : heal;
+	sums->runs++;
+}
+
+static void print_sums(const struct sums *sums, double wall, double cpu)
+{
+	const struct sim_counts *c = &sums->counts;
+	uint64_t runs = sums->runs > 0 ? sums->runs : 1, waits = c->waits > 0 ? c->waits : 1;
+
+	printf("seeds %" PRIu64 " failed %" PRIu64 " in %.1f s, %.1f ms CPU a seed; %" PRIu64
+	       " events, %" PRIu64 " messages, %" PRIu64 " packets, %" PRIu64 " ACKs (%" PRIu64
+	       " isolated), %" PRIu64 " NAKs, %" PRIu64 " crashes, %" PRIu64 " partitions, %" PRIu64
+	       " operations; a client waits %.2f s (at most %.1f), a cluster heals in %.1f s "
+	       "(at most %.1f)\n",
+		sums->runs, sums->failed, wall, cpu * 1000 / (double)runs, c->events, c->messages,
+		c->packets, c->acks, c->isolated_acks, c->naks, c->crashes, c->partitions,
+		c->operations, (double)c->wait_us_sum / (double)waits / SIM_S,
+		(double)c->wait_us_max / SIM_S, (double)c->heal_us_sum / (double)runs / SIM_S,
+		(double)c->heal_us_max / SIM_S);
+}
+
+static bool run_seed(
+	struct sim *sim, const struct arguments *arguments, uint64_t seed, struct sums *sums)
+{
+	bool all = arguments->mode == sim_mode_count();
+	unsigned mode = all ? (unsigned)(seed % sim_mode_count()) : arguments->mode;
+
+	running_seed = seed;
+	enum sim_failure failure = sim_run(sim, mode, seed, arguments->verbose);
+	add(sums, &sim->counts);
+	if (arguments->hashes)
+		printf("mode %s seed %" PRIu64 " hash %016" PRIx64 "\n", sim_mode_name(mode), seed,
+			sim->trace_hash);
+	if (failure == SIM_OK)
+		return true;
+	sums->failed++;
+	printf("FAIL mode %s seed %" PRIu64 ": %s: %s\n", sim_mode_name(mode), seed,
+		sim_failure_name(failure), sim->message);
+	sim_trace_print(sim);
+	fflush(stdout);
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments;
+	struct sums sums = {.runs = 0};
+	struct sim *sim = sim_new();
+	double begin = seconds_now();
+
+	parse(argc, argv, &arguments);
+	if (sodium_init() < 0)
+		return 3;
+	running = sim;
+	signal(SIGABRT, on_abort);
+	signal(SIGSEGV, on_abort);
+	signal(SIGFPE, on_abort);
+	for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
+		if (arguments.seconds > 0 && seconds_now() - begin > arguments.seconds)
+			break;
+		if (!run_seed(sim, &arguments, seed, &sums) && !arguments.keep_going)
+			break;
+	}
+	print_sums(&sums, seconds_now() - begin, cpu_now());
+	sim_free(sim);
+	return sums.failed > 0 ? 1 : 0;
+}

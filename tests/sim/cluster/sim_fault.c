@@ -1,0 +1,313 @@
+/* tests/sim/cluster/sim_fault.c: the chaos: one draw after another, by the weights of struct
+ * sim_chaos; and its end. */
+#include "tests/sim/cluster/sim.h"
+
+#include <stddef.h>
+
+#define DAY_MS 86400000
+
+static struct sim_node *pick_node(struct sim *sim)
+{
+	unsigned first = sim_random(sim, sim->node_count);
+
+	for (unsigned i = 0; i < sim->node_count; i++) {
+		struct sim_node *node = &sim->node[(first + i) % sim->node_count];
+
+		if (!node->gone)
+			return node;
+	}
+	return &sim->node[0];
+}
+
+static uint64_t some_time(struct sim *sim)
+{
+	unsigned longest_ms = sim_chance(sim, 700) ? 1500 : 9000;
+
+	return sim_between(sim, 100, longest_ms) * (uint64_t)SIM_MS;
+}
+
+static unsigned count_members(const struct sim *sim, bool running, bool full)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = &sim->node[i];
+
+		count += !node->gone && !node->leaving && (!running || sim_node_runs(node)) &&
+			 (!full || !node->witness);
+	}
+	return count;
+}
+
+/* ---- nodes */
+
+static void fault_crash(struct sim *sim)
+{
+	sim_node_crash(pick_node(sim), false, some_time(sim), "kill -9");
+}
+
+static void fault_power(struct sim *sim)
+{
+	sim_node_crash(pick_node(sim), true, 1000 * SIM_MS + some_time(sim), "power");
+}
+
+static void fault_blackout(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->node_count; i++)
+		sim_node_crash(&sim->node[i], true, 500 * SIM_MS + some_time(sim), "power of all");
+}
+
+static void fault_pause(struct sim *sim)
+{
+	sim_node_pause(pick_node(sim), some_time(sim));
+}
+
+static void fault_stop(struct sim *sim)
+{
+	sim_node_stop(pick_node(sim), some_time(sim));
+}
+
+/* ---- links */
+
+static uint32_t some_nodes(struct sim *sim)
+{
+	uint32_t all = (UINT32_C(1) << sim->node_count) - 1, nodes;
+
+	if (sim_chance(sim, 400))
+		return UINT32_C(1) << sim_random(sim, sim->node_count);
+	nodes = (uint32_t)sim_random64(sim) & all;
+	return nodes == all ? 1 : nodes;
+}
+
+static void fault_partition(struct sim *sim)
+{
+	bool segment = sim_chance(sim, 500);
+
+	sim_partition(sim, some_nodes(sim), true, segment, false);
+}
+
+static void fault_oneway(struct sim *sim)
+{
+	sim_partition(sim, some_nodes(sim), true, sim_chance(sim, 200), true);
+}
+
+static void fault_segment(struct sim *sim)
+{
+	sim_partition(sim, some_nodes(sim), false, true, sim_chance(sim, 300));
+}
+
+static void fault_heal(struct sim *sim)
+{
+	sim_heal_links(sim);
+}
+
+/* ---- clocks */
+
+static void fault_clock_step(struct sim *sim)
+{
+	static const int step_ms[] = {10000, -10000, 3000, -3000, DAY_MS, -DAY_MS};
+
+	sim_node_set_wall(pick_node(sim),
+		step_ms[sim_random(sim, sizeof step_ms / sizeof step_ms[0])], false);
+}
+
+static void fault_clock_back(struct sim *sim)
+{
+	sim_node_set_wall(pick_node(sim), (int64_t)sim_random(sim, 1800) - 900, true);
+}
+
+/* ---- disks */
+
+static void fault_disk_slow(struct sim *sim)
+{
+	struct sim_node *node = pick_node(sim);
+
+	node->disk_us = sim_chance(sim, 500) ? 500 : sim_between(sim, 1000, 150000);
+	sim_trace(sim, SIM_TRACE_DISK, (int)node->at, -1, 0, node->disk_us, "us a sync");
+}
+
+static void fault_disk_fail(struct sim *sim)
+{
+	pick_node(sim)->disk_fail = true;
+}
+
+static void fault_disk_short(struct sim *sim)
+{
+	struct sim_node *node = pick_node(sim);
+
+	node->disk_short = !node->disk_short;
+	sim_trace(
+		sim, SIM_TRACE_DISK, (int)node->at, -1, 0, 0, node->disk_short ? "short" : "room");
+}
+
+/* ---- members: those that go are replaced, and no majority is destroyed */
+
+static bool may_lose_one(const struct sim *sim)
+{
+	unsigned members = count_members(sim, false, false);
+
+	return members >= 3 && count_members(sim, true, false) == members &&
+	       count_members(sim, true, true) >= 2 && sim->node_count + 1 < SIM_NODES_MAX;
+}
+
+static void fault_wipe(struct sim *sim)
+{
+	struct sim_node *node = pick_node(sim);
+
+	if (!may_lose_one(sim) || node->leaving)
+		return;
+	sim_node_destroy(node);
+	sim_operator_remove(sim, node, true);
+	sim->joins_due++;
+}
+
+static void fault_remove(struct sim *sim)
+{
+	struct sim_node *node = pick_node(sim);
+
+	if (!may_lose_one(sim) || node->leaving)
+		return;
+	sim_operator_remove(sim, node, false);
+	sim->joins_due++;
+}
+
+static void fault_demote(struct sim *sim)
+{
+	sim_operator_member(sim, pick_node(sim),
+		sim_chance(sim, 500) ? PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE
+				     : PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE);
+}
+
+static void fault_drain(struct sim *sim)
+{
+	sim_operator_member(sim, pick_node(sim),
+		sim_chance(sim, 500) ? PXE__MEMBER_MODE__MEMBER_MODE_DRAIN
+				     : PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN);
+}
+
+static void fault_step_down(struct sim *sim)
+{
+	struct sim_node *leader = sim_node_leader(sim);
+
+	if (leader == NULL)
+		return;
+	replica_step_down(leader->replica);
+	sim_node_turn(leader);
+}
+
+/* ---- clients */
+
+static struct sim_client *pick_client(struct sim *sim)
+{
+	return &sim->client[sim_random(sim, sim->client_count)];
+}
+
+static void fault_client_move(struct sim *sim)
+{
+	sim_client_move(sim, pick_client(sim), sim_random(sim, SIM_SIDES));
+}
+
+static void fault_client_off(struct sim *sim)
+{
+	struct sim_client *client = pick_client(sim);
+
+	sim_client_off(sim, client);
+	sim_client_on(sim, client, some_time(sim));
+}
+
+static void fault_crowd(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->client_count; i++) {
+		sim_client_off(sim, &sim->client[i]);
+		sim_client_on(sim, &sim->client[i], 1 + sim_random(sim, 200 * SIM_MS));
+	}
+}
+
+static void fault_release(struct sim *sim)
+{
+	sim_client_release(sim, pick_client(sim));
+}
+
+/* ---- draws */
+
+struct kind {
+	size_t weight; /* offset in struct sim_chaos */
+	void (*happen)(struct sim *sim);
+};
+
+#define KIND(name)                                                                                 \
+	{                                                                                          \
+		offsetof(struct sim_chaos, name), fault_##name                                     \
+	}
+static const struct kind kinds[] = {KIND(crash), KIND(power), KIND(blackout), KIND(pause),
+	KIND(stop), KIND(partition), KIND(oneway), KIND(segment), KIND(heal), KIND(clock_step),
+	KIND(clock_back), KIND(disk_slow), KIND(disk_fail), KIND(disk_short), KIND(wipe),
+	KIND(remove), KIND(demote), KIND(drain), KIND(step_down), KIND(client_move),
+	KIND(client_off), KIND(crowd), KIND(release),
+	{offsetof(struct sim_chaos, host), sim_operator_act},
+	{offsetof(struct sim_chaos, pool), sim_operator_act},
+	{offsetof(struct sim_chaos, free_lease), sim_operator_act}};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static unsigned weight_of(const struct sim *sim, const struct kind *kind)
+{
+	const char *chaos = (const char *)&sim->chaos;
+
+	return *(const unsigned *)(const void *)(chaos + kind->weight);
+}
+
+static void draw(struct sim *sim)
+{
+	unsigned sum = 0, at;
+
+	for (size_t i = 0; i < KINDS; i++)
+		sum += weight_of(sim, &kinds[i]);
+	at = sim_random(sim, sum);
+	for (size_t i = 0; sum > 0 && i < KINDS; i++) {
+		unsigned weight = weight_of(sim, &kinds[i]);
+
+		if (at < weight) {
+			kinds[i].happen(sim);
+			return;
+		}
+		at -= weight;
+	}
+}
+
+void sim_fault_draw(struct sim *sim)
+{
+	unsigned gap_ms = sim->chaos.gap_ms;
+
+	if (!sim->chaotic)
+		return;
+	draw(sim);
+	sim_post(sim, (gap_ms / 4 + sim_random(sim, gap_ms * 3 / 2)) * (uint64_t)SIM_MS + 1,
+		&(struct sim_event){.kind = SIM_EVENT_CHAOS});
+}
+
+/* ---- the end of it */
+
+void sim_heal(struct sim *sim)
+{
+	sim_trace(sim, SIM_TRACE_PHASE, -1, -1, 0, 0, "the chaos ends");
+	sim->chaotic = false;
+	sim->healed_us = sim->now_us;
+	sim_heal_links(sim);
+	sim->chaos.peer_loss_permille = sim->chaos.segment_loss_permille = 0;
+	for (unsigned i = 0; i < sim->node_count; i++) {
+		struct sim_node *node = &sim->node[i];
+
+		if (node->gone)
+			continue;
+		node->disk_fail = node->disk_short = false;
+		node->disk_us = 1000;
+		sim_node_set_wall(node, (int64_t)sim_random(sim, 1800) - 900, true);
+		if (node->up && node->paused_until_us > sim->now_us + SIM_S)
+			sim_node_pause(node, SIM_S);
+		if (!node->up)
+			sim_post(sim, 200 * SIM_MS,
+				&(struct sim_event){.kind = SIM_EVENT_START,
+					.node = (uint16_t)i,
+					.life = node->life});
+	}
+}

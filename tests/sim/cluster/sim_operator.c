@@ -1,0 +1,306 @@
+/* tests/sim/cluster/sim_operator.c: what operators do: hosts, pools, leases, members.
+ *
+ * Each command has a request id and is proposed at one node or, as by somebody who did not see the
+ * answer, at two: both outcomes must be the same, for it is applied once.
+ */
+#include "tests/sim/cluster/sim.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATIONS_MAX 64
+#define REPEAT_MS      400
+#define TIMEOUT_MS     4000
+
+struct sim_operation {
+	struct sim *sim;
+	bool used;
+	unsigned open;  /* outcomes owed by replicas */
+	uint8_t *bytes; /* the packed command */
+	size_t byte_count;
+	bool known; /* an outcome has been seen */
+	Pxe__Verdict verdict;
+	uint64_t revision;
+	char name[40];
+};
+
+/* Those of a failed run may still be referred to by what it left behind. */
+void sim_operator_reset(struct sim *sim)
+{
+	if (sim->operation == NULL || sim->failure == SIM_OK) {
+		for (unsigned i = 0; sim->operation != NULL && i < OPERATIONS_MAX; i++)
+			free(sim->operation[i].bytes);
+		free(sim->operation);
+	}
+	sim->operation = calloc(OPERATIONS_MAX, sizeof *sim->operation);
+	if (sim->operation == NULL)
+		abort();
+	for (unsigned i = 0; i < OPERATIONS_MAX; i++)
+		sim->operation[i].sim = sim;
+}
+
+static void on_done(void *ctx, enum replica_outcome outcome, const struct model_result *result)
+{
+	struct sim_operation *operation = ctx;
+	struct sim *sim = operation->sim;
+
+	assert(operation->open > 0);
+	operation->open--;
+	if (outcome != REPLICA_APPLIED)
+		return;
+	sim_trace(sim, SIM_TRACE_OUTCOME, -1, -1, 0, result->verdict, operation->name);
+	if (operation->known &&
+		(operation->verdict != result->verdict || operation->revision != result->revision))
+		sim_fail(sim, SIM_TWICE, "%s: verdict %d at revision %llu, then %d at %llu",
+			operation->name, (int)operation->verdict,
+			(unsigned long long)operation->revision, (int)result->verdict,
+			(unsigned long long)result->revision);
+	operation->known = true;
+	operation->verdict = result->verdict;
+	operation->revision = result->revision;
+}
+
+static struct sim_node *pick(struct sim *sim)
+{
+	unsigned first = sim_random(sim, sim->node_count);
+
+	for (unsigned i = 0; i < sim->node_count; i++) {
+		struct sim_node *node = &sim->node[(first + i) % sim->node_count];
+
+		if (sim_node_runs(node))
+			return node;
+	}
+	return NULL;
+}
+
+static void propose_at(struct sim *sim, struct sim_operation *operation, struct sim_node *node)
+{
+	Pxe__Command *command = pxe__command__unpack(NULL, operation->byte_count, operation->bytes);
+
+	assert(command != NULL);
+	operation->open++;
+	if (replica_propose(node->replica, command, TIMEOUT_MS, on_done, operation) !=
+		REPLICA_APPLIED)
+		operation->open--;
+	sim_node_turn(node);
+	pxe__command__free_unpacked(command, NULL);
+	(void)sim;
+}
+
+/* The command is copied. */
+static void operate(struct sim *sim, Pxe__Command *command, const char *name)
+{
+	struct sim_operation *operation = NULL;
+	struct sim_node *node = pick(sim);
+	uint8_t request_id[16];
+
+	for (unsigned i = 0; i < OPERATIONS_MAX && operation == NULL; i++)
+		if (!sim->operation[i].used)
+			operation = &sim->operation[i];
+	if (operation == NULL || node == NULL)
+		return;
+	operation->used = true;
+	for (unsigned i = 0; i < sizeof request_id; i++)
+		request_id[i] = (uint8_t)sim_random(sim, 256);
+	command->request_id = (ProtobufCBinaryData){.data = request_id, .len = sizeof request_id};
+	operation->byte_count = pxe__command__get_packed_size(command);
+	operation->bytes = malloc(operation->byte_count);
+	if (operation->bytes == NULL)
+		abort();
+	pxe__command__pack(command, operation->bytes);
+	snprintf(operation->name, sizeof operation->name, "%s", name);
+	sim->counts.operations++;
+	sim_trace(sim, SIM_TRACE_OPERATION, (int)node->at, -1, 0, sim->counts.operations, name);
+	propose_at(sim, operation, node);
+	if (sim_chance(sim, 500))
+		sim_post(sim, sim_random(sim, REPEAT_MS * SIM_MS),
+			&(struct sim_event){.kind = SIM_EVENT_OPERATION,
+				.client = (uint16_t)(operation - sim->operation)});
+}
+
+/* Somebody tries again. */
+void sim_operator_on_event(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_operation *operation = &sim->operation[event->client];
+	struct sim_node *node = pick(sim);
+
+	if (operation->used && node != NULL)
+		propose_at(sim, operation, node);
+}
+
+/* ---- objects */
+
+void sim_operator_put_host(
+	struct sim *sim, unsigned host, const unsigned *clients, size_t client_count, uint32_t ip)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	struct sim_host filled;
+
+	sim_host_fill(sim, host, clients, client_count, ip, &filled);
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &filled.put;
+	operate(sim, &command, "put host");
+}
+
+static void delete_object(struct sim *sim, Pxe__ObjectKind kind, char *name, bool even_if_used)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Delete remove = PXE__DELETE__INIT;
+
+	remove.kind = kind;
+	remove.name = name;
+	remove.even_if_used = even_if_used;
+	command.op_case = PXE__COMMAND__OP_REMOVE;
+	command.remove = &remove;
+	operate(sim, &command, "delete");
+}
+
+/* Who held what the reservation was of, or will be, may be refused it from now on. */
+static void touch(struct sim *sim, uint32_t ip)
+{
+	struct sim_address *address = sim_address(sim, ip);
+
+	if (address != NULL)
+		address->touched = true;
+}
+
+static void touch_subnet(struct sim *sim, unsigned subnet, unsigned first, unsigned last)
+{
+	for (unsigned i = first; i <= last; i++)
+		touch(sim, sim_ip(sim, subnet, i));
+}
+
+static void touch_hosts(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->options.subnets; i++)
+		for (unsigned k = SIM_FIXED_FIRST; k < SIM_FIXED_FIRST + 64; k++)
+			touch(sim, sim_ip(sim, i, k));
+}
+
+static void change_host(struct sim *sim)
+{
+	unsigned serial = sim_random(sim, sim->host_serial + 1);
+	unsigned client[2] = {
+		sim_random(sim, sim->client_count), sim_random(sim, sim->client_count)};
+	unsigned subnet = sim->client[client[0]].subnet;
+	unsigned where = sim_chance(sim, 600) ? 10 + sim_random(sim, sim->options.pool_size)
+					      : SIM_FIXED_FIRST + sim_random(sim, 16);
+	size_t count = sim_chance(sim, 200) ? 2 : 1;
+	char name[16];
+
+	touch_hosts(sim);
+	if (sim_chance(sim, 300)) {
+		snprintf(name, sizeof name, "host%u", serial);
+		delete_object(sim, PXE__OBJECT_KIND__OBJECT_HOST, name, true);
+		return;
+	}
+	if (count == 2 && (client[0] == client[1] || sim->client[client[1]].subnet != subnet))
+		count = 1;
+	/* Once declared, always taken as one machine: who was told so may act on it. */
+	if (count == 2) {
+		unsigned was = sim->client[client[1]].machine;
+		for (unsigned i = 0; i < sim->client_count; i++)
+			if (sim->client[i].machine == was)
+				sim->client[i].machine = sim->client[client[0]].machine;
+	}
+	touch(sim, sim_ip(sim, subnet, where));
+	/* The machine's old address may be refused to it once it has a reservation. */
+	for (size_t i = 0; i < count; i++)
+		touch(sim, sim->client[client[i]].ip);
+	if (serial == sim->host_serial)
+		sim->host_serial++;
+	sim_operator_put_host(
+		sim, serial, client, count, sim_chance(sim, 850) ? sim_ip(sim, subnet, where) : 0);
+}
+
+static void change_pool(struct sim *sim)
+{
+	unsigned subnet = sim_random(sim, sim->options.subnets), part = sim_random(sim, 2);
+	Pxe__Command command = PXE__COMMAND__INIT;
+	struct sim_pool pool;
+
+	sim_pool_fill(sim, subnet, part, &pool);
+	touch_subnet(sim, subnet, pool.first, pool.last);
+	if (sim_chance(sim, 350)) {
+		delete_object(sim, PXE__OBJECT_KIND__OBJECT_POOL, pool.name, sim_chance(sim, 700));
+		return;
+	}
+	if (sim_chance(sim, 400)) /* a smaller one */
+		pool.last_ip[3] = (uint8_t)(pool.first_ip[3] + (pool.last - pool.first) / 2);
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &pool.put;
+	operate(sim, &command, "put pool");
+}
+
+/* Of a machine that is off: it would go on using the address. */
+static void free_lease(struct sim *sim)
+{
+	unsigned first = sim_random(sim, sim->client_count);
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Release release = PXE__RELEASE__INIT;
+	uint8_t ip[4];
+
+	for (unsigned i = 0; i < sim->client_count; i++) {
+		struct sim_client *client = &sim->client[(first + i) % sim->client_count];
+
+		if (client->state != SIM_CLIENT_OFF || client->ip == 0)
+			continue;
+		for (unsigned k = 0; k < 4; k++)
+			ip[k] = (uint8_t)(client->ip >> (24 - 8 * k));
+		/* It does not wake up with it. */
+		sim_check_given_up(sim, client, client->ip);
+		client->ip = 0;
+		client->expires_us = 0;
+		release.ip = (ProtobufCBinaryData){.data = ip, .len = 4};
+		release.by_operator = true;
+		command.op_case = PXE__COMMAND__OP_RELEASE;
+		command.release = &release;
+		operate(sim, &command, "release");
+		return;
+	}
+}
+
+/* ---- members */
+
+void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__MemberRemove remove = PXE__MEMBER_REMOVE__INIT;
+
+	assert(!force || node->gone);
+	node->leaving = true;
+	remove.name = node->name;
+	remove.force = force;
+	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
+	command.member_remove = &remove;
+	operate(sim, &command, force ? "remove by force" : "remove");
+}
+
+void sim_operator_member(struct sim *sim, struct sim_node *node, Pxe__MemberMode mode)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__MemberSet set = PXE__MEMBER_SET__INIT;
+	char text[32];
+
+	set.name = node->name;
+	set.mode = mode;
+	command.op_case = PXE__COMMAND__OP_MEMBER_SET;
+	command.member_set = &set;
+	snprintf(text, sizeof text, "mode %d of %s", (int)mode, node->name);
+	operate(sim, &command, text);
+}
+
+void sim_operator_act(struct sim *sim)
+{
+	unsigned host = sim->chaos.host, pool = sim->chaos.pool;
+	unsigned draw = sim_random(sim, host + pool + sim->chaos.free_lease);
+
+	if (draw < host)
+		change_host(sim);
+	else if (draw < host + pool)
+		change_pool(sim);
+	else
+		free_lease(sim);
+}
