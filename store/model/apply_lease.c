@@ -11,6 +11,11 @@
  * An address that its client may not keep (it left the pools, or is reserved now) is not renewed
  * but not refused either: the client is told what remains, and finds another address when that has
  * run out. A NAK would end a netboot (FIELD 15).
+ *
+ * An address in a node's reserve is that node's alone [R1]. One whose reservation changed is
+ * nobody's but the old machine's until every member knows of the change [R5]; and a lease that was
+ * given up keeps its promise so long (released_ms), for a node that does not know may extend it
+ * [R3].
  */
 #include "proto/wire/text.h"
 #include "store/model/check.h"
@@ -96,6 +101,24 @@ static bool lease_is_live(const struct apply *a, const struct lease_record *reco
 	return record->state == state && a->now_ms < record->expires_ms;
 }
 
+/* A node's reserve, or the machine that had it reserved before: not the asker's for now. Who has it
+ * already may go on: its record stood through the change of the reservation. */
+static bool lease_is_kept(const struct apply *a, const struct lease_asker *asker, uint32_t ip)
+{
+	if (model_block_of(a->model, ip) != NULL)
+		return true;
+	const struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	if (record != NULL && a->now_ms < record->free_at_ms &&
+		lease_is_client(record, asker->who->client))
+		return false;
+	return !internal_hold_admits(a->model, ip, asker->who->mac);
+}
+
+static bool lease_is_unknown_time(const struct apply *a)
+{
+	return a->now_ms < a->model->unknown_until_ms;
+}
+
 static enum lease_right lease_right_to(
 	const struct apply *a, const struct lease_asker *asker, uint32_t ip)
 {
@@ -165,7 +188,7 @@ static Pxe__Lease lease_draft(struct apply *a, const struct lease_asker *asker,
 	if (record != NULL && lease_is_mine(a, asker, record))
 		lease = lease_record_view(record, ip_bytes);
 	if (record != NULL && record->free_at_ms <= a->now_ms)
-		lease.since_ms = lease.promised_ms = 0;
+		lease.since_ms = lease.promised_ms = lease.released_ms = 0;
 	internal_ip_put(ip, ip_bytes);
 	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
 	lease.client = who->client;
@@ -233,17 +256,23 @@ static bool lease_reclaim(struct apply *a, const struct lease_asker *asker)
 	return false;
 }
 
-static Pxe__Verdict lease_make_room(struct apply *a)
+bool apply_lease_make_room(struct apply *a)
 {
 	struct lease_record *first = lease_table_first(&a->model->leases);
 	if (a->model->leases.count < MODEL_LEASES_MAX)
-		return OK;
+		return true;
 	if (first->free_at_ms > a->now_ms)
-		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-			"the cluster keeps %d leases, its limit: shorten lease times",
-			MODEL_LEASES_MAX);
+		return false;
 	keep_remove_lease(a->model, a->sink, first);
-	return OK;
+	return true;
+}
+
+static Pxe__Verdict lease_make_room(struct apply *a)
+{
+	if (apply_lease_make_room(a))
+		return OK;
+	return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
+		"the cluster keeps %d leases, its limit: shorten lease times", MODEL_LEASES_MAX);
 }
 
 /* ---- Offer ---- */
@@ -252,7 +281,10 @@ static Pxe__Verdict lease_make_room(struct apply *a)
 static uint32_t lease_choose_dynamic(
 	struct apply *a, const struct lease_asker *asker, uint32_t wanted)
 {
+	if (lease_is_unknown_time(a))
+		return 0;
 	if (lease_right_to(a, asker, wanted) == LEASE_RIGHT_POOL &&
+		!lease_is_kept(a, asker, wanted) &&
 		!lease_is_taken(a, asker, lease_table_find(&a->model->leases, wanted)))
 		return wanted;
 	uint64_t hash = table_hash(asker->who->client.data, asker->who->client.len, 0);
@@ -267,9 +299,18 @@ static uint32_t lease_choose_reserved(struct apply *a, const struct lease_asker 
 {
 	uint32_t ip = model_reserved_ip(a->model, asker->subnet, asker->who);
 	struct lease_record *record = ip == 0 ? NULL : lease_table_find(&a->model->leases, ip);
+	char text[TEXT_IP4_BYTES], left[TEXT_DURATION_BYTES];
+	if (ip != 0 && lease_is_kept(a, asker, ip)) {
+		internal_refuse(a, OK,
+			"reserved address %s of host %s is %s: a pool address until then",
+			text_ip4_format(ip, text), asker->host->name,
+			model_block_of(a->model, ip) != NULL
+				? "in a node's reserve until that gives it back"
+				: "kept until every node knows that its reservation changed");
+		return 0;
+	}
 	if (!lease_is_taken(a, asker, record))
 		return ip;
-	char text[TEXT_IP4_BYTES], left[TEXT_DURATION_BYTES];
 	snprintf(a->result->detail, sizeof(a->result->detail),
 		"reserved address %s of host %s is %s for another %s: a pool address until then",
 		text_ip4_format(ip, text), asker->host->name,
@@ -286,7 +327,7 @@ static uint32_t lease_choose(struct apply *a, const struct lease_asker *asker, u
 		return ip;
 	const struct lease_record *own = lease_own(a, asker);
 	uint32_t still_mine = 0;
-	if (own != NULL) {
+	if (own != NULL && !lease_is_kept(a, asker, own->ip)) {
 		if (lease_is_live(a, own, OFFERED) ||
 			lease_right_to(a, asker, own->ip) >= LEASE_RIGHT_POOL)
 			return own->ip;
@@ -305,14 +346,26 @@ static Pxe__Verdict lease_pool_full(struct apply *a, const struct lease_asker *a
 		size += (size_t)(a->model->pools.spans[i].last - a->model->pools.spans[i].first) +
 			1;
 	const char *name = asker->subnet->name;
+	uint64_t in_pools, held;
+	char left[TEXT_DURATION_BYTES];
 	if (size == 0)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
 			"subnet %s has no pool, and the machine no reservation: pxectl pool add",
 			name);
+	if (lease_is_unknown_time(a))
+		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
+			"since a recovery leases that are not known may still run, for another "
+			"%s: until then new clients get addresses of this node's reserve only",
+			text_duration_short(a->model->unknown_until_ms - a->now_ms, left));
+	model_reserve_usage(a->model, asker->subnet, 0, &in_pools, &held);
+	if (held > 0)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
+			"of the %zu pool addresses of subnet %s none is free but %llu in the "
+			"nodes' reserves: add a pool or shorten its lease time",
+			size, name, (unsigned long long)held);
 	return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
 		"none of the %zu pool addresses of subnet %s is free: add a pool or shorten its "
-		"lease "
-		"time",
+		"lease time",
 		size, name);
 }
 
@@ -385,9 +438,11 @@ static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker
 		return OK;
 	uint32_t reserved = model_reserved_ip(a->model, asker->subnet, asker->who);
 	if (reserved != 0 &&
-		lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved)))
+		(lease_is_kept(a, asker, reserved) ||
+			lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved))))
 		reserved = 0;
-	if (right == LEASE_RIGHT_POOL && reserved == 0 && (own != NULL || create))
+	if (right == LEASE_RIGHT_POOL && reserved == 0 &&
+		(own != NULL || create || lease_is_unknown_time(a)))
 		return OK;
 	if (right == LEASE_RIGHT_POOL && reserved == 0)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
@@ -426,9 +481,7 @@ static Pxe__Verdict lease_taken_by_other(
 static struct lease_record *lease_grant(
 	struct apply *a, const struct lease_asker *asker, uint32_t ip, uint32_t asked_s)
 {
-	const Pxe__Settings *settings = model_settings(a->model);
-	uint64_t mclt_ms =
-		lease_setting_ms(settings != NULL ? settings->mclt_s : 0, INTERNAL_MCLT_S);
+	uint64_t mclt_ms = model_mclt_ms(a->model);
 	uint64_t time_ms = (uint64_t)model_lease_time_s(a->model, asker->subnet, asked_s) * 1000;
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	uint8_t ip_bytes[4];
@@ -437,9 +490,28 @@ static struct lease_record *lease_grant(
 	lease.expires_ms = internal_after(a->now_ms, time_ms);
 	lease.promised_ms = lease_max(lease.promised_ms, internal_after(lease.expires_ms, mclt_ms));
 	lease.started_ms = a->now_ms;
+	lease.released_ms = 0;
 	if (lease.since_ms == 0)
 		lease.since_ms = lease_max(a->now_ms, 1);
 	return lease_write(a, &lease);
+}
+
+/* The client is told nothing: the address may be its own by a node that we do not hear of. */
+static Pxe__Verdict lease_kept_for_now(struct apply *a, uint32_t ip)
+{
+	char text[TEXT_IP4_BYTES];
+	text_ip4_format(ip, text);
+	const Pxe__Block *block = model_block_of(a->model, ip);
+	if (block == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_RESERVE,
+			"address %s is kept until every node knows that its reservation changed",
+			text);
+	const Pxe__Member *owner = model_member(a->model, block->owner);
+	if (owner == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_RESERVE,
+			"address %s is in the reserve of a node that was removed", text);
+	return internal_refuse(a, PXE__VERDICT__VERDICT_RESERVE,
+		"address %s is in the reserve of node %s", text, owner->name);
 }
 
 Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
@@ -455,6 +527,8 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	if (lease_is_taken(a, &asker, record))
 		return lease_taken_by_other(a, record, ip);
+	if (ip >= asker.first && ip <= asker.last && lease_is_kept(a, &asker, ip))
+		return lease_kept_for_now(a, ip);
 	struct lease_record *own =
 		record != NULL && lease_is_mine(a, &asker, record) ? record : NULL;
 	bool is_renewed;
@@ -471,6 +545,27 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 }
 
 /* ---- Release, Decline, Sweep ---- */
+
+/* No client was ever told that it may use the address, or none whose promise still stands. */
+static bool lease_binds_nobody(const struct lease_record *record)
+{
+	if (record->state == PXE__LEASE_STATE__LEASE_DECLINED)
+		return record->released_ms == 0 && record->promised_ms <= record->expires_ms;
+	return record->state == OFFERED && record->since_ms == 0;
+}
+
+/* The lease, or the quarantine, is over; what was promised stands until every member knows [P1]. */
+static struct lease_record *lease_end(struct apply *a, struct lease_record *record)
+{
+	uint8_t ip_bytes[4];
+	Pxe__Lease lease = lease_record_view(record, ip_bytes);
+	if (lease.state == OFFERED)
+		lease.state = BOUND;
+	if (lease.state == BOUND && lease.released_ms == 0 && lease.promised_ms > a->now_ms)
+		lease.released_ms = a->now_ms;
+	lease.expires_ms = lease.expires_ms < a->now_ms ? lease.expires_ms : a->now_ms;
+	return lease_write(a, &lease);
+}
 
 Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 {
@@ -496,17 +591,10 @@ Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 			"address %s was leased to this client again since",
 			text_ip4_format(ip, text));
 	internal_lease_copy(record, &a->result->lease);
-	if (is_declined || (record->state == OFFERED && record->since_ms == 0)) {
+	if (lease_binds_nobody(record))
 		keep_remove_lease(a->model, a->sink, record);
-		return OK;
-	}
-	uint8_t ip_bytes[4];
-	Pxe__Lease lease = lease_record_view(record, ip_bytes);
-	lease.state = BOUND;
-	lease.expires_ms = lease.expires_ms < a->now_ms ? lease.expires_ms : a->now_ms;
-	lease.promised_ms = lease.promised_ms < a->now_ms ? lease.promised_ms : a->now_ms;
-	record = lease_write(a, &lease);
-	internal_lease_copy(record, &a->result->lease);
+	else
+		internal_lease_copy(lease_end(a, record), &a->result->lease);
 	return OK;
 }
 
@@ -524,6 +612,8 @@ static Pxe__Verdict lease_may_decline(struct apply *a, const Pxe__Decline *decli
 			a, PXE__VERDICT__VERDICT_NOT_AVAILABLE, "address %s is %s", text, whose);
 	const struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	bool is_declined = record != NULL && record->state == PXE__LEASE_STATE__LEASE_DECLINED;
+	if (model_block_of(a->model, ip) != NULL)
+		return lease_kept_for_now(a, ip);
 	if (decline->by_probe) {
 		/* Who answers is its holder. */
 		if (record != NULL && !is_declined && record->since_ms != 0 &&
@@ -540,6 +630,31 @@ static Pxe__Verdict lease_may_decline(struct apply *a, const Pxe__Decline *decli
 	return OK;
 }
 
+struct lease_record *apply_lease_quarantine(
+	struct apply *a, uint32_t ip, const char *subnet, const struct lease_record *old)
+{
+	uint8_t ip_bytes[4];
+	internal_ip_put(ip, ip_bytes);
+	Pxe__Lease lease = PXE__LEASE__INIT;
+	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
+	lease.state = PXE__LEASE_STATE__LEASE_DECLINED;
+	lease.started_ms = a->now_ms;
+	lease.expires_ms = internal_after(a->now_ms, internal_quarantine_ms(a->model));
+	if (old != NULL && !lease_binds_nobody(old) && a->now_ms < old->free_at_ms) {
+		/* Whoever does not know of this may still extend the lease. */
+		lease.promised_ms = old->promised_ms;
+		lease.released_ms = old->released_ms;
+		if (lease.released_ms == 0 && old->state != PXE__LEASE_STATE__LEASE_DECLINED)
+			lease.released_ms = a->now_ms;
+		uint64_t free_ms = internal_after(lease.promised_ms, MODEL_REST_MS);
+		if (lease.promised_ms <= lease.expires_ms)
+			lease.expires_ms = lease_max(lease.expires_ms, free_ms);
+	}
+	lease.promised_ms = lease_max(lease.promised_ms, lease.expires_ms);
+	lease.subnet = (char *)(uintptr_t)subnet;
+	return lease_write(a, &lease);
+}
+
 Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline)
 {
 	if (decline->ip.len != 4)
@@ -551,19 +666,9 @@ Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline)
 		return verdict;
 	if (lease_table_find(&a->model->leases, ip) == NULL && lease_make_room(a) != OK)
 		return PXE__VERDICT__VERDICT_LIMIT;
-	const Pxe__Settings *settings = model_settings(a->model);
-	uint64_t time_ms =
-		lease_setting_ms(settings != NULL ? settings->decline_s : 0, INTERNAL_DECLINE_S);
-	uint8_t ip_bytes[4];
-	internal_ip_put(ip, ip_bytes);
-	Pxe__Lease lease = PXE__LEASE__INIT;
-	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
-	lease.state = PXE__LEASE_STATE__LEASE_DECLINED;
-	lease.started_ms = a->now_ms;
-	lease.expires_ms = internal_after(a->now_ms, lease_max(time_ms, MODEL_REST_MS));
-	lease.promised_ms = lease.expires_ms;
-	lease.subnet = model_subnet_of(a->model, ip)->name;
-	internal_lease_copy(lease_write(a, &lease), &a->result->lease);
+	internal_lease_copy(apply_lease_quarantine(a, ip, model_subnet_of(a->model, ip)->name,
+				    lease_table_find(&a->model->leases, ip)),
+		&a->result->lease);
 	return OK;
 }
 
@@ -583,7 +688,7 @@ bool model_sweep_due(const struct model *model, uint64_t now_ms)
 {
 	const struct lease_record *first = lease_table_first(&model->leases);
 	return (first != NULL && first->free_at_ms <= now_ms) ||
-	       lease_due_token(model, now_ms) != NULL;
+	       apply_reserve_sweep_due(model, now_ms) || lease_due_token(model, now_ms) != NULL;
 }
 
 Pxe__Verdict apply_lease_sweep(struct apply *a, const Pxe__Sweep *sweep)
@@ -597,6 +702,7 @@ Pxe__Verdict apply_lease_sweep(struct apply *a, const Pxe__Sweep *sweep)
 		keep_remove_lease(a->model, a->sink, record);
 		left--;
 	}
+	left -= apply_reserve_sweep(a, left);
 	const Pxe__Token *token;
 	while (left > 0 && (token = lease_due_token(a->model, a->now_ms)) != NULL) {
 		uint8_t id[8];

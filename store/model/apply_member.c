@@ -1,6 +1,10 @@
 /* store/model/apply_member.c: who belongs to the cluster. Pure.
  *
  *   token -> join -> member -> remove: marked -> (taken out of the Raft configuration) -> gone
+ *
+ * A member that leaves in order gives its reserve back and merges its journal first. One that is
+ * removed by force is taken to be off from then on; its reserve is free when the last lease that it
+ * may have given is over [R7]. A recovery does so to all but one.
  */
 #include "proto/wire/text.h"
 #include "store/model/check.h"
@@ -12,6 +16,10 @@
 #define INVALID  PXE__VERDICT__VERDICT_INVALID
 #define CONFLICT PXE__VERDICT__VERDICT_CONFLICT
 #define DENIED   PXE__VERDICT__VERDICT_DENIED
+
+/* By how much a recovery raises what is never used again. */
+#define MEMBER_IDS_SKIPPED     100
+#define MEMBER_SERIALS_SKIPPED (UINT64_C(1) << 20)
 
 static bool member_is_serving(const Pxe__Member *member)
 {
@@ -139,7 +147,8 @@ Pxe__Verdict apply_member_join(struct apply *a, const Pxe__MemberJoin *join)
 	Pxe__Member *member = (Pxe__Member *)keep_copy(&join->member->base);
 	member->id = settings->next_member_id++;
 	member->joined_ms = a->now_ms;
-	member->removing = false;
+	member->removing = member->forced = member->standby = member->draining = false;
+	member->removing_ms = 0;
 	a->result->id = member->id;
 	uint8_t token_id[8];
 	memcpy(token_id, join->token_id.data, sizeof(token_id));
@@ -193,6 +202,18 @@ static bool member_is_last_serving(const struct model *model, const Pxe__Member 
 	return member->role == PXE__MEMBER_ROLE__MEMBER_FULL;
 }
 
+/* An operator asserts it: what it may have leased without our knowledge is over after MCLT, and
+ * what it may have extended, when that was promised [R7]. */
+static void member_is_off(struct apply *a, uint64_t id)
+{
+	struct model *model = a->model;
+	uint64_t off_at_ms = internal_off_at_ms(model, a->now_ms);
+	apply_reserve_orphan(a, id, off_at_ms);
+	if (model->settle_after_ms < off_at_ms)
+		model->settle_after_ms = off_at_ms;
+	model->kept_ms = a->now_ms;
+}
+
 Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remove)
 {
 	const Pxe__Member *old = model_member_named(a->model, remove->name);
@@ -200,17 +221,46 @@ Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remov
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
 			"there is no such node: see pxectl node list");
 	a->result->id = old->id;
-	if (old->removing)
+	if (old->removing && (old->forced || !remove->force))
 		return OK;
-	if (member_is_last_serving(a->model, old))
+	if (!old->removing && member_is_last_serving(a->model, old))
 		return internal_refuse(a, CONFLICT,
 			"%s is the last node that serves: add another before it leaves", old->name);
 	Pxe__Member *member = (Pxe__Member *)keep_copy(&old->base);
+	if (!old->removing)
+		member->removing_ms = a->now_ms;
 	member->removing = true;
+	member->forced = remove->force;
 	keep_message(a->model, a->sink, RECORD_MEMBER, &member->base);
+	if (remove->force)
+		member_is_off(a, a->result->id);
 	apply_image_on_members(a, 0);
 	keep_changed(a);
 	return OK;
+}
+
+/* Drop its records; what it owned is not looked at. */
+static void member_drop(struct apply *a, uint64_t id)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t bytes = record_key_u64(RECORD_MEMBER, id, key);
+	keep_remove(a->model, a->sink, RECORD_MEMBER, key + 1, bytes - 1);
+	keep_remove(a->model, a->sink, RECORD_WINDOW, key + 1, bytes - 1);
+	apply_image_on_members(a, id);
+}
+
+static bool member_first_block(void *ctx, const Pxe__Block *block)
+{
+	bool *found = ctx;
+	*found = block->free_at_ms == 0;
+	return !*found;
+}
+
+static bool member_has_block(const struct model *model, uint64_t id)
+{
+	bool found = false;
+	model_each_block(model, id, member_first_block, &found);
+	return found;
 }
 
 Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone)
@@ -223,11 +273,161 @@ Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone)
 		return internal_refuse(a, CONFLICT,
 			"%s is the last node that serves: add another before it leaves",
 			member->name);
-	uint8_t key[RECORD_KEY_MAX];
-	size_t bytes = record_key_u64(RECORD_MEMBER, gone->id, key);
-	keep_remove(a->model, a->sink, RECORD_MEMBER, key + 1, bytes - 1);
-	keep_remove(a->model, a->sink, RECORD_WINDOW, key + 1, bytes - 1);
-	apply_image_on_members(a, gone->id);
+	if (member_has_block(a->model, gone->id))
+		return internal_refuse(a, CONFLICT,
+			"%s still has a reserve: it gives that back first, or is removed with "
+			"--force",
+			member->name);
+	member_drop(a, gone->id);
+	keep_changed(a);
+	return OK;
+}
+
+/* ---- modes ---- */
+
+static size_t member_voters_but(const struct model *model, const Pxe__Member *but)
+{
+	size_t count = 0;
+	const struct shelf *members = &model->shelf[RECORD_MEMBER];
+	for (size_t i = 0; i < members->count; i++) {
+		const Pxe__Member *member = (const Pxe__Member *)members->records[i]->message;
+		count += member != but && !member->removing && !member->standby ? 1 : 0;
+	}
+	return count;
+}
+
+static bool member_others_take_clients(const struct model *model, const Pxe__Member *but)
+{
+	const struct shelf *members = &model->shelf[RECORD_MEMBER];
+	for (size_t i = 0; i < members->count; i++) {
+		const Pxe__Member *member = (const Pxe__Member *)members->records[i]->message;
+		if (member != but && member_is_serving(member) && !member->draining)
+			return true;
+	}
+	return false;
+}
+
+static Pxe__Verdict member_may_set(struct apply *a, const Pxe__Member *member, Pxe__MemberMode mode)
+{
+	bool is_witness = member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS;
+	if (mode != PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE &&
+		mode != PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE &&
+		mode != PXE__MEMBER_MODE__MEMBER_MODE_DRAIN &&
+		mode != PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN)
+		return internal_refuse(a, INVALID, "mode %d of a node is not known", (int)mode);
+	if (member->removing)
+		return internal_refuse(a, CONFLICT, "%s is being removed", member->name);
+	if (is_witness && (mode == PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE ||
+				  mode == PXE__MEMBER_MODE__MEMBER_MODE_DRAIN))
+		return internal_refuse(a, INVALID,
+			"%s is a witness, its vote is all that it has: remove it instead",
+			member->name);
+	if (mode == PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE &&
+		member_voters_but(a->model, member) == 0)
+		return internal_refuse(a, CONFLICT,
+			"%s has the last vote: promote another node first", member->name);
+	if (mode == PXE__MEMBER_MODE__MEMBER_MODE_DRAIN && !member->draining &&
+		!member_others_take_clients(a->model, member))
+		return internal_refuse(a, CONFLICT,
+			"%s is the last node that takes clients: undrain or add another first",
+			member->name);
+	return OK;
+}
+
+Pxe__Verdict apply_member_set(struct apply *a, const Pxe__MemberSet *set)
+{
+	const Pxe__Member *old = model_member_named(a->model, set->name);
+	if (old == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
+			"there is no such node: see pxectl node list");
+	Pxe__Verdict verdict = member_may_set(a, old, set->mode);
+	if (verdict != OK)
+		return verdict;
+	a->result->id = old->id;
+	bool standby = old->standby, draining = old->draining;
+	if (set->mode == PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE ||
+		set->mode == PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE)
+		standby = set->mode == PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE;
+	else
+		draining = set->mode == PXE__MEMBER_MODE__MEMBER_MODE_DRAIN;
+	if (standby == old->standby && draining == old->draining)
+		return OK;
+	Pxe__Member *member = (Pxe__Member *)keep_copy(&old->base);
+	member->standby = standby;
+	member->draining = draining;
+	keep_message(a->model, a->sink, RECORD_MEMBER, &member->base);
+	keep_changed(a);
+	return OK;
+}
+
+/* ---- one goes on alone ---- */
+
+static Pxe__Verdict member_may_recover(struct apply *a, const Pxe__Recover *recover)
+{
+	const Pxe__Member *survivor = model_member(a->model, recover->survivor);
+	const Pxe__Settings *settings = model_settings(a->model);
+	if (survivor == NULL || settings == NULL)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
+			"the node that is to go on is no member of the cluster");
+	if (survivor->role != PXE__MEMBER_ROLE__MEMBER_FULL)
+		return internal_refuse(a, INVALID,
+			"%s is a witness and holds no clients' files: recover on a node that "
+			"serves",
+			survivor->name);
+	if (recover->epoch <= settings->epoch)
+		return internal_refuse(a, CONFLICT, "the cluster is in epoch %llu already",
+			(unsigned long long)settings->epoch);
+	if (recover->unknown_s > 2 * CHECK_LEASE_MAX_S)
+		return internal_refuse(a, INVALID,
+			"leases that are not known may run for %u s: use at most %u",
+			recover->unknown_s, 2 * CHECK_LEASE_MAX_S);
+	return OK;
+}
+
+static void member_drop_all_but(struct apply *a, uint64_t survivor)
+{
+	const struct shelf *members = &a->model->shelf[RECORD_MEMBER];
+	for (size_t i = 0; i < members->count;) {
+		const Pxe__Member *member = (const Pxe__Member *)members->records[i]->message;
+		uint64_t id = member->id;
+		if (id == survivor) {
+			i++;
+			continue;
+		}
+		member_is_off(a, id);
+		member_drop(a, id);
+	}
+}
+
+static void member_recover_survivor(struct apply *a, uint64_t id)
+{
+	Pxe__Member *member = (Pxe__Member *)keep_copy(&model_member(a->model, id)->base);
+	member->removing = member->forced = member->standby = member->draining = false;
+	member->removing_ms = 0;
+	keep_message(a->model, a->sink, RECORD_MEMBER, &member->base);
+}
+
+Pxe__Verdict apply_recover(struct apply *a, const Pxe__Recover *recover)
+{
+	struct model *model = a->model;
+	Pxe__Verdict verdict = member_may_recover(a, recover);
+	if (verdict != OK)
+		return verdict;
+	if (recover->drop_blocks)
+		apply_reserve_drop_all(a);
+	member_drop_all_but(a, recover->survivor);
+	member_recover_survivor(a, recover->survivor);
+	Pxe__Settings *settings = (Pxe__Settings *)keep_copy(&model_settings(model)->base);
+	settings->epoch = recover->epoch;
+	/* Members and blocks that were made after this state and are lost stay apart from new ones.
+	 */
+	settings->next_member_id = internal_after(settings->next_member_id, MEMBER_IDS_SKIPPED);
+	model->serial = internal_after(model->serial, MEMBER_SERIALS_SKIPPED);
+	keep_message(model, a->sink, RECORD_SETTINGS, &settings->base);
+	uint64_t unknown_ms = internal_after(a->now_ms, (uint64_t)recover->unknown_s * 1000);
+	if (model->unknown_until_ms < unknown_ms && recover->unknown_s != 0)
+		model->unknown_until_ms = unknown_ms;
+	model->kept_ms = a->now_ms;
 	keep_changed(a);
 	return OK;
 }

@@ -9,7 +9,8 @@
 #define INVALID  PXE__VERDICT__VERDICT_INVALID
 #define CONFLICT PXE__VERDICT__VERDICT_CONFLICT
 
-#define PUT_TOKEN_MAX_MS (UINT64_C(366) * 86400000)
+#define PUT_RESERVE_MAX_PERCENT 90
+#define PUT_TOKEN_MAX_MS        (UINT64_C(366) * 86400000)
 
 Pxe__Verdict put_admit(struct apply *a, const Pxe__Put *put, bool exists, enum record_kind kind,
 	size_t max, const char *what, const char *name)
@@ -107,6 +108,16 @@ static Pxe__Verdict put_profile(struct apply *a, const Pxe__Put *put, const Pxe_
 
 /* ---- settings ---- */
 
+static bool put_check_reserve(struct apply *a, uint32_t percent)
+{
+	if (percent <= PUT_RESERVE_MAX_PERCENT)
+		return true;
+	internal_refuse(a, INVALID,
+		"reserves of %u %% of the free addresses: use 1 to %d, or 0 for the default",
+		percent, PUT_RESERVE_MAX_PERCENT);
+	return false;
+}
+
 static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 {
 	if (!check_name(a, "cluster name", settings->cluster))
@@ -123,6 +134,7 @@ static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 	       check_seconds(a, "mclt", settings->mclt_s, 1, 86400) &&
 	       check_seconds(a, "offer time", settings->offer_s, 1, 3600) &&
 	       check_seconds(a, "decline time", settings->decline_s, 1, 604800) &&
+	       put_check_reserve(a, settings->reserve_percent) &&
 	       check_loaders(a, "loader", settings->loaders, settings->n_loaders) &&
 	       check_profile_ref(a, "default profile", settings->profile);
 }
@@ -155,6 +167,16 @@ static bool put_is_fixed(ProtobufCBinaryData given, ProtobufCBinaryData fixed)
 	return given.len == 0 || internal_same_bytes(given, fixed);
 }
 
+/* A node that does not know of a shorter MCLT yet goes on with the longer one. apply_put() writes
+ * the clock. */
+static void put_keep_mclt(struct apply *a, uint64_t was_ms)
+{
+	if (was_ms <= model_mclt_ms(a->model))
+		return;
+	a->model->mclt_was_s = (uint32_t)(was_ms / 1000);
+	a->model->mclt_was_ms = a->now_ms;
+}
+
 /* What a cluster is given once is kept: its id, the API key, the member counter. */
 static Pxe__Verdict put_settings(
 	struct apply *a, const Pxe__Put *put, const Pxe__Settings *settings)
@@ -178,7 +200,10 @@ static Pxe__Verdict put_settings(
 	keep_set_data(&copy->cluster_id, old->cluster_id.data, old->cluster_id.len);
 	keep_set_data(&copy->api_public_key, old->api_public_key.data, old->api_public_key.len);
 	copy->next_member_id = old->next_member_id;
+	copy->epoch = old->epoch;
+	uint64_t mclt_was_ms = internal_mclt_bound_ms(a->model);
 	keep_message(a->model, a->sink, RECORD_SETTINGS, &copy->base);
+	put_keep_mclt(a, mclt_was_ms);
 	return OK;
 }
 

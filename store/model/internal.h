@@ -8,6 +8,7 @@
 #include "store/model/model.h"
 #include "store/model/pool_map.h"
 #include "store/model/record.h"
+#include "store/model/reserve_map.h"
 #include "store/model/shelf.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,8 +27,12 @@ struct model {
 	struct shelf shelf[INTERNAL_KINDS];
 	struct lease_table leases;
 	struct pool_map pools;
+	struct reserve_map reserves;
 	struct digest digest;
-	uint64_t stamp_ms, revision;
+	/* What the Clock record holds. */
+	uint64_t stamp_ms, revision, serial, settled_ms, settle_after_ms, unknown_until_ms;
+	uint64_t merge_conflicts, kept_ms, mclt_was_ms;
+	uint32_t mclt_was_s;
 	/* Remembered requests: the one with `number` is at request_ring[number %
 	 * MODEL_REQUESTS_MAX]. */
 	const Pxe__RequestOutcome *request_ring[MODEL_REQUESTS_MAX];
@@ -72,6 +77,21 @@ void internal_lease_copy(const struct lease_record *record, struct lease *ret_le
 struct lease_record *internal_lease_of_client(
 	const struct model *model, const char *subnet, const uint8_t *client, size_t client_bytes);
 
+/* The lease is this client's, or that of the machine that the client belongs to by a host's
+ * hardware addresses. */
+bool internal_lease_is_of(
+	const struct model *model, const struct lease_record *record, const Pxe__ClientInfo *who);
+/* Whether a client with this hardware address may get an address, as far as its holds go: every
+ * machine that it was fixed to lately has it. */
+bool internal_hold_admits(const struct model *model, uint32_t ip, ProtobufCBinaryData mac);
+/* The longest lease that some member may give without the quorum: MCLT, or the longer one that it
+ * was until lately. */
+uint64_t internal_mclt_bound_ms(const struct model *model);
+/* From then on a member that was switched off before now_ms has no lease of its own running. */
+uint64_t internal_off_at_ms(const struct model *model, uint64_t now_ms);
+/* How long a declined address rests. */
+uint64_t internal_quarantine_ms(const struct model *model);
+
 /* The commands, by file. Each returns the verdict; on a refusal nothing has changed. */
 Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer);
 Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind);
@@ -90,6 +110,28 @@ Pxe__Verdict apply_member_join(struct apply *a, const Pxe__MemberJoin *join);
 Pxe__Verdict apply_member_update(struct apply *a, const Pxe__MemberUpdate *update);
 Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remove);
 Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone);
+Pxe__Verdict apply_member_set(struct apply *a, const Pxe__MemberSet *set);
+Pxe__Verdict apply_recover(struct apply *a, const Pxe__Recover *recover);
+Pxe__Verdict apply_reserve_give(struct apply *a, const Pxe__ReserveGive *give);
+Pxe__Verdict apply_reserve_return(struct apply *a, const Pxe__ReserveReturn *given);
+/* Take addresses out of a block. */
+void apply_reserve_clear(struct apply *a, const Pxe__Block *block, uint64_t mask);
+/* The owner was removed by force: its blocks are free from free_at_ms on. */
+void apply_reserve_orphan(struct apply *a, uint64_t owner, uint64_t free_at_ms);
+/* Remove all blocks, whoever owns them. */
+void apply_reserve_drop_all(struct apply *a);
+/* Remove blocks whose time has come, at most `max`; returns how many. */
+uint32_t apply_reserve_sweep(struct apply *a, uint32_t max);
+bool apply_reserve_sweep_due(const struct model *model, uint64_t now_ms);
+Pxe__Verdict apply_merge(struct apply *a, const Pxe__Merge *merge);
+Pxe__Verdict apply_settle(struct apply *a, const Pxe__Settle *settle);
+/* The host's address stops being fixed to its hardware addresses as they are now. */
+void apply_settle_hold(struct apply *a, const Pxe__Host *host);
+/* Make room for one more lease if what ended long ago can go; false: the table is full. */
+bool apply_lease_make_room(struct apply *a);
+/* The address goes into quarantine; a promise to the client that had it stands [P1]. */
+struct lease_record *apply_lease_quarantine(
+	struct apply *a, uint32_t ip, const char *subnet, const struct lease_record *old);
 
 /* dedup.c. Whether this (origin, incarnation, seq) was applied before, or can no longer be told; if
  * not, remember it. */

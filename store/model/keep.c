@@ -24,6 +24,8 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 	case RECORD_TOKEN: return &pxe__token__descriptor;
 	case RECORD_WINDOW: return &pxe__proposer_window__descriptor;
 	case RECORD_REQUEST: return &pxe__request_outcome__descriptor;
+	case RECORD_BLOCK: return &pxe__block__descriptor;
+	case RECORD_HOLD: return &pxe__hold__descriptor;
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
 	case RECORD_HOST_IP: return NULL;
@@ -33,7 +35,7 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 
 static bool keep_is_kind(uint8_t byte)
 {
-	return byte != 0 && strchr("csmNPHMURFIVLOTwq", byte) != NULL;
+	return byte != 0 && strchr("csmNPHMURFIVLOTwqBh", byte) != NULL;
 }
 
 static size_t keep_key_named(enum record_kind kind, const char *name, uint8_t *ret_key)
@@ -54,6 +56,12 @@ static size_t keep_key_version(const Pxe__ImageVersion *version, uint8_t *ret_ke
 	if (bytes == 0 || bytes > MODEL_NAME_MAX || version->digest.len != 32)
 		return 0;
 	return record_key_version(version->image, version->digest.data, ret_key);
+}
+
+static size_t keep_key_hold(const Pxe__Hold *hold, uint8_t *ret_key)
+{
+	return hold->ip.len != 4 ? 0
+				 : record_key_hold(internal_ip(hold->ip), hold->since_ms, ret_key);
 }
 
 size_t keep_key_of(
@@ -86,6 +94,9 @@ size_t keep_key_of(
 	case RECORD_REQUEST:
 		return keep_key_bytes(
 			kind, ((const Pxe__RequestOutcome *)message)->request_id, 16, ret_key);
+	case RECORD_BLOCK:
+		return record_key_u64(kind, ((const Pxe__Block *)message)->serial, ret_key);
+	case RECORD_HOLD: return keep_key_hold((const Pxe__Hold *)message, ret_key);
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
 	case RECORD_HOST_IP: break;
@@ -196,6 +207,10 @@ static void keep_reindex(struct model *model, enum record_kind kind, const Proto
 		keep_on_ip_field(model,
 			old != NULL ? &((const Pxe__Settings *)old)->server_ip : NULL,
 			now != NULL ? &((const Pxe__Settings *)now)->server_ip : NULL);
+	} else if (kind == RECORD_BLOCK) {
+		reserve_map_on_block(model, (const Pxe__Block *)old, (const Pxe__Block *)now);
+	} else if (kind == RECORD_HOLD) {
+		reserve_map_on_hold(model, (const Pxe__Hold *)old, (const Pxe__Hold *)now);
 	} else if (kind == RECORD_REQUEST) {
 		keep_on_request(
 			model, (const Pxe__RequestOutcome *)old, (const Pxe__RequestOutcome *)now);
@@ -337,6 +352,14 @@ void keep_clock(struct model *model, const struct model_sink *sink)
 	pxe__clock__init(clock);
 	clock->stamp_ms = model->stamp_ms;
 	clock->revision = model->revision;
+	clock->serial = model->serial;
+	clock->settled_ms = model->settled_ms;
+	clock->settle_after_ms = model->settle_after_ms;
+	clock->unknown_until_ms = model->unknown_until_ms;
+	clock->merge_conflicts = model->merge_conflicts;
+	clock->kept_ms = model->kept_ms;
+	clock->mclt_was_s = model->mclt_was_s;
+	clock->mclt_was_ms = model->mclt_was_ms;
 	keep_message(model, sink, RECORD_CLOCK, &clock->base);
 }
 
@@ -378,6 +401,11 @@ static bool keep_is_sound(enum record_kind kind, const ProtobufCMessage *message
 		const Pxe__Subnet *subnet = (const Pxe__Subnet *)message;
 		return subnet->network_ip.len == 4 && subnet->prefix_len <= 32;
 	}
+	if (kind == RECORD_BLOCK) {
+		const Pxe__Block *block = (const Pxe__Block *)message;
+		return block->first_ip.len == 4 && internal_ip(block->first_ip) % 64 == 0 &&
+		       block->mask != 0 && strlen(block->subnet) <= MODEL_NAME_MAX;
+	}
 	if (kind == RECORD_POOL) {
 		const Pxe__Pool *pool = (const Pxe__Pool *)message;
 		uint32_t first = internal_ip(pool->first_ip), last = internal_ip(pool->last_ip);
@@ -403,6 +431,14 @@ static void keep_load_clock(struct model *model, const ProtobufCMessage *message
 	const Pxe__Clock *clock = (const Pxe__Clock *)message;
 	model->stamp_ms = clock->stamp_ms;
 	model->revision = clock->revision;
+	model->serial = clock->serial;
+	model->settled_ms = clock->settled_ms;
+	model->settle_after_ms = clock->settle_after_ms;
+	model->unknown_until_ms = clock->unknown_until_ms;
+	model->merge_conflicts = clock->merge_conflicts;
+	model->kept_ms = clock->kept_ms;
+	model->mclt_was_s = clock->mclt_was_s;
+	model->mclt_was_ms = clock->mclt_was_ms;
 }
 
 int keep_load(struct model *model, const uint8_t *key, size_t key_bytes, const uint8_t *value,

@@ -66,6 +66,7 @@ Pxe__Lease lease_record_view(struct lease_record *record, uint8_t ip_bytes[4])
 	lease.started_ms = record->started_ms;
 	lease.since_ms = record->since_ms;
 	lease.node = record->node;
+	lease.released_ms = record->released_ms;
 	return lease;
 }
 
@@ -80,6 +81,18 @@ static uint8_t lease_length(size_t bytes)
 {
 	assert(bytes <= UINT8_MAX);
 	return (uint8_t)bytes;
+}
+
+/* What was only offered is bound by no promise; what is in quarantine, by the promise to the client
+ * that had it before, if that ends later. */
+static uint64_t lease_free_at(const Pxe__Lease *lease)
+{
+	if (lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0)
+		return lease->expires_ms;
+	if (lease->state == PXE__LEASE_STATE__LEASE_DECLINED &&
+		lease->promised_ms <= lease->expires_ms)
+		return lease->expires_ms;
+	return internal_after(lease->promised_ms, MODEL_REST_MS);
 }
 
 static struct lease_record *lease_record_new(const Pxe__Lease *lease)
@@ -109,11 +122,8 @@ static struct lease_record *lease_record_new(const Pxe__Lease *lease)
 	record->started_ms = lease->started_ms;
 	record->since_ms = lease->since_ms;
 	record->node = lease->node;
-	/* What was only offered, or is in quarantine, is bound by no promise. */
-	bool bound = lease->state != PXE__LEASE_STATE__LEASE_DECLINED &&
-		     !(lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0);
-	record->free_at_ms =
-		bound ? internal_after(lease->promised_ms, MODEL_REST_MS) : lease->expires_ms;
+	record->released_ms = lease->released_ms;
+	record->free_at_ms = lease_free_at(lease);
 	return record;
 }
 
@@ -189,6 +199,9 @@ struct lease_record *lease_table_set(struct lease_table *leases, const Pxe__Leas
 	table_put(&leases->by_client, lease_record_hash(record), record);
 	lease_heap_place(leases, record, leases->count, leases->count + 1);
 	leases->count++;
+	record->released = (struct heap_node){.at_ms = record->released_ms, .ip = record->ip};
+	if (record->released_ms != 0)
+		heap_put(&leases->released, &record->released);
 	return record;
 }
 
@@ -197,6 +210,8 @@ void lease_table_remove(struct lease_table *leases, struct lease_record *record)
 	assert(leases->count > 0 && leases->heap[record->heap_at] == record);
 	table_remove(&leases->by_ip, lease_ip_hash(record->ip), record);
 	table_remove(&leases->by_client, lease_record_hash(record), record);
+	if (record->released_ms != 0)
+		heap_remove(&leases->released, &record->released);
 	leases->count--;
 	struct lease_record *last = leases->heap[leases->count];
 	if (last != record)
@@ -223,6 +238,12 @@ struct lease_record *lease_table_first(const struct lease_table *leases)
 	return leases->count == 0 ? NULL : leases->heap[0];
 }
 
+struct lease_record *lease_table_first_released(const struct lease_table *leases)
+{
+	const struct heap_node *first = heap_first(&leases->released);
+	return first == NULL ? NULL : lease_table_find(leases, first->ip);
+}
+
 static int lease_compare_ip(const void *a, const void *b)
 {
 	const struct lease_record *first = *(struct lease_record *const *)a;
@@ -247,6 +268,7 @@ void lease_table_fini(struct lease_table *leases)
 	for (size_t i = 0; i < leases->count; i++)
 		free(leases->heap[i]);
 	free(leases->heap);
+	heap_fini(&leases->released);
 	table_fini(&leases->by_ip);
 	table_fini(&leases->by_client);
 	*leases = (struct lease_table){0};

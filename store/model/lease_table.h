@@ -8,6 +8,7 @@
 #define STORE_MODEL_LEASE_TABLE_H
 
 #include "proto/msg/records.pb-c.h"
+#include "store/model/heap.h"
 #include "store/model/table.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -16,18 +17,23 @@
  * one after the other. */
 struct lease_record {
 	uint64_t expires_ms, promised_ms, started_ms, since_ms;
-	uint64_t free_at_ms; /* from then on another client may get the address [R4] [R9] */
-	uint32_t ip;         /* host order */
+	uint64_t released_ms; /* not 0: given up then, but promised_ms stands until that is settled
+			       */
+	uint64_t free_at_ms;  /* from then on another client may get the address [R4] [R9] */
+	uint32_t ip;          /* host order */
 	uint32_t node;
 	uint32_t heap_at;
-	uint8_t state; /* Pxe__LeaseState */
+	struct heap_node released; /* in `released` while released_ms is not 0 */
+	uint8_t state;             /* Pxe__LeaseState */
 	uint8_t client_bytes, mac_bytes, client_id_bytes, uuid_bytes, hostname_bytes, subnet_bytes;
 	uint8_t bytes[];
 };
 
-/* All zero is an empty table. heap: the record with the lowest (free_at_ms, ip) is first. */
+/* All zero is an empty table. heap: the record with the lowest (free_at_ms, ip) is first. released:
+ * those that were given up early, the lowest (released_ms, ip) first. */
 struct lease_table {
 	struct table by_ip, by_client;
+	struct heap released;
 	struct lease_record **heap;
 	size_t heap_capacity;
 	size_t count;
@@ -46,6 +52,8 @@ struct lease_record *lease_table_next_of_client(const struct lease_table *leases
 	const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor);
 /* The record that becomes free first; NULL: none. */
 struct lease_record *lease_table_first(const struct lease_table *leases);
+/* The record that was given up first, of those that wait to be settled; NULL: none. */
+struct lease_record *lease_table_first_released(const struct lease_table *leases);
 /* All records by ascending address, heap memory of leases->count pointers; NULL if there are none.
  */
 struct lease_record **lease_table_sorted(const struct lease_table *leases);

@@ -147,6 +147,7 @@ void internal_lease_copy(const struct lease_record *record, struct lease *ret_le
 		.promised_ms = record->promised_ms,
 		.started_ms = record->started_ms,
 		.since_ms = record->since_ms,
+		.released_ms = record->released_ms,
 		.client_len = record->client_bytes,
 	};
 	memcpy(ret_lease->client, lease_record_client(record), record->client_bytes);
@@ -156,10 +157,14 @@ void internal_lease_copy(const struct lease_record *record, struct lease *ret_le
 
 Pxe__LeaseState lease_state_at(const struct lease *lease, uint64_t now_ms)
 {
+	bool is_declined = lease->state == PXE__LEASE_STATE__LEASE_DECLINED;
 	if (now_ms < lease->expires_ms && lease->state != PXE__LEASE_STATE__LEASE_FREE)
 		return lease->state;
-	if (lease->state == PXE__LEASE_STATE__LEASE_FREE ||
-		lease->state == PXE__LEASE_STATE__LEASE_DECLINED)
+	/* Out of quarantine, but promised to the client that had it before. */
+	if (is_declined && lease->promised_ms > lease->expires_ms &&
+		now_ms < internal_after(lease->promised_ms, MODEL_MAX_SKEW_MS))
+		return lease->state;
+	if (lease->state == PXE__LEASE_STATE__LEASE_FREE || is_declined)
 		return PXE__LEASE_STATE__LEASE_FREE;
 	if (lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0)
 		return PXE__LEASE_STATE__LEASE_FREE;

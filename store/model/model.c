@@ -17,6 +17,7 @@ void model_clear(struct model *model)
 {
 	assert(model != NULL);
 	pool_map_fini(&model->pools);
+	reserve_map_fini(&model->reserves);
 	for (size_t i = 0; i < INTERNAL_KINDS; i++)
 		shelf_fini(&model->shelf[i]);
 	lease_table_fini(&model->leases);
@@ -48,7 +49,8 @@ void model_bootstrap(struct model *model, const Pxe__Settings *settings, const P
 	Pxe__Member *member = (Pxe__Member *)keep_copy(&first->base);
 	member->id = 1;
 	member->joined_ms = stamp_ms;
-	member->removing = false;
+	member->removing = member->forced = member->standby = member->draining = false;
+	member->removing_ms = 0;
 	own->next_member_id = 2;
 	model->stamp_ms = stamp_ms;
 	model->revision = 1;
@@ -101,12 +103,13 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	case PXE__COMMAND__OP_MEMBER_UPDATE: return apply_member_update(a, command->member_update);
 	case PXE__COMMAND__OP_MEMBER_REMOVE: return apply_member_remove(a, command->member_remove);
 	case PXE__COMMAND__OP_MEMBER_GONE: return apply_member_gone(a, command->member_gone);
-	case PXE__COMMAND__OP_MEMBER_SET:
-	case PXE__COMMAND__OP_RECOVER:
-	case PXE__COMMAND__OP_RESERVE_GIVE:
+	case PXE__COMMAND__OP_MEMBER_SET: return apply_member_set(a, command->member_set);
+	case PXE__COMMAND__OP_RECOVER: return apply_recover(a, command->recover);
+	case PXE__COMMAND__OP_RESERVE_GIVE: return apply_reserve_give(a, command->reserve_give);
 	case PXE__COMMAND__OP_RESERVE_RETURN:
-	case PXE__COMMAND__OP_MERGE:
-	case PXE__COMMAND__OP_SETTLE:
+		return apply_reserve_return(a, command->reserve_return);
+	case PXE__COMMAND__OP_MERGE: return apply_merge(a, command->merge);
+	case PXE__COMMAND__OP_SETTLE: return apply_settle(a, command->settle);
 	case PXE__COMMAND__OP__NOT_SET:
 	case _PXE__COMMAND__OP__CASE_IS_INT_SIZE:
 	default: break;

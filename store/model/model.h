@@ -73,7 +73,8 @@ struct model_result {
 	struct lease lease; /* OFFER, BIND: the lease as it is now, on VERDICT_OK */
 	uint64_t revision;  /* configuration revision after the command */
 	uint64_t id;        /* MEMBER_JOIN: the member id given */
-	unsigned conflicts; /* MERGE: entries whose address is another client's [R6]: a bug */
+	unsigned conflicts; /* MERGE: entries whose address is another client's [R6]: a bug. The
+			     * verdict is OK all the same; VERDICT_STALE if every entry was stale */
 	char detail[240];   /* for a person: what was wrong and what to do; "" on success, but for
 			     * OFFER and BIND   that gave less than was due (reservation taken by
 			     * another, lease not renewed) */
@@ -147,6 +148,8 @@ void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t
 /* Visit the blocks of an owner (0: of everybody), by serial; false stops. */
 void model_each_block(const struct model *model, uint64_t owner,
 	bool (*visit)(void *ctx, const Pxe__Block *block), void *ctx);
+/* The block of this serial; NULL: none. */
+const Pxe__Block *model_block(const struct model *model, uint64_t serial);
 /* The block that holds the address; NULL: none. */
 const Pxe__Block *model_block_of(const struct model *model, uint32_t ip);
 /* Addresses of a subnet that are free and in no block, and those in a member's blocks (owner 0: in
@@ -159,9 +162,10 @@ void model_reserve_usage(const struct model *model, const Pxe__Subnet *subnet, u
 uint64_t model_reserve_target(
 	const struct model *model, const Pxe__Subnet *subnet, uint64_t member);
 /* May this client lease the address, as far as reservations and holds go: fixed to it now, and in
- * every state that some member may still act on [R5]. */
-bool model_is_fixed_to(
-	const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who, uint32_t ip);
+ * every state that some member may still act on [R5]; in no block, and with no record of another
+ * machine's lease, ended or not. */
+bool model_is_fixed_to(const struct model *model, const Pxe__Subnet *subnet,
+	const Pxe__ClientInfo *who, uint32_t ip);
 /* Something waits for every member to know it (a hold, a lease given up early): the oldest such
  * stamp; 0: nothing. A Settle above it is due. */
 uint64_t model_unsettled_ms(const struct model *model);

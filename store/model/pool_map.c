@@ -130,7 +130,8 @@ bool pool_map_is_free(const struct pool_map *map, uint32_t ip)
 
 static bool pool_ip_is_free(const struct model *model, const Pxe__Subnet *subnet, uint32_t ip)
 {
-	return lease_table_find(&model->leases, ip) == NULL &&
+	return lease_table_find(&model->leases, ip) == NULL && model_block_of(model, ip) == NULL &&
+	       !reserve_map_has_hold(&model->reserves, ip) &&
 	       !internal_never_leased(model, subnet, ip) && internal_reservation(model, ip) == NULL;
 }
 
@@ -213,6 +214,22 @@ void pool_map_on_pool(struct model *model, const Pxe__Pool *old, const Pxe__Pool
 }
 
 /* ---- choice ---- */
+
+static uint64_t pool_span_word(const struct pool_span *span, int64_t index)
+{
+	int64_t words = (int64_t)((pool_span_size(span) + 63) / 64);
+	return index < 0 || index >= words ? 0 : span->free_bits[index];
+}
+
+uint64_t pool_map_window(const struct pool_span *span, uint32_t window_ip)
+{
+	assert(window_ip % 64 == 0);
+	int64_t bit = (int64_t)window_ip - (int64_t)span->first;
+	int64_t index = bit >= 0 ? bit / 64 : -((63 - bit) / 64);
+	unsigned shift = (unsigned)(bit - index * 64);
+	uint64_t low = pool_span_word(span, index);
+	return shift == 0 ? low : low >> shift | pool_span_word(span, index + 1) << (64 - shift);
+}
 
 /* First free address of a span at or after bit `from` and before bit `to`; 0: none. */
 static uint32_t pool_span_pick(const struct pool_span *span, size_t from, size_t to)

@@ -2,7 +2,8 @@
  * bit per pool address.
  *
  * Pure, but for the heap memory it owns. Derived from the records: a bit is set when the address
- * has no lease record, is reserved for no host, and is none of those that never go to a client
+ * has no lease record, is reserved for no host, in no block and under no hold, and is none of those
+ * that never go to a client
  * (model_reserves_for_itself()).
  */
 #ifndef STORE_MODEL_POOL_MAP_H
@@ -42,7 +43,7 @@ void pool_map_fini(struct pool_map *map);
 /* Follow a change of records that has been made: the message before and after, NULL for none. */
 void pool_map_on_subnet(struct model *model, const Pxe__Subnet *old, const Pxe__Subnet *now);
 void pool_map_on_pool(struct model *model, const Pxe__Pool *old, const Pxe__Pool *now);
-/* The address's lease, reservation, or use by the cluster itself changed. */
+/* The address's lease, reservation, block, holds, or use by the cluster itself changed. */
 void pool_map_on_ip(struct model *model, uint32_t ip);
 
 /* NULL: none. */
@@ -51,6 +52,9 @@ const struct pool_span *pool_map_span_of(const struct pool_map *map, uint32_t ip
 /* The spans inside a range of addresses: from *ret_begin up to but without the returned index. */
 size_t pool_map_spans_in(
 	const struct pool_map *map, uint32_t first, uint32_t last, size_t *ret_begin);
+/* The free addresses of a span in the window of 64 that begins at window_ip: bit i, window_ip + i.
+ */
+uint64_t pool_map_window(const struct pool_span *span, uint32_t window_ip);
 bool pool_map_is_free(const struct pool_map *map, uint32_t ip);
 /* A free address of the pools between first and last, the first one at or after the place that
  * `hash` points to; 0: all taken. Costs a scan of the bits, word by word; pools that are full are

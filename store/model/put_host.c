@@ -169,10 +169,25 @@ static void put_unindex(struct apply *a, const Pxe__Host *old, const Pxe__Host *
 		keep_remove(a->model, a->sink, RECORD_HOST_IP, old->ip.data, old->ip.len);
 }
 
+/* The address was fixed to other machines before: a node that does not know yet may lease it to
+ * them [R5]. */
+static void put_hold(struct apply *a, const Pxe__Host *old, const Pxe__Host *now)
+{
+	if (old->ip.len != 4)
+		return;
+	bool is_same =
+		now != NULL && internal_same_bytes(old->ip, now->ip) && old->n_mac == now->n_mac;
+	for (size_t i = 0; is_same && i < old->n_mac; i++)
+		is_same = put_has_mac(now, old->mac[i]);
+	if (!is_same)
+		apply_settle_hold(a, old);
+}
+
 void put_host_remove(struct apply *a, const Pxe__Host *host)
 {
 	char name[MODEL_NAME_MAX + 1];
 	memcpy(name, host->name, strlen(host->name) + 1);
+	put_hold(a, host, NULL);
 	put_unindex(a, host, NULL);
 	keep_remove(a->model, a->sink, RECORD_HOST, name, strlen(name));
 }
@@ -196,8 +211,10 @@ Pxe__Verdict put_host(struct apply *a, const Pxe__Put *put, const Pxe__Host *hos
 		return INVALID;
 	if (!check_profile_ref(a, "profile of the host", host->profile))
 		return INVALID;
-	if (old != NULL)
+	if (old != NULL) {
+		put_hold(a, old, host);
 		put_unindex(a, old, host);
+	}
 	put_index(a, host, old);
 	keep_message(a->model, a->sink, RECORD_HOST, keep_copy(&host->base));
 	return OK;

@@ -22,6 +22,16 @@ size_t record_key_u64(enum record_kind kind, uint64_t id, uint8_t ret_key[RECORD
 	return record_key(kind, bytes, sizeof(bytes), ret_key);
 }
 
+size_t record_key_hold(uint32_t ip, uint64_t since_ms, uint8_t ret_key[RECORD_KEY_MAX])
+{
+	uint8_t bytes[12];
+	for (unsigned i = 0; i < 4; i++)
+		bytes[i] = (uint8_t)(ip >> (24 - 8 * i));
+	for (unsigned i = 0; i < 8; i++)
+		bytes[4 + i] = (uint8_t)(since_ms >> (56 - 8 * i));
+	return record_key(RECORD_HOLD, bytes, sizeof(bytes), ret_key);
+}
+
 size_t record_key_version(
 	const char *image, const uint8_t digest[32], uint8_t ret_key[RECORD_KEY_MAX])
 {

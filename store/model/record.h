@@ -28,12 +28,15 @@ enum record_kind {
 	RECORD_TOKEN = 'T',         /* + id -> Token */
 	RECORD_WINDOW = 'w',        /* + member id, 8 bytes big endian -> ProposerWindow */
 	RECORD_REQUEST = 'q',       /* + request id, 16 bytes -> RequestOutcome */
+	RECORD_BLOCK = 'B',         /* + serial, 8 bytes big endian -> Block */
+	RECORD_HOLD = 'h',          /* + ip, 4 bytes + since_ms, 8 bytes big endian -> Hold */
 };
 
 /* Build a key; ret_key has RECORD_KEY_MAX bytes. Returns its length. */
 size_t record_key(enum record_kind kind, const void *name, size_t name_bytes,
 	uint8_t ret_key[RECORD_KEY_MAX]);
 size_t record_key_u64(enum record_kind kind, uint64_t id, uint8_t ret_key[RECORD_KEY_MAX]);
+size_t record_key_hold(uint32_t ip, uint64_t since_ms, uint8_t ret_key[RECORD_KEY_MAX]);
 size_t record_key_version(
 	const char *image, const uint8_t digest[32], uint8_t ret_key[RECORD_KEY_MAX]);
 
