@@ -78,10 +78,18 @@ static int write_files(struct ctl *ctl, struct node_conf *conf, const struct bac
 }
 
 /* Undone, so that the machine is no node with nothing in it. */
-static void take_back(const struct ctl *ctl)
+static void take_back(const struct ctl *ctl, const struct node_conf *conf)
 {
 	static const char *const files[] = {NODE_CONF_FILE, NODE_START_FILE};
+	static const char *const state[] = {"data.mdb", "lock.mdb"};
 	char path[NODE_CONF_PATH_BYTES + 32];
+
+	for (size_t i = 0; i < sizeof state / sizeof state[0]; i++) {
+		snprintf(path, sizeof path, "%s/state.mdb/%s", conf->data_dir, state[i]);
+		(void)unlink(path);
+	}
+	snprintf(path, sizeof path, "%s/state.mdb", conf->data_dir);
+	(void)rmdir(path);
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		snprintf(path, sizeof path, "%.200s/%s", ctl->directory, files[i]);
@@ -147,7 +155,7 @@ static int make_node(struct ctl *ctl, const struct invocation *in, const char *p
 		result = restore(ctl, path, &info);
 	}
 	if (result != CTL_OK) {
-		take_back(ctl);
+		take_back(ctl, &conf);
 		return result;
 	}
 	tell(ctl, &conf, content, &info);

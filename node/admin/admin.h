@@ -11,11 +11,12 @@
  * Requests that do not parse are counted and dropped. Loop thread only.
  *
  *   request -> admin_server (doors, sessions) -> admin_change | admin_list | admin_status |
- * admin_watch | admin_push | admin_join
+ * admin_watch | admin_push | admin_backup | admin_node | admin_join
  */
 #ifndef NODE_ADMIN_ADMIN_H
 #define NODE_ADMIN_ADMIN_H
 
+#include "node/dhcp4/dhcp4_service.h"
 #include "node/events/events.h"
 #include "store/replica/replica.h"
 #include "store/transport/zap.h"
@@ -51,6 +52,8 @@ struct admin_config {
 	void *ctx;
 	/* Tell every counter of the node, for `pxectl status`. May be NULL. */
 	void (*counters)(void *ctx, admin_count_cb *count, void *into);
+	/* What the node may do without the quorum. May be NULL. */
+	void (*isolation)(void *ctx, struct dhcp4_isolation *ret_isolation);
 	/* Whether this node was taken out of the cluster. May be NULL. */
 	bool (*removed)(void *ctx);
 };

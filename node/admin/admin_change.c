@@ -257,7 +257,7 @@ static const char *refuse_put(const struct admin *admin, const Pxe__Put *put)
 		next->api_public_key.len != now->api_public_key.len ||
 		memcmp(next->api_public_key.data, now->api_public_key.data,
 			now->api_public_key.len) != 0 ||
-		next->next_member_id != now->next_member_id) {
+		next->next_member_id != now->next_member_id || next->epoch != now->epoch) {
 		return "the cluster's identity and keys cannot be changed";
 	}
 	return NULL;
@@ -273,7 +273,8 @@ static const char *refuse_change(const struct admin *admin, const Pxe__Command *
 	}
 	if (command->op_case == PXE__COMMAND__OP_REMOVE ||
 		command->op_case == PXE__COMMAND__OP_RELEASE ||
-		command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
+		command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE ||
+		command->op_case == PXE__COMMAND__OP_MEMBER_SET) {
 		return NULL;
 	}
 	return "this is not a change that an operator makes";
@@ -321,6 +322,19 @@ static const char *object_of_kind(Pxe__ObjectKind kind)
 	}
 }
 
+static const char *done_by_mode(Pxe__MemberMode mode)
+{
+	switch (mode) {
+	case PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE: return "promoted to voter";
+	case PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE: return "demoted, it votes no more";
+	case PXE__MEMBER_MODE__MEMBER_MODE_DRAIN: return "draining";
+	case PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN: return "back from draining";
+	case PXE__MEMBER_MODE__MEMBER_MODE_NONE:
+	case _PXE__MEMBER_MODE_IS_INT_SIZE: break;
+	}
+	return "changed";
+}
+
 /* As it reads in a log: "host n01 added". */
 static void describe(const Pxe__Command *command, char *ret_text, size_t text_bytes)
 {
@@ -338,7 +352,11 @@ static void describe(const Pxe__Command *command, char *ret_text, size_t text_by
 	} else if (command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
 		what = "node";
 		name = command->member_remove->name;
-		done = "taken out";
+		done = command->member_remove->force ? "taken out by force" : "taken out";
+	} else if (command->op_case == PXE__COMMAND__OP_MEMBER_SET) {
+		what = "node";
+		name = command->member_set->name;
+		done = done_by_mode(command->member_set->mode);
 	} else if (command->op_case == PXE__COMMAND__OP_RELEASE && command->release->ip.len == 4) {
 		const uint8_t *b = command->release->ip.data;
 		snprintf(ip, sizeof ip, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);

@@ -133,6 +133,21 @@ void admin_on_boot_explain(
 	struct admin *admin, const struct admin_client *client, const Pxe__BootExplainQuery *query);
 /* admin_status.c */
 void admin_on_status(struct admin *admin, const struct admin_client *client);
+/* admin_reserve.c */
+/* Addresses of a member's blocks (0: of all members'), in a pool or (NULL) in all. */
+uint64_t admin_reserve_of(const struct admin *admin, uint64_t member, const Pxe__Pool *pool);
+/* Of this node; all 0 where nobody tells. */
+void admin_isolation(const struct admin *admin, struct dhcp4_isolation *ret_isolation);
+/* What a member may do alone, and how it stands to the others. */
+void admin_reserve_fill(const struct admin *admin, const struct replica_member_view *view,
+	const Pxe__Member *member, Pxe__NodeStatus *node);
+/* "pxe3 has no quorum for 4m 12s and goes on alone: ..." */
+char *admin_reserve_text(const struct admin *admin, const Pxe__NodeStatus *node, char *ret_text,
+	size_t text_bytes);
+/* admin_backup.c */
+void admin_on_backup(struct admin *admin, const struct admin_client *client);
+/* admin_node.c */
+void admin_on_step_down(struct admin *admin, const struct admin_client *client);
 /* admin_watch.c */
 void admin_on_watch(
 	struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query);

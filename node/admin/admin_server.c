@@ -193,6 +193,8 @@ static void dispatch(
 		admin_on_push_commit(admin, client, request);
 		return;
 	case PXE__ADMIN_REQUEST__BODY_INFO: admin_on_info(admin, client); return;
+	case PXE__ADMIN_REQUEST__BODY_STEP_DOWN: admin_on_step_down(admin, client); return;
+	case PXE__ADMIN_REQUEST__BODY_BACKUP: admin_on_backup(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;
 	}

@@ -114,11 +114,12 @@ static char *role_of(const struct status *status, const struct replica_member_vi
 	return member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? witness : voter;
 }
 
-static char *state_of(
-	const struct replica_member_view *view, const Pxe__Member *member, uint64_t behind)
+static char *state_of(const struct replica_member_view *view, const Pxe__Member *member,
+	const Pxe__NodeStatus *node)
 {
 	static char removing[] = "removing", down[] = "down", joining[] = "joining",
-		    late[] = "behind", ok[] = "ok", stopping[] = "stopping", idle[] = "not serving";
+		    late[] = "behind", ok[] = "ok", stopping[] = "stopping", idle[] = "not serving",
+		    alone[] = "isolated", draining[] = "draining", standby[] = "standby";
 
 	if (member->removing) {
 		return removing;
@@ -129,11 +130,20 @@ static char *state_of(
 	if (view->status.stopping) {
 		return stopping;
 	}
-	if (!view->voter) {
+	if (node->isolated) {
+		return alone;
+	}
+	if (!view->voter && !member->standby) {
 		return joining;
 	}
-	if (behind > STATUS_BEHIND) {
+	if (node->behind > STATUS_BEHIND) {
 		return late;
+	}
+	if (member->draining) {
+		return draining;
+	}
+	if (member->standby && view->status.serving) {
+		return standby;
 	}
 	return view->status.serving || member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS ? ok : idle;
 }
@@ -164,7 +174,8 @@ static void add_node(struct status *status, unsigned i)
 	node->behind = status->view.commit > node->applied && view->id != status->view.leader
 			       ? status->view.commit - node->applied
 			       : 0;
-	node->state = state_of(view, member, node->behind);
+	admin_reserve_fill(status->admin, view, member, node);
+	node->state = state_of(view, member, node);
 	node->dhcp_per_s = view->live ? view->status.dhcp_per_s : 0;
 	node->boots = view->live ? view->status.boots : 0;
 	node->images_held = status->held[i];
@@ -202,6 +213,7 @@ static bool add_pool(void *ctx, const void *object)
 	shown->subnet = pool->subnet;
 	model_pool_usage(admin_model(status->admin), pool, status->message.cluster_ms, &shown->size,
 		&shown->used);
+	shown->reserve = admin_reserve_of(status->admin, 0, pool);
 	status->pool_list[n] = shown;
 	status->message.n_pools++;
 	if (shown->size > 0 && shown->used * 100 >= shown->size * STATUS_POOL_FULL) {
@@ -255,6 +267,33 @@ static bool is_short_of_room(const struct replica_view *view, uint64_t id)
 	return false;
 }
 
+/* Alone, leaving, draining: what the node does, and what is to be done about it. */
+static void warn_of_state(struct status *status, const Pxe__NodeStatus *node)
+{
+	char text[ADMIN_TEXT_BYTES];
+
+	if (node->isolated) {
+		warn(status, "%.300s",
+			admin_reserve_text(status->admin, node, text, sizeof text));
+	} else if (strcmp(node->state, "down") == 0 && node->reserve_held > 0) {
+		warn(status,
+			"%s may go on alone with its own %" PRIu32
+			" addresses; nobody else leases them meanwhile",
+			node->name, node->reserve_held);
+	} else if (node->journal > 0) {
+		warn(status, "%" PRIu32 " leases that %s gave alone are being merged",
+			node->journal, node->name);
+	}
+	if (strcmp(node->state, "removing") == 0 && !node->forced) {
+		warn(status, "%s leaves: %" PRIu32 " addresses and %" PRIu32
+			" leases are to be handed back first", node->name, node->reserve_held,
+			node->journal);
+	} else if (node->draining) {
+		warn(status, "%s is draining; to end that: pxectl node undrain %s", node->name,
+			node->name);
+	}
+}
+
 static void warn_of_nodes(struct status *status)
 {
 	char age[TEXT_DURATION_BYTES], size[TEXT_SIZE_BYTES];
@@ -267,6 +306,7 @@ static void warn_of_nodes(struct status *status)
 			warn(status, "node %s is silent for %s", node->name,
 				text_duration_short(admin_whole_seconds(node->silent_ms), age));
 		}
+		warn_of_state(status, node);
 		if (is_short_of_room(&status->view, node->id)) {
 			warn(status,
 				"the disk of node %s is nearly full; the node ends when it is: "
@@ -302,6 +342,26 @@ static void warn_of_voters(struct status *status)
 	}
 }
 
+/* After a recovery, or of a broken promise. */
+static void warn_of_unknown(struct status *status)
+{
+	char text[TEXT_DURATION_BYTES];
+
+	if (status->message.unknown_until_ms > status->message.cluster_ms) {
+		warn(status,
+			"leases may run that this state does not know: new machines wait %s more",
+			text_duration_short(admin_whole_seconds(status->message.unknown_until_ms -
+								status->message.cluster_ms),
+				text));
+	}
+	if (status->message.merge_conflicts > 0) {
+		warn(status,
+			"%" PRIu64 " addresses were leased twice while nodes were apart; this must "
+			"not happen: keep the logs of all nodes and report it",
+			status->message.merge_conflicts);
+	}
+}
+
 static void warn_of_settings(struct status *status, const Pxe__Settings *settings)
 {
 	const struct model *model = admin_model(status->admin);
@@ -320,6 +380,7 @@ static void warn_of_settings(struct status *status, const Pxe__Settings *setting
 		text[strcspn(text, "\n")] = '\0';
 		warn(status, "%.300s", text);
 	}
+	warn_of_unknown(status);
 	if (settings->dhcp == PXE__DHCP_MODE__DHCP_OFF) {
 		warn(status, "DHCP is off: no machine is answered");
 	}
@@ -354,6 +415,9 @@ static void fill_head(struct status *status)
 	if (leader != NULL) {
 		status->message.leader = leader->name;
 	}
+	status->message.epoch = model_epoch(model);
+	status->message.unknown_until_ms = model_unknown_until_ms(model);
+	status->message.merge_conflicts = model_merge_conflicts(model);
 	status->message.revision = model_revision(model);
 	status->message.applied = status->view.applied;
 	status->message.term = status->view.term;

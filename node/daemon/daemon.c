@@ -57,18 +57,12 @@ static void count_dhcp4(void *ctx, const char *name, uint64_t value)
 	counting->count(counting->into, name, value);
 }
 
-static void counters(void *ctx, admin_count_cb *count, void *into)
+static void count_transfers(struct daemon *daemon, admin_count_cb *count, void *into)
 {
-	struct daemon *daemon = ctx;
-	struct counting counting = {count, into};
-	struct transport_stats peers = {0};
 	struct tftp_server_stats tftp = {0};
 	struct http_stats http = {0};
 	uint64_t malformed = 0;
 
-	if (daemon->dhcp4 != NULL) {
-		dhcp4_server_each_counter(daemon->dhcp4, count_dhcp4, &counting);
-	}
 	tftp_server_get_stats(daemon->tftp, &tftp);
 	count(into, "tftp_started", tftp.started);
 	count(into, "tftp_done", tftp.done);
@@ -85,6 +79,21 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 	count(into, "http_malformed", http.malformed);
 	count(into, "http_not_found", http.not_found);
 	count(into, "http_failed", http.failed);
+	count(into, "http_active", http.active);
+}
+
+static void counters(void *ctx, admin_count_cb *count, void *into)
+{
+	struct daemon *daemon = ctx;
+	struct counting counting = {count, into};
+	struct transport_stats peers = {0};
+
+	if (daemon->dhcp4 != NULL) {
+		dhcp4_server_each_counter(daemon->dhcp4, count_dhcp4, &counting);
+	}
+	if (daemon->tftp != NULL) {
+		count_transfers(daemon, count, into);
+	}
 	transport_get_stats(daemon->transport, &peers);
 	count(into, "peer_sent", peers.sent);
 	count(into, "peer_received", peers.received);
@@ -92,6 +101,11 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 	count(into, "peer_dropped_invalid", peers.dropped_invalid);
 	count(into, "keys_refused", zap_refused(daemon->zap));
 	count(into, "events_dropped", events_dropped(daemon->events));
+}
+
+static void isolation(void *ctx, struct dhcp4_isolation *ret_isolation)
+{
+	daemon_tick_get_isolation(ctx, ret_isolation);
 }
 
 /* ---- opening */
@@ -128,6 +142,13 @@ static int load_conf(
 	}
 	if (rc == 0) {
 		rc = node_start_load(directory, &daemon->start, ret_error, error_bytes);
+	}
+	if (rc == 0 && daemon->start.kind == NODE_START_RESTORE) {
+		snprintf(ret_error, error_bytes,
+			"%s/%s: a restore was begun and did not end: remove %s/%s and %s, and run "
+			"'pxectl backup restore' again",
+			directory, NODE_START_FILE, directory, NODE_CONF_FILE, daemon->conf.data_dir);
+		rc = -EINVAL;
 	}
 	if (rc == 0 && if_nametoindex(daemon->conf.interface) == 0) {
 		snprintf(ret_error, error_bytes,
@@ -210,6 +231,15 @@ static int open_services(struct daemon *daemon, char *ret_error, size_t error_by
 	return rc;
 }
 
+/* By the state, or (none yet) by what the join reply said. */
+bool daemon_is_witness(const struct daemon *daemon)
+{
+	const Pxe__Member *self = model_member(replica_model(daemon->replica), daemon->conf.id);
+
+	self = self != NULL ? self : daemon->start.self;
+	return self != NULL && self->role == PXE__MEMBER_ROLE__MEMBER_WITNESS;
+}
+
 static bool is_removed(void *ctx)
 {
 	const struct daemon *daemon = ctx;
@@ -231,6 +261,7 @@ static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes
 		.join_address = daemon->conf.join_address,
 		.ctx = daemon,
 		.counters = counters,
+		.isolation = isolation,
 		.removed = is_removed};
 	int rc;
 
@@ -401,10 +432,11 @@ int daemon_open(
 	if (rc == 0) {
 		rc = open_events(daemon, ret_error, error_bytes);
 	}
-	if (rc == 0) {
+	/* A witness votes, and serves nothing: no image, no machine. */
+	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_images(daemon, ret_error, error_bytes);
 	}
-	if (rc == 0) {
+	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_services(daemon, ret_error, error_bytes);
 	}
 	if (rc == 0) {
@@ -421,8 +453,13 @@ int daemon_open(
 
 int daemon_run(struct daemon *daemon)
 {
-	log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION,
-		daemon->conf.interface, daemon->conf.name, daemon->conf.peer_address);
+	if (daemon_is_witness(daemon)) {
+		log_info("pxed %s votes as a witness (%s) and serves nothing, cluster traffic on %s",
+			PXE_VERSION, daemon->conf.name, daemon->conf.peer_address);
+	} else {
+		log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION,
+			daemon->conf.interface, daemon->conf.name, daemon->conf.peer_address);
+	}
 	sd_notify(0, "READY=1");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	log_info("stopped");

@@ -4,6 +4,7 @@
  *   daemon_state.c  disk, replica and peers: everything that the cluster's state needs
  *   daemon_tick.c   once a second: status, service manager, first start done
  *   daemon_news.c   changes of the cluster's view become events
+ *   daemon_offline.h  recover, restore: no daemon runs
  */
 #ifndef NODE_DAEMON_DAEMON_IMPL_H
 #define NODE_DAEMON_DAEMON_IMPL_H
@@ -71,6 +72,8 @@ struct daemon {
 	struct replica_view seen; /* as last told in events */
 	bool seen_valid;
 	bool had_quorum, quorum_lost_told;
+	struct dhcp4_isolation alone; /* as last told in events */
+	uint32_t to_merge;            /* most leases that waited to be merged since it was alone */
 	bool removed;            /* from the cluster, as far as we can tell */
 	uint64_t refused_before; /* of transport_stats.dials_refused, when we last had the quorum */
 };
@@ -79,6 +82,10 @@ struct daemon {
 int daemon_state_open(struct daemon *daemon, char *ret_error, size_t error_bytes);
 void daemon_state_close(struct daemon *daemon);
 
+bool daemon_is_witness(const struct daemon *daemon);
+
+/* What we may do without the quorum. */
+void daemon_tick_get_isolation(struct daemon *daemon, struct dhcp4_isolation *ret_isolation);
 void daemon_tick_on_timer(uv_timer_t *timer);
 /* Whether we serve, and how much. At once when that changes: until they know, the others answer in
  * our place. */
@@ -87,6 +94,8 @@ void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *vi
 void daemon_news_on_view(void *ctx);
 /* Once a second: what is news only when it lasts. */
 void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now);
+/* Once a second: we go on alone, or are back. */
+void daemon_news_on_isolation(struct daemon *daemon, const struct replica_view *now);
 /* replica_config.on_alarm */
 void daemon_news_on_alarm(void *ctx, const char *text);
 

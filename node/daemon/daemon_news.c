@@ -1,9 +1,11 @@
 #include "node/daemon/daemon_impl.h"
 #include "node/log/log.h"
+#include "proto/wire/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void post(struct daemon *daemon, Pxe__EventKind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -137,11 +139,67 @@ void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now)
 		return;
 	}
 	post(daemon, PXE__EVENT_KIND__EVENT_QUORUM_LOST,
-		"%s has no contact with a majority: it answers no new clients until a majority is "
-		"back. "
-		"Look at the other nodes: pxectl status",
+		"%s has no contact with a majority: changes wait until one is back. Look at the "
+		"other nodes: pxectl status",
 		daemon->conf.name);
 	daemon->quorum_lost_told = true;
+}
+
+/* Voters that we miss: "pxe1 or pxe2". */
+static void missing_voters(
+	const struct daemon *daemon, const struct replica_view *now, char *ret_text, size_t bytes)
+{
+	ret_text[0] = '\0';
+	for (unsigned i = 0; i < now->member_count; i++) {
+		size_t used = strlen(ret_text);
+		if (now->member[i].voter && !now->member[i].live) {
+			snprintf(ret_text + used, bytes - used, "%s%.40s", used == 0 ? "" : " or ",
+				name_of(daemon, now->member[i].id));
+		}
+	}
+	if (ret_text[0] == '\0') {
+		snprintf(ret_text, bytes, "the network between the nodes");
+	}
+}
+
+static void tell_alone(struct daemon *daemon, const struct replica_view *now,
+	const struct dhcp4_isolation *isolation)
+{
+	char when[16] = "", most[TEXT_DURATION_BYTES], missing[96];
+	time_t since = time(NULL) - (time_t)(isolation->since_ms / 1000);
+	struct tm tm;
+
+	if (localtime_r(&since, &tm) != NULL) {
+		strftime(when, sizeof when, "%H:%M:%S", &tm);
+	}
+	missing_voters(daemon, now, missing, sizeof missing);
+	post(daemon, PXE__EVENT_KIND__EVENT_ISOLATED,
+		"%.40s has no quorum since %s: it goes on alone: %s, new machines get one of %u own "
+		"addresses for at most %s; bring back %s",
+		daemon->conf.name, when,
+		isolation->extends_bindings ? "extends known leases"
+					    : "does not know the time, extends no lease",
+		isolation->reserve_free,
+		text_duration_short(model_mclt_ms(replica_model(daemon->replica)), most), missing);
+}
+
+void daemon_news_on_isolation(struct daemon *daemon, const struct replica_view *now)
+{
+	struct dhcp4_isolation isolation;
+
+	daemon_tick_get_isolation(daemon, &isolation);
+	if (isolation.isolated && !daemon->alone.isolated && !daemon->removed) {
+		tell_alone(daemon, now, &isolation);
+	}
+	if (isolation.journal > daemon->to_merge) {
+		daemon->to_merge = isolation.journal;
+	}
+	if (now->has_quorum && isolation.journal == 0 && daemon->to_merge > 0) {
+		post(daemon, PXE__EVENT_KIND__EVENT_MERGED, "%s is back: %u lease%s merged",
+			daemon->conf.name, daemon->to_merge, daemon->to_merge == 1 ? "" : "s");
+		daemon->to_merge = 0;
+	}
+	daemon->alone = isolation;
 }
 
 void daemon_news_on_alarm(void *ctx, const char *text)

@@ -35,6 +35,15 @@ static void on_record(void *ctx, const uint8_t *key, size_t key_bytes)
 	}
 }
 
+static void on_journal(void *ctx, uint64_t number)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->dhcp4 != NULL) {
+		dhcp4_server_on_journal(daemon->dhcp4, number);
+	}
+}
+
 static void on_event(void *ctx, const Pxe__Event *event)
 {
 	struct daemon *daemon = ctx;
@@ -86,13 +95,15 @@ static int open_replica(struct daemon *daemon, char *ret_error, size_t error_byt
 		.on_record = on_record,
 		.on_view = daemon_news_on_view,
 		.on_event = on_event,
+		.on_journal = on_journal,
 		.on_alarm = daemon_news_on_alarm};
 	struct replica_bootstrap bootstrap = {.settings = daemon->start.kind == NODE_START_BOOTSTRAP
 								  ? daemon->start.settings
 								  : NULL,
 		.self = daemon->start.self,
 		.seed = daemon->start.members,
-		.seed_count = daemon->start.member_count};
+		.seed_count = daemon->start.member_count,
+		.epoch = daemon->start.settings != NULL ? daemon->start.settings->epoch : 0};
 	const struct replica_bootstrap *first =
 		daemon->start.kind == NODE_START_NONE ? NULL : &bootstrap;
 	int rc = replica_open(&config, first, &daemon->replica, ret_error, error_bytes);
@@ -102,7 +113,7 @@ static int open_replica(struct daemon *daemon, char *ret_error, size_t error_byt
 
 		snprintf(what, sizeof what, "%s", ret_error);
 		snprintf(ret_error, error_bytes,
-			"%s/state.mdb: %s. On another node run 'pxectl node remove %s' and 'pxectl "
+			"%s/state.mdb: %s. On another node run 'pxectl node remove %s --force' and 'pxectl "
 			"cluster token create', then "
 			"here move %s/state.mdb away and run 'pxectl cluster join TOKEN'",
 			daemon->conf.data_dir, what, daemon->conf.name, daemon->conf.data_dir);
@@ -111,7 +122,7 @@ static int open_replica(struct daemon *daemon, char *ret_error, size_t error_byt
 		snprintf(ret_error, error_bytes,
 			"%s holds no state of cluster node '%s'. Its disk was lost or emptied: on "
 			"another node run "
-			"'pxectl node remove %s' and 'pxectl cluster token create', then here "
+			"'pxectl node remove %s --force' and 'pxectl cluster token create', then here "
 			"'pxectl cluster join TOKEN' "
 			"(a new cluster is never made by itself)",
 			daemon->conf.data_dir, daemon->conf.name, daemon->conf.name);
@@ -126,8 +137,10 @@ static int open_peers(struct daemon *daemon, char *ret_error, size_t error_bytes
 		.zap = daemon->zap,
 		.self = daemon->conf.id,
 		.bind_address = daemon->conf.peer_address,
+		.epoch = replica_epoch(daemon->replica),
 		.ctx = daemon->replica,
-		.on_message = replica_on_message};
+		.on_message = replica_on_message,
+		.on_other_epoch = replica_on_other_epoch};
 	int rc;
 
 	memcpy(config.cluster_id, daemon->conf.cluster_id, sizeof config.cluster_id);

@@ -36,15 +36,37 @@ static uint64_t free_bytes_of(const char *directory)
 	return statvfs(directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
+void daemon_tick_get_isolation(struct daemon *daemon, struct dhcp4_isolation *ret_isolation)
+{
+	*ret_isolation = (struct dhcp4_isolation){.isolated = false};
+	if (daemon->dhcp4 != NULL) {
+		dhcp4_server_get_isolation(daemon->dhcp4, ret_isolation);
+	}
+}
+
+/* Others take the clients of a node that drains. */
+static bool is_draining(const struct daemon *daemon)
+{
+	const Pxe__Member *self = model_member(replica_model(daemon->replica), daemon->conf.id);
+
+	return self != NULL && self->draining;
+}
+
 void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *view)
 {
 	Pxe__PeerStatus status = PXE__PEER_STATUS__INIT;
+	struct dhcp4_isolation isolation;
 
-	if (daemon->tftp == NULL || daemon->http == NULL || daemon->dhcp4 == NULL) {
+	if (daemon->dhcp4 != NULL) {
+		daemon_tick_get_isolation(daemon, &isolation);
+		status.serving = view->has_quorum && !view->diverged && !daemon->stopping &&
+				 !is_draining(daemon);
+		status.dhcp_per_s = dhcp4_server_rate(daemon->dhcp4);
+		status.isolated = isolation.isolated;
+		status.reserve_free = isolation.reserve_free;
+	} else if (!daemon_is_witness(daemon)) {
 		return; /* not all open yet: we serve nothing */
 	}
-	status.serving = view->has_quorum && !view->diverged && !daemon->stopping;
-	status.dhcp_per_s = dhcp4_server_rate(daemon->dhcp4);
 	status.boots =
 		atomic_load(&daemon->scripts) - daemon->scripts_at[daemon->ticks % DAEMON_BOOTS_S];
 	status.free_bytes = free_bytes_of(daemon->conf.data_dir);
@@ -74,6 +96,7 @@ void daemon_tick_on_timer(uv_timer_t *timer)
 	daemon->scripts_at[daemon->ticks++ % DAEMON_BOOTS_S] = atomic_load(&daemon->scripts);
 	finish_start(daemon);
 	daemon_tick_tell_peers(daemon, &view);
+	daemon_news_on_isolation(daemon, &view);
 	daemon_news_on_tick(daemon, &view);
 	tell_service_manager(&view);
 }

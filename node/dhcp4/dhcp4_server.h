@@ -12,6 +12,7 @@
 #ifndef NODE_DHCP4_DHCP4_SERVER_H
 #define NODE_DHCP4_DHCP4_SERVER_H
 
+#include "node/dhcp4/dhcp4_service.h"
 #include "node/events/events.h"
 #include "store/replica/replica.h"
 #include <stdbool.h>
@@ -40,6 +41,13 @@ __attribute__((warn_unused_result)) int dhcp4_server_open(const struct dhcp4_ser
 /* Could a client be answered by this node now? Our peers are to know (PeerStatus.serving): whose
  * turn it is depends on it. */
 bool dhcp4_server_serving(const struct dhcp4_server *server);
+
+/* What the node is and may do while it has no quorum. */
+void dhcp4_server_get_isolation(
+	const struct dhcp4_server *server, struct dhcp4_isolation *ret_isolation);
+
+/* From replica_config.on_journal. */
+void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number);
 
 /* Answers sent in the last full second. */
 uint32_t dhcp4_server_rate(const struct dhcp4_server *server);

@@ -66,6 +66,7 @@ static enum log_level level_of(Pxe__EventKind kind)
 		kind == PXE__EVENT_KIND__EVENT_HTTP_FAILED ||
 		kind == PXE__EVENT_KIND__EVENT_NODE_DOWN ||
 		kind == PXE__EVENT_KIND__EVENT_QUORUM_LOST ||
+		kind == PXE__EVENT_KIND__EVENT_ISOLATED ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_NAK ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_DECLINE) {
 		return LOG_LEVEL_WARN;

@@ -171,6 +171,7 @@ void http_server_get_stats(const struct http_server *server, struct http_stats *
 		.unsatisfiable = atomic_load(&c->unsatisfiable),
 		.failed = atomic_load(&c->failed),
 		.body_bytes = atomic_load(&c->body_bytes),
+		.active = atomic_load(&c->active),
 	};
 	for (size_t i = 0; i < server->daemon_count; i++) {
 		const union MHD_DaemonInfo *info =

@@ -31,6 +31,7 @@ struct http_stats {
 	uint64_t not_found, malformed, refused_method, unsatisfiable, failed;
 	uint64_t body_bytes;  /* of answers that were sent whole */
 	uint64_t connections; /* open now */
+	uint64_t active;      /* requests that are being answered now */
 };
 
 /* 0, or negative errno and a line in ret_error: -EADDRINUSE names who holds the port when /proc

@@ -14,6 +14,7 @@ struct http_counters {
 	atomic_uint_least64_t requests, files, texts, partial, not_modified, redirects;
 	atomic_uint_least64_t not_found, malformed, refused_method, unsatisfiable, failed,
 		body_bytes;
+	atomic_uint_least64_t active; /* requests that are being answered */
 };
 
 struct http_server {

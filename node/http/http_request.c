@@ -404,14 +404,15 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
 
 void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
+	struct http_server *server = cls;
 	struct http_request *request = calloc(1, sizeof *request);
 	size_t bytes = strnlen(uri, HTTP_URI_MAX);
 
-	(void)cls;
 	(void)connection;
 	if (request == NULL) {
 		return NULL;
 	}
+	atomic_fetch_add(&server->counters.active, 1);
 	request->started_ms = now_ms();
 	if (bytes < HTTP_URI_MAX) {
 		request->uri = strdup(uri);
@@ -429,6 +430,7 @@ void http_request_on_completed(void *cls, struct MHD_Connection *connection, voi
 	if (request == NULL) {
 		return;
 	}
+	atomic_fetch_sub(&server->counters.active, 1);
 	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
 		atomic_fetch_add(&server->counters.body_bytes, request->body_bytes);
 	} else if (request->body_bytes > 0) {
