@@ -77,36 +77,33 @@ void cluster_time_heard(struct cluster_time *time, uint64_t boot_ms, uint64_t cl
 	time->adjust_us = (int64_t)(cluster_ms * 1000) - (int64_t)time->base_us;
 }
 
-/* Sorts by wall clock: a handful of samples. */
-static void cluster_time_sort(struct cluster_time_sample *sample, size_t count)
+/* A handful of readings. */
+static void cluster_time_sort(uint64_t *clock_ms, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
-		struct cluster_time_sample moving = sample[i];
+		uint64_t moving = clock_ms[i];
 		size_t at = i;
-		for (; at > 0 && sample[at - 1].wall_ms > moving.wall_ms; at--)
-			sample[at] = sample[at - 1];
-		sample[at] = moving;
+		for (; at > 0 && clock_ms[at - 1] > moving; at--)
+			clock_ms[at] = clock_ms[at - 1];
+		clock_ms[at] = moving;
 	}
 }
 
-/* The lower median, and the spread; count is not 0. */
-static uint64_t cluster_time_median(const struct cluster_time_sample *sample, size_t count,
-	uint64_t *ret_lowest_ms, uint64_t *ret_spread_ms)
+/* The lower median, and the spread; count is not 0. The array is sorted. */
+static uint64_t cluster_time_median(
+	uint64_t *clock_ms, size_t count, uint64_t *ret_lowest_ms, uint64_t *ret_spread_ms)
 {
-	struct cluster_time_sample sorted[CLUSTER_TIME_SAMPLES_MAX];
 	assert(count > 0 && count <= CLUSTER_TIME_SAMPLES_MAX);
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = sample[i];
-	cluster_time_sort(sorted, count);
-	*ret_lowest_ms = sorted[0].wall_ms;
-	*ret_spread_ms = sorted[count - 1].wall_ms - sorted[0].wall_ms;
-	return sorted[(count - 1) / 2].wall_ms;
+	cluster_time_sort(clock_ms, count);
+	*ret_lowest_ms = clock_ms[0];
+	*ret_spread_ms = clock_ms[count - 1] - clock_ms[0];
+	return clock_ms[(count - 1) / 2];
 }
 
 enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64_t boot_ms,
 	const struct cluster_time_sample *sample, size_t sample_count, size_t needed)
 {
-	assert(time != NULL && needed > 0);
+	assert(time != NULL && needed > 0 && sample_count <= CLUSTER_TIME_SAMPLES_MAX);
 	if (time->known) {
 		/* What was heard late is no reason for a leader to run slow. */
 		cluster_time_rebase(time, boot_ms);
@@ -116,8 +113,9 @@ enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64
 	if (sample_count < needed)
 		return CLUSTER_TIME_WAITING;
 	time->known = true;
-	uint64_t heard_ms = 0, lowest_ms, spread_ms;
+	uint64_t clock_ms[CLUSTER_TIME_SAMPLES_MAX], heard_ms = 0, lowest_ms, spread_ms;
 	for (size_t i = 0; i < sample_count; i++) {
+		clock_ms[i] = sample[i].resume_ms != 0 ? sample[i].resume_ms : sample[i].wall_ms;
 		if (sample[i].cluster_ms > heard_ms)
 			heard_ms = sample[i].cluster_ms;
 	}
@@ -125,7 +123,7 @@ enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64
 		cluster_time_step(time, boot_ms, heard_ms);
 		return CLUSTER_TIME_CONTINUED;
 	}
-	uint64_t median_ms = cluster_time_median(sample, sample_count, &lowest_ms, &spread_ms);
+	uint64_t median_ms = cluster_time_median(clock_ms, sample_count, &lowest_ms, &spread_ms);
 	bool agreed = spread_ms <= CLUSTER_TIME_SKEW_MS;
 	cluster_time_step(time, boot_ms, agreed ? median_ms : lowest_ms);
 	return agreed ? CLUSTER_TIME_RESUMED : CLUSTER_TIME_DISAGREED;
@@ -134,10 +132,12 @@ enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64
 void cluster_time_slew(struct cluster_time *time, uint64_t boot_ms,
 	const struct cluster_time_sample *sample, size_t sample_count)
 {
-	uint64_t lowest_ms, spread_ms;
+	uint64_t clock_ms[CLUSTER_TIME_SAMPLES_MAX], lowest_ms, spread_ms;
 	if (sample_count == 0)
 		return;
-	uint64_t median_ms = cluster_time_median(sample, sample_count, &lowest_ms, &spread_ms);
+	for (size_t i = 0; i < sample_count; i++)
+		clock_ms[i] = sample[i].wall_ms;
+	uint64_t median_ms = cluster_time_median(clock_ms, sample_count, &lowest_ms, &spread_ms);
 	cluster_time_rebase(time, boot_ms);
 	time->ppm = CLUSTER_TIME_LEAD_PPM;
 	time->adjust_us = (int64_t)(median_ms * 1000) - (int64_t)time->base_us;

@@ -38,12 +38,16 @@ struct cluster_time {
 struct cluster_time_sample {
 	uint64_t wall_ms;
 	uint64_t cluster_ms; /* 0: it does not know the cluster's time */
+	uint64_t resume_ms;  /* its wall clock, corrected by how far that was from the cluster's
+			      * time when it last knew both; 0: it never did */
 };
 
 enum cluster_time_resumption {
 	CLUSTER_TIME_WAITING = 0, /* too few samples: no stamp may be given yet */
 	CLUSTER_TIME_CONTINUED, /* from what this node, or another one, heard of the last leader */
-	CLUSTER_TIME_RESUMED,   /* nobody knew: from the median wall clock of a majority */
+	CLUSTER_TIME_RESUMED,   /* nobody knew: from the median clock of a majority (resume_ms, else
+				 * wall_ms): where cluster time would be had nothing stopped, so
+				 * that it does not jump past a node that serves without us [R3] */
 	CLUSTER_TIME_DISAGREED, /* as RESUMED, but the clocks differ by more than
 				   CLUSTER_TIME_SKEW_MS: from the lowest */
 };

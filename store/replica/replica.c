@@ -55,7 +55,7 @@ void replica_alarm(struct replica *r, const char *format, ...)
 
 /* ---- open, close */
 
-static void replica_free(struct replica *r)
+void replica_unmake(struct replica *r)
 {
 	replica_stream_abort(r);
 	replica_install_fini(r);
@@ -70,11 +70,8 @@ static void replica_free(struct replica *r)
 	free(r);
 }
 
-int replica_open(const struct replica_config *config, const struct replica_bootstrap *bootstrap,
-	struct replica **ret_replica, char *ret_error, size_t error_bytes)
+struct replica *replica_make(const struct replica_config *config)
 {
-	assert(config != NULL && config->kv != NULL && config->self != 0 && ret_replica != NULL &&
-		ret_error != NULL);
 	struct replica *r = replica_alloc(sizeof *r);
 	r->config = *config;
 	r->kv = config->kv;
@@ -101,11 +98,20 @@ int replica_open(const struct replica_config *config, const struct replica_boots
 	r->no_quorum_since_ms = r->opened_ms = r->now_ms;
 	r->stamp_base = r->config.env->random(r->config.env->ctx) >> 1 | UINT64_C(1) << 40;
 	r->stream_next = r->config.env->random(r->config.env->ctx) >> 8;
+	return r;
+}
+
+int replica_open(const struct replica_config *config, const struct replica_bootstrap *bootstrap,
+	struct replica **ret_replica, char *ret_error, size_t error_bytes)
+{
+	assert(config != NULL && config->kv != NULL && config->self != 0 && ret_replica != NULL &&
+		ret_error != NULL);
+	struct replica *r = replica_make(config);
 	int status = replica_boot(r, bootstrap, ret_error, error_bytes);
 	if (status == 0 && config->loop != NULL)
 		status = replica_loop_open(r, config->loop, &r->loop);
 	if (status != 0) {
-		replica_free(r);
+		replica_unmake(r);
 		return status;
 	}
 	*ret_replica = r;
@@ -130,7 +136,7 @@ void replica_close(struct replica *r)
 	replica_apply_tell(r);
 	replica_loop_close(r->loop);
 	r->loop = NULL;
-	replica_free(r);
+	replica_unmake(r);
 }
 
 /* ---- in */

@@ -38,16 +38,6 @@ static uint64_t boot_read_u64(const uint8_t *bytes)
 	return value;
 }
 
-/* 0 when there is none. */
-static uint64_t boot_get_u64(struct replica *r, const char *name)
-{
-	uint8_t bytes[8];
-	size_t count;
-	return kv_meta_get(r->kv, name, bytes, sizeof bytes, &count) == 0 && count == sizeof bytes
-		       ? boot_read_u64(bytes)
-		       : 0;
-}
-
 /* ---- first start */
 
 static void boot_new_cluster(struct replica *r, const struct replica_bootstrap *bootstrap)
@@ -115,7 +105,7 @@ static void boot_read_seeds(struct replica *r)
 	uint8_t bytes[2048];
 	char name[24];
 	size_t count;
-	r->seed_epoch = boot_get_u64(r, "epoch");
+	r->seed_epoch = replica_disk_get_u64(r->kv, "epoch");
 	for (unsigned i = 0; i < MODEL_MEMBERS_MAX; i++) {
 		snprintf(name, sizeof name, "seed%u", i);
 		if (kv_meta_get(r->kv, name, bytes, sizeof bytes, &count) != 0)
@@ -278,17 +268,31 @@ static void boot_restore_new(struct replica *r, bool joined)
 static void boot_incarnation(struct replica *r)
 {
 	const struct replica_env *env = r->config.env;
-	uint64_t next = boot_get_u64(r, "incarnation") + 1, wall_ms = env->now_wall_ms(env->ctx);
+	uint64_t next = replica_disk_get_u64(r->kv, "incarnation") + 1,
+		 wall_ms = env->now_wall_ms(env->ctx);
 	r->proposals.incarnation = next > wall_ms ? next : wall_ms;
 	boot_put_u64(r, "incarnation", r->proposals.incarnation);
 	r->proposals.incarnation_ticket = replica_disk_submit(r, true);
 	r->hold_ticket = r->proposals.incarnation_ticket;
 }
 
+int replica_boot_load(struct replica *r, char *ret_error, size_t error_bytes)
+{
+	int status = boot_load_state(r, ret_error, error_bytes);
+	if (status != 0)
+		return status;
+	boot_read_seeds(r);
+	cluster_time_init(&r->time, model_stamp_ms(r->model), r->now_ms);
+	status = boot_restore_log(r, ret_error, error_bytes);
+	if (status == 0)
+		raft_start(&r->raft, r->applied.index);
+	return status;
+}
+
 int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error,
 	size_t error_bytes)
 {
-	uint64_t self = boot_get_u64(r, "self");
+	uint64_t self = replica_disk_get_u64(r->kv, "self");
 	int status;
 	if (self != 0 && self != r->config.self)
 		return boot_error(ret_error, error_bytes, -EINVAL,
@@ -300,17 +304,12 @@ int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, c
 			return status;
 		boot_restore_new(r, bootstrap->settings == NULL);
 		cluster_time_init(&r->time, model_stamp_ms(r->model), r->now_ms);
+		raft_start(&r->raft, r->applied.index);
 	} else {
-		status = boot_load_state(r, ret_error, error_bytes);
-		if (status != 0)
-			return status;
-		boot_read_seeds(r);
-		cluster_time_init(&r->time, model_stamp_ms(r->model), r->now_ms);
-		status = boot_restore_log(r, ret_error, error_bytes);
+		status = replica_boot_load(r, ret_error, error_bytes);
 		if (status != 0)
 			return status;
 	}
-	raft_start(&r->raft, r->applied.index);
 	replica_clock_boot(r);
 	boot_incarnation(r);
 	return 0;

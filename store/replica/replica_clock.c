@@ -10,7 +10,8 @@
  * carries a time that was, which is no reason to set the clock back.
  * ESTIMATED: after a restart without the quorum. The fact is the pair (cluster time, wall clock) of
  * one moment at which this node was fresh and synchronised; what has passed since on a synchronised
- * clock has passed for the cluster too.
+ * clock has passed for the cluster too. The same pair, synchronised or not, says where cluster time
+ * is to be resumed when all nodes were down: a wall clock that is far off is off as it was before.
  * In both, the two may drift apart by a thousandth: what a leader slews and what crystals differ.
  */
 #include "store/replica/replica_impl.h"
@@ -36,6 +37,7 @@ void replica_clock_boot(struct replica *r)
 		return;
 	r->clock.fact_cluster_ms = clock_read(fact);
 	r->clock.fact_wall_ms = clock_read(fact + 8);
+	r->clock.fact_synchronised = fact[16] == 1;
 	/* What no clock of ours wrote is no fact. */
 	if (r->clock.fact_cluster_ms > INT64_MAX / 2000 || r->clock.fact_wall_ms > INT64_MAX / 2000)
 		r->clock.fact_cluster_ms = r->clock.fact_wall_ms = 0;
@@ -48,7 +50,8 @@ void replica_clock_heard(struct replica *r, uint64_t cluster_ms, uint64_t since_
 	bool recent = since_ms != 0 && r->now_ms - since_ms <= REPLICA_FRESH_MS;
 	if (recent || !r->time.known || cluster_ms > cluster_time_now(&r->time, r->now_ms))
 		cluster_time_heard(&r->time, r->now_ms, cluster_ms);
-	if (r->time.known && since_ms > r->clock.heard_ms)
+	/* The time in an older message was right when it left, not now. */
+	if (recent && since_ms > r->clock.heard_ms)
 		r->clock.heard_ms = since_ms;
 }
 
@@ -69,8 +72,9 @@ static void clock_write_fact(struct replica *r)
 	const struct replica_env *env = r->config.env;
 	uint64_t pair[2] = {cluster_time_now(&r->time, r->now_ms), env->now_wall_ms(env->ctx)};
 	uint8_t fact[REPLICA_CLOCK_FACT_BYTES];
-	for (unsigned i = 0; i < sizeof fact; i++)
+	for (unsigned i = 0; i < 16; i++)
 		fact[i] = (uint8_t)(pair[i / 8] >> (8 * (i % 8)));
+	fact[16] = r->status.wall_synchronised;
 	kv_meta_put(r->kv, "clock", fact, sizeof fact);
 	r->tickets.queued = true;
 	r->clock.due_ms = r->now_ms + REPLICA_CLOCK_MS;
@@ -90,9 +94,8 @@ static void clock_estimate(struct replica *r)
 void replica_clock_tick(struct replica *r)
 {
 	clock_lead(r);
-	if (!r->status.wall_synchronised)
-		return;
-	if (r->clock.heard_ms == 0 && r->clock.estimate_ms == 0 && r->clock.fact_cluster_ms != 0)
+	if (r->clock.heard_ms == 0 && r->clock.estimate_ms == 0 && r->clock.fact_cluster_ms != 0 &&
+		r->clock.fact_synchronised && r->status.wall_synchronised)
 		clock_estimate(r);
 	if (r->now_ms >= r->clock.due_ms && r->clock.heard_ms != 0 && replica_view_is_fresh(r))
 		clock_write_fact(r);
@@ -109,6 +112,18 @@ bool replica_clock_known(const struct replica *r, uint64_t *ret_error_ms)
 		return false;
 	*ret_error_ms = (age_ms + CLOCK_DRIFT_PART - 1) / CLOCK_DRIFT_PART;
 	return true;
+}
+
+uint64_t replica_clock_resume_ms(const struct replica *r)
+{
+	const struct replica_env *env = r->config.env;
+	uint64_t wall_ms = env->now_wall_ms(env->ctx);
+	if (r->time.known || r->clock.fact_cluster_ms == 0 || wall_ms > INT64_MAX / 2000)
+		return 0;
+	/* A clock that went back says at least that no time has passed. */
+	uint64_t passed_ms =
+		wall_ms > r->clock.fact_wall_ms ? wall_ms - r->clock.fact_wall_ms : 0;
+	return r->clock.fact_cluster_ms + passed_ms;
 }
 
 uint64_t replica_now_ms(const struct replica *r)

@@ -136,14 +136,19 @@ bool replica_disk_entry(
 
 /* ---- facts */
 
-void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote)
+void replica_disk_put_vote(struct kv *kv, uint64_t term, uint64_t vote)
 {
 	uint8_t bytes[16];
 	for (unsigned i = 0; i < 8; i++) {
 		bytes[i] = (uint8_t)(term >> (8 * i));
 		bytes[8 + i] = (uint8_t)(vote >> (8 * i));
 	}
-	kv_meta_put(r->kv, "vote", bytes, sizeof bytes);
+	kv_meta_put(kv, "vote", bytes, sizeof bytes);
+}
+
+void replica_disk_vote(struct replica *r, uint64_t term, uint64_t vote)
+{
+	replica_disk_put_vote(r->kv, term, vote);
 	r->hold_ticket = replica_disk_submit(r, true);
 }
 
@@ -177,6 +182,18 @@ void replica_disk_put_u64(struct kv *kv, const char *name, uint64_t value)
 	for (unsigned i = 0; i < 8; i++)
 		bytes[i] = (uint8_t)(value >> (8 * i));
 	kv_meta_put(kv, name, bytes, sizeof bytes);
+}
+
+uint64_t replica_disk_get_u64(struct kv *kv, const char *name)
+{
+	uint8_t bytes[8];
+	uint64_t value = 0;
+	size_t count;
+	if (kv_meta_get(kv, name, bytes, sizeof bytes, &count) != 0 || count != sizeof bytes)
+		return 0;
+	for (unsigned i = 0; i < 8; i++)
+		value |= (uint64_t)bytes[i] << (8 * i);
+	return value;
 }
 
 void replica_disk_put_facts(struct kv *kv, uint64_t index, uint64_t term,

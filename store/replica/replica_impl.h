@@ -82,7 +82,7 @@
 #define REPLICA_GIVE_MAX           4096 /* addresses of one gift: it takes no loop for long */
 #define REPLICA_SETTLE_MS          200
 #define REPLICA_CLOCK_MS           10000 /* the "clock" fact is written so often */
-#define REPLICA_CLOCK_FACT_BYTES   16
+#define REPLICA_CLOCK_FACT_BYTES   17
 
 struct replica_loop;
 struct replica_stream_job;
@@ -121,6 +121,7 @@ struct replica_clock {
 			      0: never */
 	uint64_t due_ms;   /* when the fact is written again */
 	uint64_t fact_cluster_ms, fact_wall_ms; /* as found at start; 0: none */
+	bool fact_synchronised;                 /* the wall clock was, then */
 	uint64_t estimate_ms, estimate_at_ms;   /* cluster time that followed from it, at this host
 						   clock; 0: none */
 	uint64_t estimate_age_ms;               /* how old the fact was then */
@@ -315,6 +316,8 @@ struct replica {
 };
 
 /* replica.c */
+struct replica *replica_make(const struct replica_config *config); /* nothing read yet */
+void replica_unmake(struct replica *r);
 uint64_t replica_see_time(struct replica *r);
 void replica_wake(struct replica *r); /* there is something to do at the end of the turn */
 void replica_alarm(struct replica *r, const char *format, ...)
@@ -333,6 +336,8 @@ int replica_loop_work(
 	struct replica_loop *loop, void (*work)(void *ctx), void (*after)(void *ctx), void *ctx);
 
 /* replica_boot.c */
+/* The durable state of a node that was started before; writes nothing. */
+int replica_boot_load(struct replica *r, char *ret_error, size_t error_bytes);
 int replica_boot(struct replica *r, const struct replica_bootstrap *bootstrap, char *ret_error,
 	size_t error_bytes);
 
@@ -364,6 +369,8 @@ void replica_disk_put_facts(struct kv *kv, uint64_t index, uint64_t term,
 void replica_disk_put_base(
 	struct kv *kv, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
 void replica_disk_put_u64(struct kv *kv, const char *name, uint64_t value);
+uint64_t replica_disk_get_u64(struct kv *kv, const char *name); /* 0 when there is none */
+void replica_disk_put_vote(struct kv *kv, uint64_t term, uint64_t vote);
 void replica_disk_base(
 	struct replica *r, uint64_t index, uint64_t term, const struct replica_conf_at *conf);
 uint64_t replica_disk_submit(struct replica *r, bool urgent); /* the ticket */
@@ -442,6 +449,7 @@ void replica_clock_boot(struct replica *r);
 void replica_clock_heard(struct replica *r, uint64_t cluster_ms, uint64_t since_ms);
 void replica_clock_tick(struct replica *r);
 bool replica_clock_known(const struct replica *r, uint64_t *ret_error_ms);
+uint64_t replica_clock_resume_ms(const struct replica *r); /* PeerStatus.resume_ms */
 
 /* replica_conf.c */
 unsigned replica_conf_majority(const struct raft_conf *conf);

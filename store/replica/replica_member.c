@@ -159,19 +159,24 @@ size_t replica_member_samples(
 	const struct replica_env *env = r->config.env;
 	size_t count = 0;
 	assert(max > REPLICA_MEMBERS - 1);
-	ret_sample[count++] = (struct cluster_time_sample){.wall_ms = env->now_wall_ms(env->ctx)};
+	ret_sample[count++] = (struct cluster_time_sample){
+		.wall_ms = env->now_wall_ms(env->ctx), .resume_ms = replica_clock_resume_ms(r)};
 	for (unsigned i = 0; i < REPLICA_MEMBERS && count < max; i++) {
 		const struct replica_member *member = &r->member[i];
 		uint64_t age_ms = r->now_ms - member->status_ms;
 		if (member->id == 0 || !member->has_status || age_ms > REPLICA_SAMPLE_MS ||
 			member->status.wall_ms == 0 || member->status.wall_ms > INT64_MAX / 2000 ||
-			member->status.cluster_ms > INT64_MAX / 2000)
+			member->status.cluster_ms > INT64_MAX / 2000 ||
+			member->status.resume_ms > INT64_MAX / 2000)
 			continue;
 		ret_sample[count++] = (struct cluster_time_sample){
 			.wall_ms = member->status.wall_ms + age_ms,
 			.cluster_ms = member->status.cluster_ms == 0
 					      ? 0
 					      : member->status.cluster_ms + age_ms,
+			.resume_ms = member->status.resume_ms == 0
+					     ? 0
+					     : member->status.resume_ms + age_ms,
 		};
 	}
 	return count;
@@ -191,6 +196,7 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 	status->stored = r->raft.stored;
 	status->wall_ms = env->now_wall_ms(env->ctx);
 	status->cluster_ms = r->time.known ? cluster_time_now(&r->time, r->now_ms) : 0;
+	status->resume_ms = replica_clock_resume_ms(r);
 	status->stamp_ms = replica_view_stamp_ms(r);
 	status->incarnation = r->proposals.incarnation;
 	status->short_of_room = kv_is_short(r->kv);

@@ -390,6 +390,85 @@ static void two_voters_leader_removes_itself_and_dies_before_the_sync(void **sta
 	free(lab);
 }
 
+static void demoted_voter_still_gets_entries_and_counts_no_more(void **state)
+{
+	struct lab *lab = lab_new();
+	struct raft_conf change = lab_conf(2, 1);
+
+	(void)state;
+	struct lab_node *node = leader(lab, 3, 0);
+	assert_int_equal(lab_propose(lab, 1, &change), RAFT_OK);
+	lab_acknowledge(lab, 3, 1, 3, 3); /* in force at once: its copy is not one of two */
+	assert_int_equal(node->raft.commit, 2);
+	lab_acknowledge(lab, 2, 1, 3, 3);
+	assert_int_equal(node->raft.commit, 3);
+	lab_lose_all(lab);
+	assert_int_equal(lab_propose(lab, 1, NULL), RAFT_OK);
+	assert_int_equal(lab_sent(node, RAFT_APPEND, 3)->entry_count, 1);
+	lab_acknowledge(lab, 3, 1, 4, 4);
+	assert_int_equal(node->raft.commit, 3);
+	/* No majority without it: it can be handed nothing, and votes for nobody's lease. */
+	assert_int_equal(raft_transfer(&node->raft, 3), RAFT_INVALID);
+	free(lab);
+}
+
+/* A whole cluster: the demoted one follows, stays silent when the leader is gone, and may vote
+ * again later. */
+static void demoted_voter_does_not_run_until_it_is_promoted(void **state)
+{
+	struct lab *lab = lab_new();
+	struct raft_conf conf = lab_conf(3, 0), change = lab_conf(2, 1);
+
+	(void)state;
+	for (unsigned i = 1; i <= 3; i++)
+		lab_add(lab, i, &conf, 1, NULL);
+	lab_elect(lab, 1);
+	lab_run(lab, 200);
+	assert_int_equal(lab_propose(lab, 1, &change), RAFT_OK);
+	lab_run(lab, 200);
+	assert_int_equal(lab->node[3].raft.commit, lab->node[1].raft.last);
+	lab_isolate(lab, 1, true);
+	lab_isolate(lab, 2, true);
+	uint64_t term = lab->node[3].raft.term;
+	lab_run(lab, 3000);
+	assert_int_equal(lab->node[3].raft.role, RAFT_FOLLOWER);
+	assert_int_equal(lab->node[3].raft.term, term);
+	lab_isolate(lab, 1, false); /* one of two voters, with the learner: not enough */
+	lab_run(lab, 3000);
+	assert_int_not_equal(lab->node[1].raft.role, RAFT_LEADER);
+	lab_isolate(lab, 2, false);
+	lab_run(lab, 3000);
+	unsigned lead = lab->node[1].raft.role == RAFT_LEADER ? 1 : 2;
+	assert_int_equal(lab->node[lead].raft.role, RAFT_LEADER);
+	assert_int_equal(lab_propose(lab, lead, &conf), RAFT_OK);
+	lab_run(lab, 200);
+	lab_isolate(lab, 3 - lead, true); /* the other one: now two of three are enough */
+	lab_run(lab, 3000);
+	assert_int_equal(lab->node[lead].raft.role, RAFT_LEADER);
+	free(lab);
+}
+
+static void leader_that_demotes_itself_leads_until_that_is_committed(void **state)
+{
+	struct lab *lab = lab_new();
+	struct raft_conf change = lab_conf(3, 0);
+
+	(void)state;
+	struct lab_node *node = leader(lab, 3, 0);
+	change.member[0].voter = false;
+	assert_int_equal(lab_propose(lab, 1, &change), RAFT_OK);
+	lab_acknowledge(lab, 2, 1, 3, 3); /* its own copy does not count: one of two */
+	assert_int_equal(node->raft.commit, 2);
+	assert_int_equal(node->raft.role, RAFT_LEADER);
+	lab_acknowledge(lab, 3, 1, 3, 3);
+	assert_int_equal(node->raft.commit, 3);
+	assert_int_equal(node->raft.role, RAFT_FOLLOWER);
+	lab_wait(lab, 5000);
+	lab_tick(lab, 1);
+	assert_int_equal(node->raft.role, RAFT_FOLLOWER);
+	free(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +487,9 @@ int main(void)
 		cmocka_unit_test(removed_leader_leads_until_the_change_is_committed),
 		cmocka_unit_test(two_voters_one_demoted_leader_dies_before_the_sync),
 		cmocka_unit_test(two_voters_leader_removes_itself_and_dies_before_the_sync),
+		cmocka_unit_test(demoted_voter_still_gets_entries_and_counts_no_more),
+		cmocka_unit_test(demoted_voter_does_not_run_until_it_is_promoted),
+		cmocka_unit_test(leader_that_demotes_itself_leads_until_that_is_committed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

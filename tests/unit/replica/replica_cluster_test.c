@@ -248,6 +248,7 @@ static void remove_member(struct cluster *cluster, struct cluster_node *node)
 	Pxe__MemberRemove remove = PXE__MEMBER_REMOVE__INIT;
 	struct model_result result;
 	struct member_gone gone = {.id = node->id};
+	replica_journal_state(node->replica, 0, UINT64_MAX); /* it owes nothing */
 	remove.name = node->name;
 	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
 	command.member_remove = &remove;

@@ -89,8 +89,23 @@ static void node_on_fatal(void *ctx, const char *text)
 static void node_on_message(void *ctx, uint64_t from, const Pxe__Envelope *envelope)
 {
 	struct cluster_node *node = ctx;
-	if (node->replica != NULL)
+	if (node->replica != NULL && !(from <= CLUSTER_NODES_MAX && node->cut[from]))
 		replica_on_message(node->replica, from, envelope);
+}
+
+static void node_on_other_epoch(void *ctx, uint64_t from, uint64_t epoch)
+{
+	struct cluster_node *node = ctx;
+	if (node->replica != NULL)
+		replica_on_other_epoch(node->replica, from, epoch);
+}
+
+static void node_on_journal(void *ctx, uint64_t number)
+{
+	struct cluster_node *node = ctx;
+	assert_true(number > node->journal);
+	node->journal = number;
+	node->journal_calls++;
 }
 
 static void node_on_record(void *ctx, const uint8_t *key, size_t key_bytes)
@@ -132,20 +147,7 @@ void node_start(
 	}
 	if (kv_open(&kv, &node->kv, error, sizeof error) != 0)
 		fail_msg("kv: %s", error);
-	struct transport_config transport = {
-		.loop = loop,
-		.zmq_context = node->zmq_context,
-		.zap = node->zap,
-		.self = node->id,
-		.bind_address = node->address,
-		.ctx = node,
-		.on_message = node_on_message,
-	};
-	memcpy(transport.cluster_id, node->cluster_id, 16);
-	memcpy(transport.public_key, node->public_key, 32);
-	memcpy(transport.secret_key, node->secret_key, 32);
-	if (transport_open(&transport, &node->transport, error, sizeof error) != 0)
-		fail_msg("transport: %s", error);
+	node->journal = 0; /* numbers begin anew with each process */
 	struct replica_config config = {
 		.loop = loop,
 		.env = node->env,
@@ -155,11 +157,30 @@ void node_start(
 		.heartbeat_ms = 60 * node->slowness,
 		.ctx = node,
 		.on_record = node_on_record,
+		.on_journal = node_on_journal,
 		.on_alarm = node_on_alarm,
 	};
 	if (replica_open(&config, bootstrap, &node->replica, error, sizeof error) != 0)
 		fail_msg("replica: %s", error);
+	struct transport_config transport = {
+		.loop = loop,
+		.zmq_context = node->zmq_context,
+		.zap = node->zap,
+		.self = node->id,
+		.epoch = replica_epoch(node->replica),
+		.bind_address = node->address,
+		.ctx = node,
+		.on_message = node_on_message,
+		.on_other_epoch = node_on_other_epoch,
+	};
+	memcpy(transport.cluster_id, node->cluster_id, 16);
+	memcpy(transport.public_key, node->public_key, 32);
+	memcpy(transport.secret_key, node->secret_key, 32);
+	if (transport_open(&transport, &node->transport, error, sizeof error) != 0)
+		fail_msg("transport: %s", error);
 	replica_connect(node->replica, node->transport);
+	if (node->reserves)
+		replica_journal_state(node->replica, 0, UINT64_MAX);
 	node->running = true;
 }
 
@@ -183,6 +204,31 @@ void node_wipe(struct cluster_node *node)
 	char command[200];
 	snprintf(command, sizeof command, "rm -rf '%s'", node->directory);
 	assert_int_equal(system(command), 0);
+}
+
+struct kv *node_open_disk(struct cluster_node *node, uv_loop_t *loop)
+{
+	char error[256] = "";
+	struct kv *kv = NULL;
+	struct kv_config config = {
+		.loop = loop,
+		.directory = node->directory,
+		.map_bytes = (uint64_t)1 << 30,
+		.ctx = node,
+		.on_fatal = node_on_fatal,
+	};
+	assert_false(node->running);
+	if (kv_open(&config, &kv, error, sizeof error) != 0)
+		fail_msg("kv: %s", error);
+	node->loop = loop;
+	return kv;
+}
+
+void node_close_disk(struct cluster_node *node, struct kv *kv)
+{
+	kv_close(kv);
+	for (unsigned i = 0; i < 5; i++)
+		uv_run(node->loop, UV_RUN_NOWAIT);
 }
 
 /* ---- commands */
@@ -276,6 +322,15 @@ void bind_command_init(struct bind_command *bind, uint32_t number)
 }
 
 /* ---- all nodes */
+
+void cluster_isolate(struct cluster *cluster, struct cluster_node *node, bool cut)
+{
+	for (unsigned i = 0; i < cluster->count; i++) {
+		struct cluster_node *other = &cluster->node[i];
+		if (other != node)
+			other->cut[node->id] = node->cut[other->id] = cut;
+	}
+}
 
 void cluster_turn(struct cluster *cluster)
 {

@@ -34,7 +34,11 @@ struct cluster_node {
 	unsigned slowness; /* 0: 1; election and heartbeat times that much longer, for an env whose
 			      clock runs faster */
 	bool small_disk;   /* next start: on a disk that is nearly full, so that kv_is_short() */
-	uint64_t records, everything; /* on_record calls; those without a key */
+	bool reserves;     /* next start: it tells of its journal, so it is given addresses */
+	bool cut[CLUSTER_NODES_MAX + 1]; /* what comes from this id is lost */
+	uint64_t records, everything;    /* on_record calls; those without a key */
+	uint64_t journal;                /* newest number told by on_journal */
+	unsigned journal_calls;
 	unsigned alarms;
 	char alarm[200];
 };
@@ -50,6 +54,9 @@ void node_start(
 void node_stop(struct cluster_node *node);
 void node_wipe(struct cluster_node *node);
 uint16_t node_free_port(void);
+/* The disk alone, while the node is stopped; until node_close_disk(). */
+struct kv *node_open_disk(struct cluster_node *node, uv_loop_t *loop);
+void node_close_disk(struct cluster_node *node, struct kv *kv);
 
 struct cluster {
 	uv_loop_t loop;
@@ -62,6 +69,8 @@ struct cluster {
 /* A cluster of one node with a subnet and a pool, ready. */
 void cluster_open(struct cluster *cluster);
 void cluster_close(struct cluster *cluster);
+/* The nodes that run are as if no cable led to this one. */
+void cluster_isolate(struct cluster *cluster, struct cluster_node *node, bool cut);
 /* Let one more node join by a token; waits until it votes and all agree. */
 struct cluster_node *cluster_join(struct cluster *cluster);
 void cluster_grow(struct cluster *cluster, unsigned count);
