@@ -74,7 +74,7 @@ static void clock_write_fact(struct replica *r)
 	uint8_t fact[REPLICA_CLOCK_FACT_BYTES];
 	for (unsigned i = 0; i < 16; i++)
 		fact[i] = (uint8_t)(pair[i / 8] >> (8 * (i % 8)));
-	fact[16] = r->status.wall_synchronised;
+	fact[16] = r->status.wall_synchronised ? 1 : 0;
 	kv_meta_put(r->kv, "clock", fact, sizeof fact);
 	r->tickets.queued = true;
 	r->clock.due_ms = r->now_ms + REPLICA_CLOCK_MS;
@@ -121,8 +121,7 @@ uint64_t replica_clock_resume_ms(const struct replica *r)
 	if (r->time.known || r->clock.fact_cluster_ms == 0 || wall_ms > INT64_MAX / 2000)
 		return 0;
 	/* A clock that went back says at least that no time has passed. */
-	uint64_t passed_ms =
-		wall_ms > r->clock.fact_wall_ms ? wall_ms - r->clock.fact_wall_ms : 0;
+	uint64_t passed_ms = wall_ms > r->clock.fact_wall_ms ? wall_ms - r->clock.fact_wall_ms : 0;
 	return r->clock.fact_cluster_ms + passed_ms;
 }
 

@@ -87,7 +87,7 @@ static void test_a_cold_leader_waits_for_a_majority(void **state)
 {
 	(void)state;
 	struct cluster_time time;
-	struct cluster_time_sample sample[] = {{WALL + 50, 0}, {WALL + 60, 0}};
+	struct cluster_time_sample sample[] = {{WALL + 50, 0, 0}, {WALL + 60, 0, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 1, 2), CLUSTER_TIME_WAITING);
 	assert_false(time.known);
@@ -100,7 +100,7 @@ static void test_after_all_were_down_time_resumes_from_the_median(void **state)
 	(void)state;
 	struct cluster_time time;
 	struct cluster_time_sample sample[] = {
-		{WALL + 3601900, 0}, {WALL + 3600000, 0}, {WALL + 3600700, 0}};
+		{WALL + 3601900, 0, 0}, {WALL + 3600000, 0, 0}, {WALL + 3600700, 0, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 3, 2), CLUSTER_TIME_RESUMED);
 	assert_int_equal(cluster_time_now(&time, BOOT), WALL + 3600700);
@@ -111,17 +111,29 @@ static void test_clocks_that_disagree_resume_from_the_lowest(void **state)
 	(void)state;
 	struct cluster_time time;
 	struct cluster_time_sample sample[] = {
-		{WALL + 90000, 0}, {WALL + 10000, 0}, {WALL + 12001, 0}};
+		{WALL + 90000, 0, 0}, {WALL + 10000, 0, 0}, {WALL + 12001, 0, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 3, 2), CLUSTER_TIME_DISAGREED);
 	assert_int_equal(cluster_time_now(&time, BOOT), WALL + 10000);
+}
+
+static void test_resumes_where_the_clocks_say_it_would_be_not_what_they_show(void **state)
+{
+	(void)state;
+	struct cluster_time time;
+	/* Cluster time lagged the clocks by a day when all went down, 40 s ago. */
+	struct cluster_time_sample sample[] = {{WALL + 86440000, 0, WALL + 40000},
+		{WALL + 86440300, 0, WALL + 40300}, {WALL + 86440100, 0, WALL + 40100}};
+	cluster_time_init(&time, WALL, BOOT);
+	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 3, 2), CLUSTER_TIME_RESUMED);
+	assert_int_equal(cluster_time_now(&time, BOOT), WALL + 40100);
 }
 
 static void test_never_below_the_last_stamp_though_all_clocks_are(void **state)
 {
 	(void)state;
 	struct cluster_time time;
-	struct cluster_time_sample sample[] = {{WALL - 90000, 0}, {WALL - 90500, 0}};
+	struct cluster_time_sample sample[] = {{WALL - 90000, 0, 0}, {WALL - 90500, 0, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT + 5, sample, 2, 2), CLUSTER_TIME_RESUMED);
 	assert_int_equal(cluster_time_now(&time, BOOT + 5), WALL + 5);
@@ -131,7 +143,8 @@ static void test_another_member_that_knows_the_time_is_believed_before_clocks(vo
 {
 	(void)state;
 	struct cluster_time time;
-	struct cluster_time_sample sample[] = {{WALL + 90000, 0}, {WALL + 10000, WALL + 7000}};
+	struct cluster_time_sample sample[] = {
+		{WALL + 90000, 0, 0}, {WALL + 10000, WALL + 7000, 0}};
 	cluster_time_init(&time, WALL, BOOT);
 	assert_int_equal(cluster_time_lead(&time, BOOT, sample, 2, 2), CLUSTER_TIME_CONTINUED);
 	assert_int_equal(cluster_time_now(&time, BOOT), WALL + 7000);
@@ -145,12 +158,12 @@ static void test_slews_by_500_ppm_and_no_faster(void **state)
 	cluster_time_heard(&time, BOOT, WALL);
 	uint64_t boot = BOOT;
 	for (; boot < BOOT + 1000000; boot += 100) { /* the median is an hour ahead for 1000 s */
-		struct cluster_time_sample sample = {WALL + (boot - BOOT) + 3600000, 0};
+		struct cluster_time_sample sample = {WALL + (boot - BOOT) + 3600000, 0, 0};
 		cluster_time_slew(&time, boot, &sample, 1);
 	}
 	assert_int_equal(cluster_time_now(&time, boot), WALL + 1000000 + 500);
 	for (; boot < BOOT + 2000000; boot += 100) { /* and then an hour behind */
-		struct cluster_time_sample sample = {WALL + (boot - BOOT) - 3600000, 0};
+		struct cluster_time_sample sample = {WALL + (boot - BOOT) - 3600000, 0, 0};
 		cluster_time_slew(&time, boot, &sample, 1);
 	}
 	assert_int_equal(cluster_time_now(&time, boot), WALL + 2000000);
@@ -164,7 +177,7 @@ static void test_one_wrong_clock_of_three_moves_nothing(void **state)
 	cluster_time_heard(&time, BOOT, WALL);
 	for (uint64_t boot = BOOT; boot < BOOT + 600000; boot += 100) {
 		uint64_t right = WALL + (boot - BOOT);
-		struct cluster_time_sample sample[] = {{right, 0}, {1, 0}, {right, 0}};
+		struct cluster_time_sample sample[] = {{right, 0, 0}, {1, 0, 0}, {right, 0, 0}};
 		cluster_time_slew(&time, boot, sample, 3);
 	}
 	assert_int_equal(cluster_time_now(&time, BOOT + 600000), WALL + 600000);
@@ -188,7 +201,8 @@ static void test_never_goes_back_whatever_comes(void **state)
 			boot += next_random(&seed) % 50;
 			for (unsigned i = 0; i < 3; i++)
 				sample[i] = (struct cluster_time_sample){
-					WALL + next_random(&seed) % 200000, next_random(&seed) % 2};
+					WALL + next_random(&seed) % 200000, next_random(&seed) % 2,
+					(next_random(&seed) % 2) * WALL};
 			switch (next_random(&seed) % 4) {
 			case 0:
 				cluster_time_heard(&time, boot, WALL + next_random(&seed) % 100000);
@@ -221,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_a_cold_leader_waits_for_a_majority),
 		cmocka_unit_test(test_after_all_were_down_time_resumes_from_the_median),
 		cmocka_unit_test(test_clocks_that_disagree_resume_from_the_lowest),
+		cmocka_unit_test(test_resumes_where_the_clocks_say_it_would_be_not_what_they_show),
 		cmocka_unit_test(test_never_below_the_last_stamp_though_all_clocks_are),
 		cmocka_unit_test(test_another_member_that_knows_the_time_is_believed_before_clocks),
 		cmocka_unit_test(test_slews_by_500_ppm_and_no_faster),
