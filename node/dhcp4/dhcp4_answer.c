@@ -20,7 +20,7 @@ unsigned dhcp4_answer_rank(
 			continue;
 		}
 		uint64_t score = dhcp4_answer_score(client, client_bytes, view->live[i]);
-		if (score > own || (score == own && view->live[i] < view->self))
+		if (view->last || score > own || (score == own && view->live[i] < view->self))
 			before++;
 	}
 	return among ? before : 0;

@@ -14,6 +14,8 @@ static const char *const count_names[DHCP4_COUNT_COUNT] = {
 	[DHCP4_COUNT_OFFER_SENT] = "dhcp_offer_sent",
 	[DHCP4_COUNT_ACK_SENT] = "dhcp_ack_sent",
 	[DHCP4_COUNT_NAK_SENT] = "dhcp_nak_sent",
+	[DHCP4_COUNT_ISOLATED_OFFER] = "dhcp_isolated_offer",
+	[DHCP4_COUNT_ISOLATED_ACK] = "dhcp_isolated_ack",
 	[DHCP4_COUNT_MALFORMED] = "dhcp_malformed",
 	[AT_REASON(DHCP4_OK)] = "dhcp_malformed_none",
 	[AT_REASON(DHCP4_SHORT)] = "dhcp_malformed_short",
@@ -35,6 +37,9 @@ static const char *const count_names[DHCP4_COUNT_COUNT] = {
 	[DHCP4_COUNT_DROP_DIVERGED] = "dhcp_dropped_diverged",
 	[DHCP4_COUNT_DROP_NO_SERVER_IP] = "dhcp_dropped_no_server_ip",
 	[DHCP4_COUNT_DROP_NO_QUORUM] = "dhcp_dropped_no_quorum",
+	[DHCP4_COUNT_DROP_ISOLATED] = "dhcp_dropped_isolated",
+	[DHCP4_COUNT_DROP_ISOLATED_RELEASE] = "dhcp_dropped_isolated_release",
+	[DHCP4_COUNT_DROP_NOT_SERVING] = "dhcp_dropped_not_serving",
 	[DHCP4_COUNT_DROP_NO_SUBNET] = "dhcp_dropped_no_subnet",
 	[DHCP4_COUNT_DROP_IGNORED] = "dhcp_dropped_ignored",
 	[DHCP4_COUNT_DROP_OTHER_SERVER] = "dhcp_dropped_other_server",
@@ -54,6 +59,8 @@ static const char *const count_names[DHCP4_COUNT_COUNT] = {
 	[DHCP4_COUNT_REPEATED] = "dhcp_repeated",
 	[DHCP4_COUNT_MERGED] = "dhcp_merged",
 	[DHCP4_COUNT_PROPOSED] = "dhcp_proposed",
+	[DHCP4_COUNT_WAITED] = "dhcp_waited",
+	[DHCP4_COUNT_FROM_RESERVE] = "dhcp_from_reserve",
 	[DHCP4_COUNT_FROM_STATE] = "dhcp_from_state",
 };
 

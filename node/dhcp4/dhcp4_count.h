@@ -19,6 +19,8 @@ enum dhcp4_count {
 	DHCP4_COUNT_OFFER_SENT,
 	DHCP4_COUNT_ACK_SENT,
 	DHCP4_COUNT_NAK_SENT,
+	DHCP4_COUNT_ISOLATED_OFFER, /* of the three above, those given without the quorum */
+	DHCP4_COUNT_ISOLATED_ACK,
 	DHCP4_COUNT_MALFORMED, /* all reasons together */
 
 	DHCP4_COUNT_MALFORMED_FIRST, /* + enum dhcp4_reason; see dhcp4_count_of_reason() */
@@ -27,13 +29,17 @@ enum dhcp4_count {
 	DHCP4_COUNT_MALFORMED_ADDRESS,  /* RELEASE, DECLINE of no address; giaddr of no host */
 	DHCP4_COUNT_MALFORMED_SIZE,     /* longer than DHCP4_INPUT_MAX */
 
-	DHCP4_COUNT_DROP_REPLY,        /* a BOOTREPLY on the server's port */
-	DHCP4_COUNT_DROP_BOOTP,        /* no option 53 */
-	DHCP4_COUNT_DROP_TYPE,         /* a type that servers do not take */
-	DHCP4_COUNT_DROP_OFF,          /* DHCP is switched off for the cluster */
-	DHCP4_COUNT_DROP_DIVERGED,     /* our state is not the others' */
-	DHCP4_COUNT_DROP_NO_SERVER_IP, /* the cluster has no server identifier yet */
-	DHCP4_COUNT_DROP_NO_QUORUM,    /* needs the log */
+	DHCP4_COUNT_DROP_REPLY,            /* a BOOTREPLY on the server's port */
+	DHCP4_COUNT_DROP_BOOTP,            /* no option 53 */
+	DHCP4_COUNT_DROP_TYPE,             /* a type that servers do not take */
+	DHCP4_COUNT_DROP_OFF,              /* DHCP is switched off for the cluster */
+	DHCP4_COUNT_DROP_DIVERGED,         /* our state is not the others' */
+	DHCP4_COUNT_DROP_NO_SERVER_IP,     /* the cluster has no server identifier yet */
+	DHCP4_COUNT_DROP_NO_QUORUM,        /* needs the log */
+	DHCP4_COUNT_DROP_ISOLATED,         /* without the quorum there is nothing for the client */
+	DHCP4_COUNT_DROP_ISOLATED_RELEASE, /* the address stays its client's: only the log can tell
+					      all */
+	DHCP4_COUNT_DROP_NOT_SERVING,      /* a witness, or being removed */
 	DHCP4_COUNT_DROP_NO_SUBNET,
 	DHCP4_COUNT_DROP_IGNORED,      /* the host is set to be ignored */
 	DHCP4_COUNT_DROP_OTHER_SERVER, /* the client chose another server */
@@ -54,7 +60,9 @@ enum dhcp4_count {
 	DHCP4_COUNT_REPEATED,   /* answered out of turn because the client asked again */
 	DHCP4_COUNT_MERGED,     /* repeats of a request whose proposal is under way */
 	DHCP4_COUNT_PROPOSED,
-	DHCP4_COUNT_FROM_STATE, /* OFFER or ACK without a log entry [R9] */
+	DHCP4_COUNT_WAITED,       /* held until it is clear whether there is a quorum */
+	DHCP4_COUNT_FROM_RESERVE, /* OFFER or REQUEST met from the node's own reserve */
+	DHCP4_COUNT_FROM_STATE,   /* OFFER or ACK without a log entry [R9] */
 	DHCP4_COUNT_COUNT,
 };
 

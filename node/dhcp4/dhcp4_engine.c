@@ -13,7 +13,8 @@ struct dhcp4_engine *dhcp4_engine_new(void)
 	if (engine == NULL)
 		return NULL;
 	if (dhcp4_hold_init(&engine->pending, DHCP4_PENDING_MAX) < 0 ||
-		dhcp4_hold_init(&engine->deferred, DHCP4_DEFERRED_MAX) < 0) {
+		dhcp4_hold_init(&engine->deferred, DHCP4_DEFERRED_MAX) < 0 ||
+		dhcp4_hold_init(&engine->waiting, DHCP4_WAITING_MAX) < 0) {
 		dhcp4_engine_free(engine);
 		return NULL;
 	}
@@ -26,6 +27,7 @@ void dhcp4_engine_free(struct dhcp4_engine *engine)
 		return;
 	dhcp4_hold_fini(&engine->pending);
 	dhcp4_hold_fini(&engine->deferred);
+	dhcp4_hold_fini(&engine->waiting);
 	free(engine);
 }
 
@@ -51,10 +53,16 @@ size_t dhcp4_engine_deferred(const struct dhcp4_engine *engine)
 	return engine->deferred.count;
 }
 
+size_t dhcp4_engine_waiting(const struct dhcp4_engine *engine)
+{
+	return engine->waiting.count;
+}
+
 static void clear_effects(struct dhcp4_effects *effects)
 {
 	effects->has_reply = false;
 	effects->has_proposal = false;
+	effects->has_journal = false;
 	effects->event_count = 0;
 }
 
@@ -66,6 +74,9 @@ static enum dhcp4_count gate(const struct dhcp4_view *view)
 		return DHCP4_COUNT_DROP_OFF;
 	if (view->diverged)
 		return DHCP4_COUNT_DROP_DIVERGED;
+	const Pxe__Member *self = model_member(view->model, view->self);
+	if (self != NULL && (self->role != PXE__MEMBER_ROLE__MEMBER_FULL || self->removing))
+		return DHCP4_COUNT_DROP_NOT_SERVING;
 	if (dhcp4_reply_ip(&settings->server_ip) == 0)
 		return DHCP4_COUNT_DROP_NO_SERVER_IP;
 	return DHCP4_COUNT_NONE;
@@ -114,14 +125,19 @@ static enum dhcp4_count resolve(struct dhcp4_step *step)
 	return DHCP4_COUNT_NONE;
 }
 
-/* What was sent to us alone is ours; what everyone heard goes by rank, unless the client asks
- * again. */
+/* What was sent to us alone, and what only we know of, is ours; what everyone heard goes by rank,
+ * unless the client asks again. Without the quorum there is one more turn to wait, for a node that
+ * has it and hears the client, too. */
 static bool is_our_turn(struct dhcp4_step *step, unsigned *ret_rank)
 {
 	const struct dhcp4_request *request = step->request;
 	*ret_rank = dhcp4_answer_rank(step->view, request->client, request->client_bytes);
 	bool repeat = dhcp4_answer_is_repeat(&step->engine->repeats, request, step->view->boot_ms);
-	if (request->unicast || *ret_rank == 0)
+	if (request->unicast || dhcp4_reserve_knows(step, request->wanted_ip))
+		return true;
+	if (step->view->isolated)
+		++*ret_rank;
+	if (*ret_rank == 0)
 		return true;
 	if (repeat)
 		dhcp4_engine_count(step->engine, DHCP4_COUNT_REPEATED);
@@ -177,12 +193,12 @@ void dhcp4_engine_on_packet(struct dhcp4_engine *engine, const struct dhcp4_view
 		defer(&step, rank);
 }
 
-/* Begin a step with a packet that was kept. It was read before, and reads the same again; what the
- * cluster thinks of it may have changed since. false: nothing is to be done any more. */
-static bool resume(struct dhcp4_step *step, const struct dhcp4_held *held)
+bool dhcp4_step_resume(struct dhcp4_step *step, const struct dhcp4_held *held)
 {
-	step->input = &held->input;
+	step->engine->input = held->input; /* its place may soon be another's; the packet stays */
+	step->input = &step->engine->input;
 	step->arrival_ms = held->arrival_ms;
+	step->give_up_ms = held->give_up_ms;
 	step->request = &step->engine->request;
 	enum dhcp4_count count = dhcp4_request_parse(step->input, &step->engine->request);
 	assert(count == DHCP4_COUNT_NONE);
@@ -203,6 +219,14 @@ static enum dhcp4_count count_of_outcome(enum dhcp4_outcome outcome)
 	return DHCP4_COUNT_DROP_OUTCOME;
 }
 
+/* The proposal will not be applied, or nobody can tell, for want of a leader. */
+static bool is_out_of_reach(const struct dhcp4_view *view, enum dhcp4_outcome outcome)
+{
+	if (view == NULL || outcome == DHCP4_OUTCOME_APPLIED)
+		return false;
+	return outcome == DHCP4_OUTCOME_NO_QUORUM || !view->has_quorum;
+}
+
 void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	uint64_t ticket, enum dhcp4_outcome outcome, const struct model_result *result,
 	struct dhcp4_effects *ret_effects)
@@ -211,11 +235,17 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 	clear_effects(ret_effects);
 	struct dhcp4_held *held = dhcp4_hold_of_ticket(&engine->pending, ticket);
 	enum dhcp4_count count = count_of_outcome(outcome);
-	if (held == NULL)
+	struct dhcp4_step step = {
+		.engine = engine, .view = view, .was_proposed = true, .effects = ret_effects};
+	if (held == NULL) {
 		count = DHCP4_COUNT_DROP_LATE;
+	} else if (is_out_of_reach(view, outcome)) {
+		dhcp4_hold_remove(&engine->pending, held);
+		dhcp4_wait_again(&step, held);
+		return;
+	}
 	if (count == DHCP4_COUNT_NONE) {
-		struct dhcp4_step step = {.engine = engine, .view = view, .effects = ret_effects};
-		if (!resume(&step, held))
+		if (!dhcp4_step_resume(&step, held))
 			count = DHCP4_COUNT_NONE;
 		else if (step.subnet == NULL)
 			count = DHCP4_COUNT_DROP_NO_SUBNET;
@@ -226,6 +256,26 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 		dhcp4_engine_count(engine, count);
 	if (held != NULL)
 		dhcp4_hold_remove(&engine->pending, held);
+}
+
+void dhcp4_engine_on_durable(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	uint64_t ticket, struct dhcp4_effects *ret_effects)
+{
+	clear_effects(ret_effects);
+	struct dhcp4_held *held = dhcp4_hold_of_ticket(&engine->pending, ticket);
+	if (held == NULL) {
+		dhcp4_engine_count(engine, DHCP4_COUNT_DROP_LATE);
+		return;
+	}
+	assert(held->purpose == DHCP4_PURPOSE_JOURNAL);
+	struct dhcp4_step step = {.engine = engine, .view = view, .effects = ret_effects};
+	if (dhcp4_step_resume(&step, held)) {
+		if (step.subnet == NULL)
+			dhcp4_engine_count(engine, DHCP4_COUNT_DROP_NO_SUBNET);
+		else
+			dhcp4_reserve_durable(&step, held);
+	}
+	dhcp4_hold_remove(&engine->pending, held);
 }
 
 /* Where this sweep of the deferred requests goes on. */
@@ -241,6 +291,8 @@ bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *vie
 	struct dhcp4_effects *ret_effects)
 {
 	clear_effects(ret_effects);
+	if (dhcp4_wait_tick(engine, view, ret_effects))
+		return true;
 	struct dhcp4_hold *deferred = &engine->deferred;
 	struct dhcp4_held *held = sweep_at(engine);
 	while (held != NULL && view->boot_ms - held->added_ms >= DHCP4_TURN_MS) {
@@ -252,8 +304,9 @@ bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *vie
 				.engine = engine, .view = view, .effects = ret_effects};
 			dhcp4_hold_remove(deferred, held);
 			engine->sweep_ticket = next != NULL ? dhcp4_hold_ticket(deferred, next) : 0;
-			dhcp4_engine_count(engine, DHCP4_COUNT_TAKEN_OVER);
-			if (resume(&step, held))
+			if (!view->isolated)
+				dhcp4_engine_count(engine, DHCP4_COUNT_TAKEN_OVER);
+			if (dhcp4_step_resume(&step, held))
 				dhcp4_lease_answer(&step);
 			return true;
 		}

@@ -10,8 +10,12 @@
  *                          else: PROPOSE, and wait (pending) -> outcome of the log -> OFFER, ACK,
  * NAK or silence
  *
- * An ACK or OFFER leaves only for what the log holds [P2]; a NAK only on what the quorum knows
- * [P4].
+ *                          without the quorum, or if the pool is full: the node's reserve: OFFER,
+ *                          or JOURNAL, and wait (pending) -> durable here -> ACK [R1] to [R3]
+ *
+ * An ACK leaves only for what the log holds [P2], or this node's own journal [R2]; a NAK only on
+ * what the quorum knows [P4]. While it is not clear whether there is a quorum requests are held
+ * (waiting), so that no client need repeat itself for an election [P3].
  *
  * Each call fills an effects record. The caller carries it out before the next call: it borrows
  * from the engine and from the input. Nothing here is thread safe.
@@ -41,6 +45,12 @@
 #define DHCP4_REFUSED_BURST 20 /* refusals told in that time, of all clients together */
 #define DHCP4_OFFER_LEFT_MS                                                                        \
 	10000 /* an OFFER is repeated without the log if it holds for so much longer */
+#define DHCP4_WAITING_MAX 2048 /* clients held for the quorum; the oldest gives way */
+#define DHCP4_WAIT_MS     2000 /* how long they are held at most; clients then ask again themselves */
+#define DHCP4_RETRY_MS    40   /* what the log did not take is tried again after this */
+#define DHCP4_WRITE_MS                                                                             \
+	500 /* an ACK that waited longer for our own disk tells the time that is left by then: a   \
+	     * client may count from when it comes */
 #define DHCP4_EVENTS_MAX 3
 
 struct dhcp4_engine;
@@ -57,12 +67,20 @@ struct dhcp4_proposal {
 	uint8_t ip[4];
 };
 
+/* An entry for the node's journal, written before anything else is: reserve_on_written() is to be
+ * told its number at once. `ticket` 0: nobody waits for it to be durable. */
+struct dhcp4_journal {
+	uint64_t ticket;
+	struct reserve_write write;
+};
+
 /* Not to be copied. */
 struct dhcp4_effects {
-	bool has_reply, has_proposal;
+	bool has_reply, has_proposal, has_journal;
 	size_t event_count;
 	struct event event[DHCP4_EVENTS_MAX];
 	struct dhcp4_proposal proposal;
+	struct dhcp4_journal journal;
 	struct dhcp4_reply reply;
 };
 
@@ -83,13 +101,18 @@ void dhcp4_engine_on_packet(struct dhcp4_engine *engine, const struct dhcp4_view
 	const struct dhcp4_input *input, struct dhcp4_effects *ret_effects);
 
 /* The outcome of a proposal with a ticket. `result` is set for DHCP4_OUTCOME_APPLIED only; `view`
- * is then of after the command. For the other outcomes `view` may be NULL. */
+ * is then of after the command. For the other outcomes `view` may be NULL; if it is not, and the
+ * log is out of reach, the request is held for the quorum or answered from the reserve. */
 void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	uint64_t ticket, enum dhcp4_outcome outcome, const struct model_result *result,
 	struct dhcp4_effects *ret_effects);
 
-/* Time passes: look after deferred requests. true: there are effects, and perhaps more to do: call
- * again with the same view. Call it every 50 ms or so. */
+/* The entry of an effect with a ticket is durable. */
+void dhcp4_engine_on_durable(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	uint64_t ticket, struct dhcp4_effects *ret_effects);
+
+/* Time passes: look after requests that are deferred or wait for the quorum. true: there are
+ * effects, and perhaps more to do: call again with the same view. Call it every 50 ms or so. */
 bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	struct dhcp4_effects *ret_effects);
 
@@ -97,5 +120,6 @@ uint64_t dhcp4_engine_counter(const struct dhcp4_engine *engine, enum dhcp4_coun
 void dhcp4_engine_count(struct dhcp4_engine *engine, enum dhcp4_count count);
 size_t dhcp4_engine_pending(const struct dhcp4_engine *engine);
 size_t dhcp4_engine_deferred(const struct dhcp4_engine *engine);
+size_t dhcp4_engine_waiting(const struct dhcp4_engine *engine);
 
 #endif

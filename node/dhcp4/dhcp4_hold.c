@@ -117,7 +117,8 @@ void dhcp4_hold_update(struct dhcp4_hold *hold, struct dhcp4_held *held,
 {
 	assert(input->packet_bytes <= DHCP4_INPUT_MAX);
 	uint8_t *copy = hold->packets + (size_t)index_of(hold, held) * DHCP4_INPUT_MAX;
-	memcpy(copy, input->packet, input->packet_bytes);
+	if (copy != input->packet) /* it was this entry's before, and is again */
+		memcpy(copy, input->packet, input->packet_bytes);
 	held->input = *input;
 	held->input.packet = copy;
 	held->arrival_ms = arrival_ms;

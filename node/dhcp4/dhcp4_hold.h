@@ -1,7 +1,8 @@
 /* node/dhcp4/dhcp4_hold.h: a bounded table of requests that wait, one per client and purpose.
  *
- * Used twice: for requests whose proposal is under way, and for those left to another node. Each
- * entry keeps a copy of the packet, so that an answer is made from what the client said last.
+ * Used for requests whose proposal or write is under way, those left to another node, and those
+ * that wait for the quorum. Each entry keeps a copy of the packet, so that an answer is made from
+ * what the client said last.
  *
  * Pure but for its memory, which dhcp4_hold_init() takes once. Entries are numbered; a ticket is an
  * entry and its generation, so that a late outcome does not meet the entry's next tenant. The
@@ -16,13 +17,23 @@
 #define DHCP4_HOLD_NONE UINT16_MAX
 
 /* What is waited for. */
-enum dhcp4_purpose { DHCP4_PURPOSE_OFFER, DHCP4_PURPOSE_BIND, DHCP4_PURPOSE_TURN };
+enum dhcp4_purpose {
+	DHCP4_PURPOSE_OFFER,
+	DHCP4_PURPOSE_BIND,
+	DHCP4_PURPOSE_JOURNAL, /* our own disk */
+	DHCP4_PURPOSE_TURN,
+	DHCP4_PURPOSE_QUORUM,
+};
 
 struct dhcp4_held {
 	uint64_t hash;
 	uint64_t added_ms; /* CLOCK_BOOTTIME */
 	uint64_t due_ms;
 	uint64_t arrival_ms; /* cluster time of the packet kept */
+	uint64_t give_up_ms; /* CLOCK_BOOTTIME: until then it may wait for the quorum; 0: not asked
+				yet */
+	uint64_t end_ms;     /* JOURNAL: CLOCK_BOOTTIME at which the lease ends */
+	uint32_t lease_s;    /* JOURNAL: the lease's length */
 	uint32_t generation; /* odd while in use */
 	uint32_t wanted_ip;
 	struct dhcp4_input input; /* packet points into the table's memory */

@@ -46,8 +46,7 @@ static struct dhcp4_plan plan_of(
 }
 
 /* OFFER and ACK of `ip`. A machine that wants to boot and gets nothing to boot is worth a word. */
-static void reply_with_address(
-	struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s)
+void dhcp4_lease_reply(struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s)
 {
 	struct dhcp4_plan plan = plan_of(step, type, ip, lease_s);
 	struct boot_decision *boot = &step->engine->boot;
@@ -70,7 +69,7 @@ static void reply_offer(struct dhcp4_step *step, uint32_t ip)
 {
 	uint32_t lease_s =
 		model_lease_time_s(step->view->model, step->subnet, step->request->asked_s);
-	reply_with_address(step, DHCP4_OFFER, ip, lease_s);
+	dhcp4_lease_reply(step, DHCP4_OFFER, ip, lease_s);
 }
 
 /* The client counts from when it sent the request, so the time told reaches from the request's
@@ -90,7 +89,7 @@ static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
 	if (told_s == 0)
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
 	else
-		reply_with_address(step, DHCP4_ACK, lease->ip, (uint32_t)told_s);
+		dhcp4_lease_reply(step, DHCP4_ACK, lease->ip, (uint32_t)told_s);
 }
 
 /* Callers know why the quorum says no [P4]. */
@@ -158,7 +157,10 @@ static void answer_discover(struct dhcp4_step *step)
 {
 	struct lease lease;
 	if (!find_known_binding(step, &lease)) {
-		dhcp4_step_propose_offer(step);
+		if (!step->view->isolated)
+			dhcp4_step_propose_offer(step);
+		else if (!dhcp4_reserve_offer(step))
+			dhcp4_step_drop(step, DHCP4_COUNT_DROP_ISOLATED);
 		return;
 	}
 	dhcp4_engine_count(step->engine, DHCP4_COUNT_FROM_STATE);
@@ -224,8 +226,14 @@ static void answer_request(struct dhcp4_step *step)
 		reply_ack(step, &lease);
 		return;
 	}
+	/* What we gave alone we renew alone until the cluster has taken it over. */
+	bool isolated = step->view->isolated;
+	if ((isolated || dhcp4_reserve_knows(step, ip)) && dhcp4_reserve_request(step, ip))
+		return;
 	bool reboots = request->stage == DHCP4_STAGE_INIT_REBOOT;
-	if (reboots && step->view->fresh && is_unknown(step, ip))
+	if (isolated)
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_ISOLATED);
+	else if (reboots && step->view->fresh && is_unknown(step, ip))
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
 	else
 		dhcp4_step_propose_bind(step, ip, !reboots);
@@ -240,6 +248,24 @@ static bool is_foreign_to_fresh_state(const struct dhcp4_step *step)
 		return false;
 	return !model_lease_of_ip(step->view->model, step->request->wanted_ip, &lease) ||
 	       !is_clients(step, &lease) || lease.state == PXE__LEASE_STATE__LEASE_DECLINED;
+}
+
+/* Without the quorum a released address stays its client's: the others would not know. One that the
+ * client found in use is not given out again here. */
+static void answer_giving_up(struct dhcp4_step *step)
+{
+	bool releases = step->request->stage == DHCP4_STAGE_RELEASE;
+	if (!releases && dhcp4_reserve_decline(step))
+		return;
+	if (is_foreign_to_fresh_state(step))
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
+	else if (step->view->isolated)
+		dhcp4_step_drop(step,
+			releases ? DHCP4_COUNT_DROP_ISOLATED_RELEASE : DHCP4_COUNT_DROP_ISOLATED);
+	else if (releases)
+		dhcp4_step_propose_release(step);
+	else
+		dhcp4_step_propose_decline(step);
 }
 
 /* Configuration only (RFC 2131 §4.3.5): no lease, no times, no address. */
@@ -268,14 +294,7 @@ void dhcp4_lease_answer(struct dhcp4_step *step)
 {
 	switch (step->request->stage) {
 	case DHCP4_STAGE_RELEASE:
-	case DHCP4_STAGE_DECLINE:
-		if (is_foreign_to_fresh_state(step))
-			dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
-		else if (step->request->stage == DHCP4_STAGE_RELEASE)
-			dhcp4_step_propose_release(step);
-		else
-			dhcp4_step_propose_decline(step);
-		return;
+	case DHCP4_STAGE_DECLINE: answer_giving_up(step); return;
 	case DHCP4_STAGE_DISCOVER:
 	case DHCP4_STAGE_SELECTING:
 	case DHCP4_STAGE_INIT_REBOOT:
@@ -361,6 +380,20 @@ static bool calls_for_nak(
 	       !(asked_everybody && is_unknown(step, ip));
 }
 
+/* What the log has nothing for, or leaves to the node in whose reserve the address is. */
+static bool is_met_from_reserve(struct dhcp4_step *step, enum dhcp4_purpose purpose,
+	uint32_t wanted_ip, const struct model_result *result)
+{
+	if (purpose == DHCP4_PURPOSE_BIND)
+		return result->verdict == PXE__VERDICT__VERDICT_RESERVE &&
+		       dhcp4_reserve_knows(step, wanted_ip) &&
+		       dhcp4_reserve_request(step, wanted_ip);
+	if (result->verdict != PXE__VERDICT__VERDICT_POOL_FULL)
+		return false;
+	dhcp4_step_found_full(step);
+	return dhcp4_reserve_offer(step);
+}
+
 static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
 	const struct model_result *result)
 {
@@ -370,10 +403,11 @@ static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose,
 		reply_nak(step, wanted_ip, text);
 		return;
 	}
+	if (is_met_from_reserve(step, purpose, wanted_ip, result))
+		return;
 	dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
-	if (purpose == DHCP4_PURPOSE_OFFER && result->verdict == PXE__VERDICT__VERDICT_POOL_FULL)
-		dhcp4_step_found_full(step);
-	if (result->verdict != PXE__VERDICT__VERDICT_NOT_FOUND)
+	if (result->verdict != PXE__VERDICT__VERDICT_NOT_FOUND &&
+		result->verdict != PXE__VERDICT__VERDICT_RESERVE)
 		dhcp4_step_refused(step, (unsigned)result->verdict, text);
 }
 

@@ -91,7 +91,7 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 {
 	struct dhcp4_engine *engine = step->engine;
 	if (!step->view->has_quorum) {
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+		dhcp4_wait_for_quorum(step);
 		return 0;
 	}
 	struct dhcp4_held *held = dhcp4_hold_find(&engine->pending, step->request, purpose);
@@ -119,6 +119,7 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 		dhcp4_hold_mark_stranger(&engine->pending, held);
 	held->wanted_ip = wanted_ip;
 	held->arrival_ms = step->arrival_ms;
+	held->give_up_ms = step->give_up_ms;
 	return dhcp4_hold_ticket(&engine->pending, held);
 }
 
@@ -141,7 +142,8 @@ static bool is_full_for(const struct dhcp4_step *step)
 void dhcp4_step_propose_offer(struct dhcp4_step *step)
 {
 	if (is_full_for(step)) {
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
+		if (!dhcp4_reserve_offer(step))
+			dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
 		return;
 	}
 	uint64_t ticket = enter(step, DHCP4_PURPOSE_OFFER, 0);
@@ -180,7 +182,7 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
 void dhcp4_step_propose_release(struct dhcp4_step *step)
 {
 	if (!step->view->has_quorum) {
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+		dhcp4_wait_for_quorum(step);
 		return;
 	}
 	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);
@@ -197,7 +199,7 @@ void dhcp4_step_propose_release(struct dhcp4_step *step)
 void dhcp4_step_propose_decline(struct dhcp4_step *step)
 {
 	if (!step->view->has_quorum) {
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+		dhcp4_wait_for_quorum(step);
 		return;
 	}
 	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);

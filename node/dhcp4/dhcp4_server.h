@@ -1,12 +1,10 @@
-/* node/dhcp4/dhcp4_server.h: the DHCPv4 server of a node: ties the pure engine to the socket, the
- * replica and the loop.
+/* node/dhcp4/dhcp4_server.h: the DHCPv4 server of a node: ties the service to the socket and the
+ * loop.
  *
  * Edge. Loop thread only; nothing blocks.
  *
- *   socket readable -> up to 64 packets -> engine -> proposals to the replica (it batches them per
- * turn)
- *                                               `--> answers into the queue
- *   replica's done callback -> engine --------------> answers into the queue
+ *   socket readable -> up to 64 packets -> service (dhcp4_service.h)
+ *   service -----------------------------> answers into the queue
  *   end of the turn -> the queue leaves
  */
 #ifndef NODE_DHCP4_DHCP4_SERVER_H
@@ -38,6 +36,9 @@ struct dhcp4_server_config {
 __attribute__((warn_unused_result)) int dhcp4_server_open(const struct dhcp4_server_config *config,
 	struct dhcp4_server **ret_server, char *ret_error, size_t error_bytes);
 
+/* From replica_config.on_journal. */
+void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number);
+
 /* Could a client be answered by this node now? Our peers are to know (PeerStatus.serving): whose
  * turn it is depends on it. */
 bool dhcp4_server_serving(const struct dhcp4_server *server);
@@ -48,6 +49,10 @@ void dhcp4_server_get_isolation(
 
 /* From replica_config.on_journal. */
 void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number);
+
+/* What this node is and may do without the quorum. Not free: once a second or so. */
+void dhcp4_server_get_isolation(
+	const struct dhcp4_server *server, struct dhcp4_isolation *ret_isolation);
 
 /* Answers sent in the last full second. */
 uint32_t dhcp4_server_rate(const struct dhcp4_server *server);

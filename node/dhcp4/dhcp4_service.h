@@ -7,8 +7,8 @@
  *
  *   packet -> engine --> answer at once, or
  *                    |-> replica_propose() ------> outcome -> engine -> answer     with the quorum
- *                    `-> replica_journal_put() --> durable -> engine -> answer     without [R1] to [R3]
- *   tick   -> engine: those who wait for a turn, or for the quorum
+ *                    `-> replica_journal_put() --> durable -> engine -> answer     without [R1] to
+ * [R3] tick   -> engine: those who wait for a turn, or for the quorum
  *          -> reserve: what the journal holds is merged, what is too much is given back
  *
  * An ACK leaves only for what is on the disks of a majority [P2], or in this node's own journal.
@@ -27,10 +27,11 @@
 struct dhcp4_service;
 
 struct dhcp4_service_config {
-	struct replica *replica; /* borrowed until the service is freed */
+	struct replica *replica;       /* borrowed until the service is freed */
 	const struct replica_env *env; /* NULL: replica_env_system() */
 	uint64_t self;                 /* member id */
-	uint32_t serve_ip; /* our address on the interface, host order: TFTP and HTTP, raw answers */
+	uint32_t
+		serve_ip; /* our address on the interface, host order: TFTP and HTTP, raw answers */
 	uint16_t http_port;
 	void *ctx;
 	void (*send)(void *ctx, const struct dhcp4_reply *reply); /* borrowed for the call */
@@ -41,7 +42,8 @@ struct dhcp4_service_config {
 struct dhcp4_isolation {
 	bool isolated;          /* no quorum for so long that it serves by itself */
 	uint64_t since_ms;      /* for how long it has had none; 0 with the quorum */
-	bool extends_bindings;  /* it knows the time: known leases are extended up to their promise [R8] */
+	bool extends_bindings;  /* it knows the time: known leases are extended up to their promise
+				   [R8] */
 	uint32_t reserve_total; /* addresses of its own blocks */
 	uint32_t reserve_free;  /* of those, the ones it could lease now */
 	uint32_t journal;       /* entries that the cluster does not know yet */
@@ -49,8 +51,9 @@ struct dhcp4_isolation {
 };
 
 /* Reads the journal. 0, -ENOMEM, or the journal cannot be read, with a line in ret_error. */
-__attribute__((warn_unused_result)) int dhcp4_service_open(const struct dhcp4_service_config *config,
-	struct dhcp4_service **ret_service, char *ret_error, size_t error_bytes);
+__attribute__((warn_unused_result)) int dhcp4_service_open(
+	const struct dhcp4_service_config *config, struct dhcp4_service **ret_service,
+	char *ret_error, size_t error_bytes);
 /* Nothing is answered any more. The memory goes with the last outcome that the replica owes
  * (replica_close() tells them all), or at once. NULL is allowed. */
 void dhcp4_service_close(struct dhcp4_service *service);

@@ -1,8 +1,9 @@
 /* node/dhcp4/dhcp4_step.h: what the engine's files share: its tables, and the request that is being
  * handled.
  *
- * Private to dhcp4_engine.c (whose turn it is, what waits) and dhcp4_lease.c (what each state of a
- * client gets). Pure.
+ * Private to dhcp4_engine.c (whose turn it is, what waits), dhcp4_wait.c (for the quorum),
+ * dhcp4_lease.c (what each state of a client gets) and dhcp4_reserve.c (from the node's own
+ * reserve). Pure.
  */
 #ifndef NODE_DHCP4_DHCP4_STEP_H
 #define NODE_DHCP4_DHCP4_STEP_H
@@ -25,6 +26,7 @@ struct dhcp4_full {
 struct dhcp4_engine {
 	struct dhcp4_hold pending;
 	struct dhcp4_hold deferred;
+	struct dhcp4_hold waiting; /* for the quorum */
 	uint64_t sweep_ticket; /* tick: the deferred request to look at next; 0: from the oldest */
 	struct dhcp4_repeats repeats;
 	struct dhcp4_told told[DHCP4_REFUSED_SLOTS];
@@ -33,6 +35,7 @@ struct dhcp4_engine {
 	struct dhcp4_full full;
 	uint64_t counter[DHCP4_COUNT_COUNT];
 	struct dhcp4_request request; /* work areas of one call */
+	struct dhcp4_input input;
 	struct boot_decision boot;
 };
 
@@ -46,11 +49,40 @@ struct dhcp4_step {
 	const Pxe__Host *host;     /* NULL: unknown machine */
 	uint32_t server_id;
 	uint64_t arrival_ms; /* cluster time at which the request came */
+	uint64_t give_up_ms; /* as in struct dhcp4_held */
+	bool was_proposed;   /* and its event was told then */
 	struct dhcp4_effects *effects;
 };
 
+/* Begin a step with a packet that was kept. It was read before, and reads the same again; what the
+ * cluster thinks of it may have changed since. false: nothing is to be done any more. `held` may be
+ * removed afterwards. */
+bool dhcp4_step_resume(struct dhcp4_step *step, const struct dhcp4_held *held);
+
 /* Answer at once, or propose. */
 void dhcp4_lease_answer(struct dhcp4_step *step);
+/* An OFFER or ACK of `ip` with this lease time. */
+void dhcp4_lease_reply(
+	struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s);
+
+/* ---- dhcp4_reserve.c */
+/* Was the address leased or offered to the client by us alone? */
+bool dhcp4_reserve_knows(const struct dhcp4_step *step, uint32_t ip);
+/* false: there is nothing for the client; nothing was done. */
+bool dhcp4_reserve_offer(struct dhcp4_step *step);
+bool dhcp4_reserve_request(struct dhcp4_step *step, uint32_t ip);
+bool dhcp4_reserve_decline(struct dhcp4_step *step);
+/* What dhcp4_reserve_request() granted is durable. */
+void dhcp4_reserve_durable(struct dhcp4_step *step, const struct dhcp4_held *held);
+
+/* ---- dhcp4_wait.c */
+/* The log is out of reach: held, or, if that is not to be, counted. */
+void dhcp4_wait_for_quorum(struct dhcp4_step *step);
+/* The proposal of `held`, already taken out of the pending ones, found no log to take it. */
+void dhcp4_wait_again(struct dhcp4_step *step, const struct dhcp4_held *held);
+/* One request that waits no more: see dhcp4_engine_tick(). */
+bool dhcp4_wait_tick(
+	struct dhcp4_engine *engine, const struct dhcp4_view *view, struct dhcp4_effects *effects);
 
 /* The log's verdict on what was proposed for `purpose`. */
 void dhcp4_lease_decided(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,

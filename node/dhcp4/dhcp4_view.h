@@ -7,6 +7,7 @@
 #ifndef NODE_DHCP4_DHCP4_VIEW_H
 #define NODE_DHCP4_DHCP4_VIEW_H
 
+#include "node/reserve/reserve.h"
 #include "store/model/model.h"
 
 #define DHCP4_INPUT_MAX 2048 /* bytes of one request; longer ones are counted and dropped */
@@ -28,10 +29,16 @@ struct dhcp4_view {
 	uint64_t boot_ms;          /* CLOCK_BOOTTIME */
 	bool has_quorum;           /* the log accepts proposals */
 	bool fresh;                /* [R9] the model is as new as the leader's, by less than 1 s */
+	bool isolated;             /* no quorum for so long that we serve by ourselves */
+	bool waiting;              /* no quorum, and not isolated yet: requests are held [P3] */
 	bool diverged;             /* our state is not the others': silence */
 	uint64_t self;             /* member id */
 	uint32_t serve_ip;         /* our own address for TFTP, HTTP and raw answers */
 	uint16_t http_port;
+	bool last; /* every other live member comes before us: we are draining, or isolated from
+		    * those that we hear */
+	struct reserve *reserve; /* borrowed; NULL: none */
+	struct reserve_view reserve_view;
 	size_t live_count;
 	uint64_t live[MODEL_MEMBERS_MAX]; /* full members that answer DHCP now; with ourselves, if
 					     we do */
