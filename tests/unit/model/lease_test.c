@@ -202,6 +202,13 @@ static void test_release_rests_then_is_free(void **state)
 	assert_int_equal(kit_release(&kit, 2, IP(12), false), V(IN_USE));
 	assert_int_equal(kit_release(&kit, 1, IP(12), false), V(OK));
 	assert_int_equal(kit_state(&kit, IP(12)), S(GRACE));
+	/* Until every member knows, only the old promise counts. */
+	assert_int_equal(model_unsettled_ms(kit.model), KIT_START_MS + 1000);
+	kit_at(&kit, 3900);
+	assert_int_equal(kit_settle(&kit, 1000), V(OK));
+	assert_int_equal(model_unsettled_ms(kit.model), KIT_START_MS + 1000);
+	assert_int_equal(kit_settle(&kit, 1001), V(OK));
+	assert_int_equal(model_unsettled_ms(kit.model), 0);
 	kit_at(&kit, 3999);
 	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(IN_USE));
 	assert_false(model_sweep_due(kit.model, kit.now_ms));
@@ -216,6 +223,32 @@ static void test_release_rests_then_is_free(void **state)
 	assert_int_equal(kit_release(&kit, 1, IP(12), false), V(IN_USE));
 	assert_int_equal(kit_release(&kit, 1, IP(13), false), V(NOT_FOUND));
 	assert_int_equal(kit_release(&kit, 9, IP(12), true), V(OK)); /* operator */
+	kit_fini(&kit);
+}
+
+/* A node without the quorum may extend the lease up to its promise (120 s) while it does not know. */
+static void test_r3_release_is_free_at_its_promise_or_when_all_know(void **state)
+{
+	(void)state;
+	struct kit kit;
+	kit_init(&kit);
+	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
+	assert_int_equal(kit_bind(&kit, 2, IP(13), 0, true), V(OK));
+	kit_at(&kit, 1000);
+	assert_int_equal(kit_release(&kit, 1, IP(12), false), V(OK));
+	assert_int_equal(kit.result.lease.released_ms, KIT_START_MS + 1000);
+	assert_int_equal(kit_release(&kit, 0, IP(13), true), V(OK));
+	kit_at(&kit, 122999);
+	assert_int_equal(kit_bind(&kit, 3, IP(12), 0, true), V(IN_USE));
+	assert_int_equal(kit_bind(&kit, 3, IP(13), 0, true), V(IN_USE));
+	/* Its own client gets it again, and it is as if nothing had been given up. */
+	assert_int_equal(kit_bind(&kit, 2, IP(13), 0, true), V(OK));
+	assert_int_equal(kit.result.lease.released_ms, 0);
+	kit_at(&kit, 123000);
+	assert_int_equal(kit_bind(&kit, 3, IP(12), 0, true), V(OK));
+	assert_int_equal(kit_settle(&kit, 122000), V(OK));
+	assert_int_equal(kit_bind(&kit, 4, IP(13), 0, true), V(IN_USE));
+	assert_int_equal(model_unsettled_ms(kit.model), 0);
 	kit_fini(&kit);
 }
 
@@ -275,8 +308,27 @@ static void test_decline_quarantines(void **state)
 	assert_int_equal(kit_offer(&kit, 1, IP(12)), V(OK));
 	assert_int_not_equal(kit.result.lease.ip, IP(12));
 	kit_at(&kit, 59999);
+	assert_int_equal(kit_settle(&kit, 1), V(OK));
 	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(NOT_AVAILABLE));
 	kit_at(&kit, 60000);
+	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(OK));
+	kit_fini(&kit);
+}
+
+static void test_r3_a_declined_lease_keeps_its_promise_until_all_know(void **state)
+{
+	(void)state;
+	struct kit kit;
+	kit_init(&kit);
+	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
+	assert_int_equal(kit_decline(&kit, 1, IP(12), false), V(OK));
+	kit_at(&kit, 60000);
+	assert_int_equal(kit_state(&kit, IP(12)), S(DECLINED));
+	/* Not even the operator shortens what a node may have told the client. */
+	assert_int_equal(kit_release(&kit, 0, IP(12), true), V(OK));
+	kit_at(&kit, 122999);
+	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(NOT_AVAILABLE));
+	kit_at(&kit, 123000);
 	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(OK));
 	kit_fini(&kit);
 }
@@ -548,6 +600,8 @@ int main(void)
 		cmocka_unit_test(test_late_release_leaves_the_newer_lease),
 		cmocka_unit_test(test_release_of_an_offer_frees_at_once),
 		cmocka_unit_test(test_decline_quarantines),
+		cmocka_unit_test(test_r3_a_declined_lease_keeps_its_promise_until_all_know),
+		cmocka_unit_test(test_r3_release_is_free_at_its_promise_or_when_all_know),
 		cmocka_unit_test(test_decline_by_probe),
 		cmocka_unit_test(test_bind_is_refused_for_a_reason),
 		cmocka_unit_test(test_reservation_comes_first),

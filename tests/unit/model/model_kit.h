@@ -407,6 +407,156 @@ KIT Pxe__Verdict kit_sweep(struct kit *kit, uint32_t max)
 	return kit_apply(kit, &command);
 }
 
+/* Every member knows all that was stamped before settled_ms after the start. */
+KIT Pxe__Verdict kit_settle(struct kit *kit, uint64_t settled_ms)
+{
+	Pxe__Settle settle = PXE__SETTLE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	settle.settled_ms = KIT_START_MS + settled_ms;
+	command.op_case = PXE__COMMAND__OP_SETTLE;
+	command.settle = &settle;
+	return kit_apply(kit, &command);
+}
+
+KIT Pxe__Verdict kit_give_in(
+	struct kit *kit, uint64_t owner, const char *subnet, uint32_t count)
+{
+	Pxe__ReserveGive give = PXE__RESERVE_GIVE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	give.owner = owner;
+	give.subnet = (char *)(uintptr_t)subnet;
+	give.count = count;
+	command.op_case = PXE__COMMAND__OP_RESERVE_GIVE;
+	command.reserve_give = &give;
+	return kit_apply(kit, &command);
+}
+
+KIT Pxe__Verdict kit_give(struct kit *kit, uint64_t owner, uint32_t count)
+{
+	return kit_give_in(kit, owner, "lab", count);
+}
+
+KIT Pxe__Verdict kit_return(struct kit *kit, uint64_t owner, uint64_t serial, uint64_t mask)
+{
+	Pxe__BlockPart part = PXE__BLOCK_PART__INIT, *parts[1] = {&part};
+	Pxe__ReserveReturn given = PXE__RESERVE_RETURN__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	part.serial = serial;
+	part.mask = mask;
+	given.part = parts;
+	given.n_part = 1;
+	command.origin = owner;
+	command.op_case = PXE__COMMAND__OP_RESERVE_RETURN;
+	command.reserve_return = &given;
+	return kit_apply(kit, &command);
+}
+
+/* What member `owner` told client n. expires_ms: of cluster time, 0: not known any more. */
+KIT Pxe__Verdict kit_merge(struct kit *kit, uint64_t owner, unsigned n, uint32_t ip,
+	uint64_t serial, uint64_t expires_ms, bool declined)
+{
+	struct kit_who who;
+	uint8_t bytes[4];
+	Pxe__IsolatedLease lease = PXE__ISOLATED_LEASE__INIT, *leases[1] = {&lease};
+	Pxe__Merge merge = PXE__MERGE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	kit_ip_to(ip, bytes);
+	lease.ip = kit_bytes(bytes, 4);
+	lease.who = kit_who(n, &who);
+	lease.subnet = (char *)(uintptr_t) "lab";
+	lease.serial = serial;
+	lease.expires_ms = expires_ms;
+	lease.declined = declined;
+	merge.lease = leases;
+	merge.n_lease = 1;
+	command.origin = owner;
+	command.op_case = PXE__COMMAND__OP_MERGE;
+	command.merge = &merge;
+	return kit_apply(kit, &command);
+}
+
+/* Member "pxe<n>" at 10.0.0.200 + n joins by a token of its own; its id. */
+KIT uint64_t kit_join(struct kit *kit, uint8_t n, Pxe__MemberRole role)
+{
+	uint8_t id[8] = {0xee, n}, secret[16] = {0xee, n}, hash[32], key[32] = {0xee, n};
+	uint8_t ip[4] = {10, 0, 0, (uint8_t)(200 + n)};
+	char name[16], address[32];
+	Pxe__Token token = PXE__TOKEN__INIT;
+	Pxe__Put put = PXE__PUT__INIT;
+	Pxe__Member member = PXE__MEMBER__INIT;
+	Pxe__MemberJoin join = PXE__MEMBER_JOIN__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	crypto_generichash(hash, sizeof(hash), secret, sizeof(secret), NULL, 0);
+	token.id = kit_bytes(id, sizeof(id));
+	token.secret_hash = kit_bytes(hash, sizeof(hash));
+	token.expires_ms = kit->now_ms + 3600000;
+	if (role == PXE__MEMBER_ROLE__MEMBER_WITNESS)
+		token.kind = PXE__TOKEN_KIND__TOKEN_WITNESS;
+	put.object_case = PXE__PUT__OBJECT_TOKEN;
+	put.token = &token;
+	assert_int_equal(kit_put(kit, &put), V(OK));
+	snprintf(name, sizeof(name), "pxe%u", n);
+	snprintf(address, sizeof(address), "10.0.0.%u:7440", 200u + n);
+	member.name = name;
+	member.role = role;
+	member.peer_address = member.api_address = address;
+	member.serve_ip = kit_bytes(ip, sizeof(ip));
+	member.public_key = kit_bytes(key, sizeof(key));
+	join.token_id = kit_bytes(id, sizeof(id));
+	join.token_secret = kit_bytes(secret, sizeof(secret));
+	join.member = &member;
+	command.op_case = PXE__COMMAND__OP_MEMBER_JOIN;
+	command.member_join = &join;
+	assert_int_equal(kit_apply(kit, &command), V(OK));
+	return kit->result.id;
+}
+
+KIT Pxe__Verdict kit_leave(struct kit *kit, const char *name, bool force)
+{
+	Pxe__MemberRemove leave = PXE__MEMBER_REMOVE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	leave.name = (char *)(uintptr_t)name;
+	leave.force = force;
+	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
+	command.member_remove = &leave;
+	return kit_apply(kit, &command);
+}
+
+KIT Pxe__Verdict kit_gone(struct kit *kit, uint64_t id)
+{
+	Pxe__MemberGone gone = PXE__MEMBER_GONE__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	gone.id = id;
+	command.op_case = PXE__COMMAND__OP_MEMBER_GONE;
+	command.member_gone = &gone;
+	return kit_apply(kit, &command);
+}
+
+KIT Pxe__Verdict kit_recover(
+	struct kit *kit, uint64_t survivor, uint64_t epoch, bool drop_blocks, uint32_t unknown_s)
+{
+	Pxe__Recover recover = PXE__RECOVER__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	recover.survivor = survivor;
+	recover.epoch = epoch;
+	recover.drop_blocks = drop_blocks;
+	recover.unknown_s = unknown_s;
+	command.op_case = PXE__COMMAND__OP_RECOVER;
+	command.recover = &recover;
+	return kit_apply(kit, &command);
+}
+
+KIT Pxe__Verdict kit_mode(struct kit *kit, const char *name, Pxe__MemberMode mode)
+{
+	Pxe__MemberSet set = PXE__MEMBER_SET__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	set.name = (char *)(uintptr_t)name;
+	set.mode = mode;
+	command.op_case = PXE__COMMAND__OP_MEMBER_SET;
+	command.member_set = &set;
+	return kit_apply(kit, &command);
+}
+
 /* A cluster of one node (10.0.0.2, server address 10.0.0.3), nothing else: lease 100 s, MCLT 20 s,
  * offers 10 s, quarantine 60 s. */
 KIT void kit_init_bare(struct kit *kit)

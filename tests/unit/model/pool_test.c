@@ -185,6 +185,9 @@ static void test_bits_follow_every_change(void **state)
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.50"), V(OK));
 	assert_int_equal(kit_offer(&kit, 1, 0), V(POOL_FULL));
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.51"), V(OK));
+	assert_int_equal(kit_offer(&kit, 1, 0), V(POOL_FULL)); /* held for n07 */
+	kit_at(&kit, 1);
+	assert_int_equal(kit_settle(&kit, 1), V(OK));
 	assert_int_equal(kit_offer(&kit, 1, 0), V(OK));
 	assert_int_equal(kit_release(&kit, 1, IP(50), false), V(OK));
 	assert_int_equal(kit_subnet(&kit, "lab", "10.0.0.0", 24, "10.0.0.50"), V(OK));

@@ -457,7 +457,9 @@ struct claim {
 	unsigned client; /* 0: nobody's */
 	bool bound;      /* an ACK was given at some time */
 	uint64_t expires_ms, promised_ms;
+	uint64_t released_ms;   /* not 0: given up then */
 	uint64_t not_before_ms; /* given up: nobody else before this */
+	uint64_t promised_before_ms; /* declined: nor before this, unless settled */
 };
 
 struct history {
@@ -490,7 +492,10 @@ static void told(struct history *history, struct kit *kit, unsigned client)
 	if (kit->now_ms >= claim->promised_ms + 3000)
 		claim->bound = false; /* what was ended long ago */
 	assert_true(kit->now_ms >= claim->not_before_ms || claim->client == client);
+	assert_true(kit->now_ms >= claim->promised_before_ms || claim->client == client);
 	assert_true(lease->promised_ms >= claim->promised_ms); /* never shortened */
+	if (lease->state == S(BOUND))
+		claim->released_ms = 0;
 	claim->client = client;
 	claim->bound |= lease->state == S(BOUND);
 	claim->expires_ms = lease->expires_ms;
@@ -534,10 +539,39 @@ static void history_give_up(struct history *history, struct kit *kit, uint32_t i
 		*claim = (struct claim){0};
 		return;
 	}
-	if (claim->promised_ms > kit->now_ms)
-		claim->promised_ms = kit->now_ms;
+	/* The promise stands until every member knows. */
 	if (claim->expires_ms > kit->now_ms)
 		claim->expires_ms = kit->now_ms;
+	claim->released_ms = kit->now_ms;
+}
+
+/* In quarantine; and what a node may have told the client that had it stands. */
+static void history_decline(struct claim *claim, const struct kit *kit)
+{
+	struct claim next = {.not_before_ms = kit->now_ms + 60000};
+	if (claim->bound && kit->now_ms < claim->promised_ms + 3000) {
+		next.promised_before_ms = claim->promised_ms + 3000;
+		next.released_ms = kit->now_ms;
+	}
+	*claim = next;
+}
+
+/* Everybody knows what was stamped before some moment. */
+static void step_settle(struct history *history, struct kit *kit)
+{
+	uint64_t settled_ms = kit->now_ms - kit_below(&history->seed, 2000);
+	if (settled_ms < KIT_START_MS || kit_settle(kit, settled_ms - KIT_START_MS) != V(OK))
+		return;
+	for (unsigned i = 0; i < IPS; i++) {
+		struct claim *claim = &history->claim[i];
+		if (claim->released_ms == 0 || claim->released_ms >= settled_ms)
+			continue;
+		if (claim->promised_ms > claim->released_ms)
+			claim->promised_ms = claim->released_ms;
+		claim->promised_before_ms = claim->released_ms = 0;
+	}
+	assert_true(model_unsettled_ms(kit->model) == 0 ||
+		    model_unsettled_ms(kit->model) >= settled_ms);
 }
 
 static void step_time(struct history *history, struct kit *kit)
@@ -611,7 +645,7 @@ static void step_lease(struct history *history, struct kit *kit)
 					!claim->bound || kit->now_ms >= claim->promised_ms + 3000);
 			else
 				assert_int_equal(claim->client, client);
-			*claim = (struct claim){.not_before_ms = kit->now_ms + 60000};
+			history_decline(claim, kit);
 		}
 		break;
 	}
@@ -636,6 +670,8 @@ static void test_no_promise_is_broken(void **state)
 			uint64_t what = kit_below(&history.seed, 12);
 			if (what < 3)
 				step_time(&history, &kit);
+			else if (what == 3 && kit_below(&history.seed, 2) == 0)
+				step_settle(&history, &kit);
 			else if (what == 3)
 				step_config(&history, &kit);
 			else
