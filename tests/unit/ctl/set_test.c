@@ -1,0 +1,105 @@
+/* cluster set: words become settings, and are told with what was before. */
+#include "ctl/cmd_set.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct rig {
+	struct ctl ctl;
+	Pxe__Settings *settings;
+	char *told, *changes;
+	size_t told_bytes, changes_bytes;
+	int result;
+};
+
+static void apply(struct rig *rig, const char *const *words, size_t count)
+{
+	FILE *changes;
+
+	memset(rig, 0, sizeof *rig);
+	rig->ctl.err = open_memstream(&rig->told, &rig->told_bytes);
+	changes = open_memstream(&rig->changes, &rig->changes_bytes);
+	rig->settings = pxe__settings__unpack(NULL, 0, (const uint8_t *)"");
+	assert_non_null(rig->settings);
+	rig->settings->mclt_s = 600;
+	rig->settings->lease_s = 3600;
+	rig->settings->dhcp = PXE__DHCP_MODE__DHCP_ON;
+	rig->result = cmd_set_apply(&rig->ctl, words, count, rig->settings, changes);
+	fclose(rig->ctl.err);
+	fclose(changes);
+}
+
+static void done(struct rig *rig)
+{
+	pxe__settings__free_unpacked(rig->settings, NULL);
+	free(rig->told);
+	free(rig->changes);
+}
+
+static void test_each_key_changes_its_setting_and_nothing_else(void **state)
+{
+	static const char *const words[] = {"mclt=5m", "lease=2h", "offer=30s", "decline=10m",
+		"reserve=30%", "dhcp=off", "profile=debian12", "server-id=10.20.0.5"};
+	static const uint8_t ip[4] = {10, 20, 0, 5};
+	struct rig rig;
+
+	(void)state;
+	apply(&rig, words, sizeof words / sizeof words[0]);
+	assert_int_equal(rig.result, CTL_OK);
+	assert_int_equal(rig.settings->mclt_s, 300);
+	assert_int_equal(rig.settings->lease_s, 7200);
+	assert_int_equal(rig.settings->offer_s, 30);
+	assert_int_equal(rig.settings->decline_s, 600);
+	assert_int_equal(rig.settings->reserve_percent, 30);
+	assert_int_equal(rig.settings->dhcp, PXE__DHCP_MODE__DHCP_OFF);
+	assert_string_equal(rig.settings->profile, "debian12");
+	assert_int_equal(rig.settings->server_ip.len, 4);
+	assert_memory_equal(rig.settings->server_ip.data, ip, 4);
+	assert_non_null(strstr(rig.changes, "10m -> 5m"));
+	assert_non_null(strstr(rig.changes, "50 % -> 30 %"));
+	assert_non_null(strstr(rig.changes, "on -> off"));
+	assert_non_null(strstr(rig.changes, "none -> debian12"));
+	done(&rig);
+	apply(&rig, (const char *const[]){"mclt=5m"}, 1);
+	assert_int_equal(rig.settings->lease_s, 3600);
+	assert_int_equal(rig.settings->dhcp, PXE__DHCP_MODE__DHCP_ON);
+	done(&rig);
+}
+
+static void test_wrong_words_are_named(void **state)
+{
+	static const struct {
+		const char *word, *told;
+	} cases[] = {{"mclt", "KEY=VALUE"}, {"mclt=1s", "30s"}, {"mclt=ten", "such as"},
+		{"lease=0", "10s"}, {"reserve=0", "per cent"}, {"reserve=101", "per cent"},
+		{"reserve=half", "per cent"}, {"dhcp=maybe", "on or off"},
+		{"server-id=none", "IPv4"}, {"server-id=0.0.0.0", "IPv4"},
+		{"profile=a b", "cannot be the name"}, {"mlct=5m", "did you mean 'mclt'"},
+		{"epoch=3", "there is no setting"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct rig rig;
+		apply(&rig, &cases[i].word, 1);
+		assert_int_equal(rig.result, CTL_USAGE);
+		assert_non_null(strstr(rig.told, cases[i].told));
+		assert_int_equal(rig.settings->mclt_s, 600);
+		done(&rig);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_key_changes_its_setting_and_nothing_else),
+		cmocka_unit_test(test_wrong_words_are_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
