@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT / "deploy" / "lab"), str(Path(__file__).resolve().paren
 
 import history  # noqa: E402
 from capture import Reader  # noqa: E402
+from clients import mac_of  # noqa: E402
 from conftest import FAULTS  # noqa: E402
 from faults import Disk, Hands, Segment, make_plan  # noqa: E402
 
@@ -34,8 +35,13 @@ from lab import Lab, LabError, remove, run, wait_for  # noqa: E402
 HERE = Path(__file__).resolve().parent
 PORTS = {"ca": "e1", "cb": "e2", "cc": "e3"}   # port of the bridge -> the crowd's interface
 LEASE_S = 30
-SETTINGS = ["mclt=12s", f"lease={LEASE_S}s", "offer=10s", "decline=20s"]
+MCLT_S = 12
+SETTINGS = [f"mclt={MCLT_S}s", f"lease={LEASE_S}s", "offer=10s", "decline=20s"]
 POOL_FIRST, ADDRESSES_MAX = 100, 150
+STAY = 4   # clients that reservations move between: name -> (their hardware addresses, addresses: two outside the pool, one in it)
+HOSTS = {"m1": ([mac_of(0).hex(":"), mac_of(1).hex(":")], ["10.77.0.60", "10.77.0.61"]),
+         "m2": ([mac_of(2).hex(":"), mac_of(3).hex(":")], ["10.77.0.62", f"10.77.0.{POOL_FIRST + 5}"])}
+MOVED = {text for macs, ips in HOSTS.values() for text in [*macs, *ips]}
 ROUND_S, VERIFY_S = 60, 40
 SERVED_WITHIN_S = 30      # everyone, once all is healed
 ALONE_WITHIN_S = 15       # a client that only hears a node without the quorum
@@ -60,7 +66,7 @@ class Crowd:
             lab.sw("ip", "link", "set", port, "master", "br0", "up")
             run("ip", "netns", "exec", self.ns, "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
             run("ip", "-n", self.ns, "link", "set", name, "up")
-        what = {"ports": list(PORTS.values()), "clients": count, "seed": seed}
+        what = {"ports": list(PORTS.values()), "clients": count, "seed": seed, "stay": STAY}
         self.process = subprocess.Popen(["ip", "netns", "exec", self.ns, "/usr/bin/python3", str(HERE / "clients.py"), json.dumps(what)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True)
 
@@ -148,6 +154,20 @@ class Watcher:
             thread.join()
 
 
+@contextlib.contextmanager
+def uninterrupted():
+    """Signals that would end the program wait: what is half taken away would stay."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Chaos:
     """One run. open() makes the lab, round() is faults and the check, close() takes all away."""
 
@@ -158,7 +178,7 @@ class Chaos:
         self.out, self.acts = tell, []
         self.began = time.time()
         self.closing = contextlib.ExitStack()
-        self.real, self.spans = [], []   # (time, port -> nodes that have no quorum and are all that it hears)
+        self.real, self.spans = [], []   # (time, port -> nodes without the quorum that are all it hears, ports of such nodes)
         self.longest_wait = 0.0
 
     def tell(self, text):
@@ -188,7 +208,7 @@ class Chaos:
         self.start_real(machines)
         self.watcher = Watcher(self.lab.nodes)
         self.closing.callback(self.watcher.stop)
-        self.hands = Hands(self.lab, segment, disks, self.crowd, self.tell, self.watcher.leader)
+        self.hands = Hands(self.lab, segment, disks, self.crowd, self.tell, self.watcher.leader, HOSTS)
 
     def configure(self):
         """Short times, and so few addresses that each goes from hand to hand."""
@@ -199,6 +219,8 @@ class Chaos:
         first.pxectl("subnet", "add", "lab", "10.77.0.0/24", "--gateway", "10.77.0.1", "--lease", f"{LEASE_S}s")
         last = POOL_FIRST + min(ADDRESSES_MAX, self.clients * 2) - 1
         first.pxectl("pool", "add", "lab", "--subnet", "lab", "--range", f"10.77.0.{POOL_FIRST}-10.77.0.{last}")
+        for name, (macs, ips) in HOSTS.items():
+            first.pxectl("host", "add", name, "--mac", macs[0], "--ip", ips[0])
 
     def start_real(self, machines):
         """Two udhcpc and a dhclient that keep their leases."""
@@ -212,9 +234,10 @@ class Chaos:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True))
 
     def close(self):
-        self.closing.close()
-        for process in self.real:
-            process.wait()
+        with uninterrupted():
+            self.closing.close()
+            for process in self.real:
+                process.wait()
 
     # ---- a round
 
@@ -240,7 +263,8 @@ class Chaos:
         self.verify(time.time())
 
     def note_span(self):
-        self.spans.append((time.time(), {port: self.hands.only_cut_off(port) for port in self.hands.segment.hosts}))
+        alone = {node.port for node in self.lab.nodes if self.hands.runs(node) and self.hands.cut_off(node)}
+        self.spans.append((time.time(), {port: self.hands.only_cut_off(port) for port in self.hands.segment.hosts}, alone))
 
     def bury(self):
         """A node may only end by itself when its disk is full."""
@@ -272,7 +296,7 @@ class Chaos:
             listed = {(lease["ip"], lease["mac"]) for lease in node.json("--node", node.name, "lease", "list")["leases"]
                       if lease["state"] in ("LEASE_BOUND", "LEASE_GRACE", "bound", "grace")}
             wrong += history.forgotten(held, listed, frozen - 0.5, time.time() + 1, node.name)
-        wrong += history.check(read) + self.starved(read) + self.bad_logs()
+        wrong += history.check(read, MOVED, self.alone(), MCLT_S) + self.starved(read) + self.bad_logs()
         self.crowd.say("thaw")
         if wrong:
             raise Broken(wrong)
@@ -313,7 +337,7 @@ class Chaos:
         waits, wrong = history.waits(read, ("discover",)), []
         for port in self.hands.segment.hosts:
             since, nodes = None, frozenset()
-            for at, heard in [*self.spans, (time.time(), {})]:
+            for at, heard, _ in [*self.spans, (time.time(), {}, set())]:
                 now = heard.get(port, frozenset())
                 if now == nodes:
                     continue
@@ -322,6 +346,16 @@ class Chaos:
                                               "which had free addresses of its own")
                 since, nodes = at, now
         return wrong
+
+    def alone(self):
+        """Port of a node -> spans in which it certainly had no quorum, the time in which it finds out left away."""
+        spans, since = {}, {}
+        for at, _, alone in [*self.spans, (time.time(), {}, set())]:
+            for port in [port for port in since if port not in alone]:
+                spans.setdefault(port, []).append((since.pop(port) + 2, at - 0.5))
+            for port in alone:
+                since.setdefault(port, at)
+        return spans
 
     def bad_logs(self):
         return [f"{node.name}: {line}" for node in self.lab.nodes
@@ -374,8 +408,8 @@ def run_chaos(minutes, seed, build, clients=70, tell=print):
         chaos.finish()
     except (Broken, LabError, OSError, subprocess.SubprocessError) as error:
         kept = chaos.keep(error)
-        raise type(error)([f"{error}\nseed {seed}; packets, logs and acts are in {kept}"]) if isinstance(error, Broken) else LabError(
-            f"{error}\nseed {seed}; packets, logs and acts are in {kept}") from error
+        text = f"{error}\nseed {seed}; packets, logs and acts are in {kept}"
+        raise (Broken([text]) if isinstance(error, Broken) else LabError(text)) from error
     finally:
         chaos.close()
 

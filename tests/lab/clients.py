@@ -1,6 +1,7 @@
 """Many DHCP clients in one process: each has a hardware address of its own at one of several ports of the segment.
 
-As a program, in a namespace that has the ports: clients.py JSON, with {"ports": [interface, ...], "clients": N, "seed": N}.
+As a program, in a namespace that has the ports: clients.py JSON, with {"ports": [interface, ...], "clients": N, "seed": N, "stay": N}; the first `stay`
+clients are the same machines for ever.
 They come, renew, rebind, reboot, release, decline, vanish and come again, some as other machines, by chance, until the end of standard
 input. Commands, a line each, are answered by a line:
     freeze    say nothing more, and hear nothing     thaw     go on
@@ -32,6 +33,11 @@ PAUSES = (1, 2, 4)       # seconds until a message is repeated; the last one aga
 TRIES = 4                # of a REQUEST for an offered or a former address
 # What a client does with its lease, and how often.
 HABITS = {"stay": 50, "early": 12, "reboot": 12, "forget": 8, "release": 12, "vanish": 4, "decline": 2}
+
+
+def mac_of(number):
+    """Of the first machine that the client of this number is."""
+    return bytes([0x52, 0x54, 0x10, 0, number >> 8, number & 255])
 
 
 class Port:
@@ -68,8 +74,8 @@ class Port:
 class Client:
     """One machine. States: idle, selecting, requesting (an offered address), rebooting, bound, renewing, rebinding."""
 
-    def __init__(self, crowd, port, mac):
-        self.crowd, self.port, self.mac = crowd, port, mac
+    def __init__(self, crowd, port, mac, stays):
+        self.crowd, self.port, self.mac, self.stays = crowd, port, mac, stays
         self.chance = crowd.chance
         self.state = "idle"
         self.turn = 0          # grows with each change: a timer of an earlier state is nothing
@@ -219,6 +225,9 @@ class Client:
 
     def become_another(self):
         """The machine is gone, and a new one comes in its place."""
+        if self.stays:
+            self.rest()
+            return
         del self.crowd.clients[self.mac]
         self.mac = bytes([*self.mac[:3], self.mac[3] + 1 & 255, *self.mac[4:]])
         self.crowd.clients[self.mac] = self
@@ -269,7 +278,7 @@ class Client:
 
 
 class Crowd:
-    def __init__(self, ports, count, seed):
+    def __init__(self, ports, count, seed, stay):
         self.chance = random.Random(seed)
         self.counts = collections.Counter()
         self.ports = [Port(name) for name in ports]
@@ -277,8 +286,8 @@ class Crowd:
         self.frozen, self.repeat_percent = False, 0
         self.clients = {}
         for number in range(count):
-            mac = bytes([0x52, 0x54, 0x10, 0, number >> 8, number & 255])
-            client = Client(self, self.ports[number % len(self.ports)], mac)
+            mac = mac_of(number)
+            client = Client(self, self.ports[number % len(self.ports)], mac, number < stay)
             self.clients[mac] = client
             client.after(self.chance.uniform(0, 5), client.discover)
 
@@ -346,4 +355,4 @@ class Crowd:
 
 if __name__ == "__main__":
     what = json.loads(sys.argv[1])
-    Crowd(what["ports"], what["clients"], what["seed"]).run()
+    Crowd(what["ports"], what["clients"], what["seed"], what["stay"]).run()

@@ -8,13 +8,14 @@ import os
 import random
 import signal
 import subprocess
+import threading
 from dataclasses import dataclass, field
 
 from lab import LabError, run
 
 KINDS = {"kill": 5, "kill-two": 1, "kill-all": 1, "restart": 2, "restart-all": 1, "stop": 4, "stop-two": 1,
          "cut-cluster": 5, "cut-clients": 2, "cut-both": 4, "cut-one-way": 3, "apart": 2,
-         "loss-cluster": 2, "loss-clients": 2, "loss-all": 1, "repeat": 2, "disk-full": 2}
+         "loss-cluster": 2, "loss-clients": 2, "loss-all": 1, "repeat": 2, "disk-full": 2, "move": 3}
 SHORTEST_S, LONGEST_S = 3, 25
 AT_ONCE = 3
 
@@ -35,18 +36,18 @@ class Fault:
 
 
 def make_plan(seed, seconds, disks=True):
-    """Faults that overlap, at most AT_ONCE at a time, the last one undone at `seconds` at the latest."""
+    """Faults that overlap, at most AT_ONCE at a time (in some plans fewer), the last one undone at `seconds` at the latest."""
     chance = random.Random(seed)
     kinds = {kind: weight for kind, weight in KINDS.items() if disks or kind != "disk-full"}
-    plan, at = [], chance.uniform(1, 3)
+    plan, at, at_once = [], chance.uniform(1, 3), chance.randint(1, AT_ONCE)
     while at < seconds - SHORTEST_S:
-        while sum(fault.end > at for fault in plan) >= AT_ONCE:
+        while sum(fault.end > at for fault in plan) >= at_once:
             at = min(fault.end for fault in plan if fault.end > at) + 0.01
         if at >= seconds - SHORTEST_S:
             break
         kind = chance.choices(list(kinds), kinds.values())[0]
         longest = LONGEST_S if kind.startswith(("cut", "apart", "kill", "disk")) else LONGEST_S / 2
-        end = min(seconds, at + chance.uniform(SHORTEST_S, longest))
+        end = min(seconds, at + (SHORTEST_S if kind == "move" else chance.uniform(SHORTEST_S, longest)))
         percent = chance.choice([5, 20, 50]) if kind.startswith(("loss", "repeat")) else 0
         plan.append(Fault(round(at, 1), round(end, 1), kind, chance.choice(["leader", "follower", "any"]), chance.getrandbits(32), percent))
         at += chance.uniform(1, 9)
@@ -148,10 +149,13 @@ class Disk:
 
 
 class Hands:
-    """Makes faults and undoes them. `tell` takes a line for each act; `leader` names who leads now, or is None."""
+    """Makes faults and undoes them. `tell` takes a line for each act; `leader` names who leads now, or is None; `hosts` are the
+    reservations that may move: name -> (hardware addresses, addresses)."""
 
-    def __init__(self, lab, segment, disks, crowd, tell, leader):
+    def __init__(self, lab, segment, disks, crowd, tell, leader, hosts):
         self.lab, self.segment, self.disks, self.crowd, self.tell, self.leader = lab, segment, disks, crowd, tell, leader
+        self.hosts = hosts
+        self.asked = []      # threads that wait for pxectl
         self.down = {}       # node -> the faults that keep it down
         self.stopped = {}    # node -> the faults that keep it stopped
         self.hit = {}        # fault -> nodes
@@ -181,7 +185,8 @@ class Hands:
 
     def undo(self, fault):
         nodes = self.hit.pop(fault, [])
-        self.tell(f"undo {fault.kind} {names(nodes) if not fault.kind.startswith(('loss', 'repeat', 'apart')) else ''}".rstrip())
+        if fault.kind != "move":
+            self.tell(f"undo {fault.kind} {names(nodes) if nodes else ''}".rstrip())
         for node in nodes:
             self.wake(fault, node)
         self.segment.mend(fault)
@@ -204,6 +209,8 @@ class Hands:
             node.kill(signal.SIGCONT)
             if not node.alive():
                 node.start(wait=False)
+        for thread in self.asked:
+            thread.join()
 
     def make_kill(self, fault, nodes):
         self.tell(f"kill -9 {names(nodes)}")
@@ -298,6 +305,26 @@ class Hands:
             if node not in self.disks:
                 raise LabError(f"{node.name} has no small disk")
             self.disks[node].fill()
+
+    def make_move(self, fault, nodes):
+        """An operator fixes an address to another machine, or a machine to another address [R5]. It may be refused."""
+        chance = random.Random(fault.salt + 1)
+        name, (macs, ips) = chance.choice(list(self.hosts.items()))
+        words = ["--ip", chance.choice(ips)]
+        for mac in chance.choice([macs[:1], macs[1:2], macs]):
+            words += ["--mac", mac]
+        self.hit[fault] = []
+        thread = threading.Thread(target=self.ask, args=(nodes[0], "host", "set", name, *words), daemon=True)
+        thread.start()
+        self.asked.append(thread)
+
+    def ask(self, node, *words):
+        try:
+            done = node.pxectl(*words, check=False, timeout=20)
+            said = (done.stdout + done.stderr).strip().split("\n")[0]
+        except LabError:
+            said = "no answer"
+        self.tell(f"pxectl on {node.name}: {' '.join(words)}: {said}")
 
     # ---- what is so now
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 KINDS = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "nak", 7: "release", 8: "inform"}
 COOKIE = b"\x63\x82\x53\x63"
 NOTHING = "0.0.0.0"
+ROUNDING_S = 1.5  # leases are whole seconds
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,9 @@ def duplicates(held):
     return wrong
 
 
-def wrong_naks(history, held):
-    """[P4] A client is never refused an address that it held when it asked and still holds."""
+def wrong_naks(history, held, moved=()):
+    """[P4] A client is never refused an address that it held when it asked and still holds. `moved`: hardware addresses and
+    addresses whose reservations an operator changed, so that a NAK is right."""
     asked_at, by_client, wrong = requests_of(history), defaultdict(list), []
     for holding in held:
         by_client[holding.mac, holding.ip].append(holding)
@@ -179,12 +181,26 @@ def wrong_naks(history, held):
         if seen.kind != "nak" or not seen.sent:
             continue
         request = latest(asked_at.get((seen.mac, seen.xid), []), seen.at)
-        if request is None:
+        if request is None or seen.mac in moved or request[1] in moved:
             continue
         for holding in by_client.get((seen.mac, request[1]), []):
             if holding.acked < request[0] and holding.until > seen.at:
                 wrong.append(f"{seen.port} sent a NAK to {seen.mac} at {clock(seen.at)} for an address that it holds:\n    {holding}")
                 break
+    return wrong
+
+
+def too_long(held, alone, mclt_s):
+    """[R3] A node without the quorum promises an MCLT from now, or extends what was promised before by one at most. `alone`: port ->
+    spans (start, end) in which it certainly had none."""
+    ends, wrong = {}, []
+    for holding in sorted(held, key=lambda holding: holding.acked):
+        known = ends.get((holding.ip, holding.mac), 0)
+        named = holding.asked + holding.lease
+        limit = max(holding.asked, known) + mclt_s + ROUNDING_S
+        if named > limit and any(start < holding.acked < end for start, end in alone.get(holding.port, [])):
+            wrong.append(f"a node without the quorum promised {named - limit + ROUNDING_S:.1f} s too much: {holding}")
+        ends[holding.ip, holding.mac] = max(known, named)
     return wrong
 
 
@@ -236,10 +252,10 @@ def forgotten(held, listed, before, after, name):
     return [f"{name} does not know a lease that runs: {holding}" for holding in last.values()]
 
 
-def check(history):
+def check(history, moved=(), alone=None, mclt_s=0):
     """The rules that hold at every instant, whatever fails."""
     held = holdings(history)
-    return duplicates(held) + wrong_naks(history, held) + server_identifiers(history)
+    return duplicates(held) + wrong_naks(history, held, moved) + server_identifiers(history) + too_long(held, alone or {}, mclt_s)
 
 
 def tally(history):

@@ -128,6 +128,28 @@ def test_a_nak_to_an_older_request_is_right():
     assert tape.naks() == []
 
 
+def test_a_nak_after_an_operator_moved_the_address_or_the_machine_is_right():
+    tape = Tape().lease(0, A, X).client(10, "request", A, 2, ciaddr=X).node(10.1, "nak", A, 2)
+    held = history.holdings(tape.seen)
+    assert history.wrong_naks(tape.seen, held, {A}) == history.wrong_naks(tape.seen, held, {X}) == []
+    assert history.wrong_naks(tape.seen, held, {B, Y})
+
+
+def test_a_node_without_the_quorum_that_promises_too_much_is_found():
+    held = history.holdings(Tape().lease(5, A, X, lease=30).seen)
+    assert len(history.too_long(held, {"n1": [(4, 6)]}, 12)) == 1
+    assert history.too_long(held, {"n1": [(4, 5)], "n2": [(4, 6)]}, 12) == []
+    assert history.too_long(held, {"n1": [(4, 6)]}, 30) == []
+
+
+def test_a_node_without_the_quorum_may_extend_by_one_mclt():
+    with_quorum = Tape().lease(0, A, X, lease=30)
+    assert history.too_long(history.holdings(with_quorum.lease(20, A, X, 22, xid=2).seen), {"n1": [(19, 30)]}, 12) == []
+    assert history.too_long(history.holdings(with_quorum.lease(25, A, X, 30, xid=3).seen), {"n1": [(19, 30)]}, 12) == []
+    assert history.too_long(history.holdings(with_quorum.lease(26, A, X, 60, xid=4).seen), {"n1": [(19, 30)]}, 12)
+    assert history.too_long(history.holdings(Tape().lease(0, B, X, 30).lease(20, A, X, 22).seen), {"n1": [(19, 30)]}, 12)
+
+
 def test_a_second_server_identifier_is_found():
     tape = Tape().lease(0, A, X)
     assert history.server_identifiers(tape.seen) == []
