@@ -43,13 +43,6 @@ void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number);
  * turn it is depends on it. */
 bool dhcp4_server_serving(const struct dhcp4_server *server);
 
-/* What the node is and may do while it has no quorum. */
-void dhcp4_server_get_isolation(
-	const struct dhcp4_server *server, struct dhcp4_isolation *ret_isolation);
-
-/* From replica_config.on_journal. */
-void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number);
-
 /* What this node is and may do without the quorum. Not free: once a second or so. */
 void dhcp4_server_get_isolation(
 	const struct dhcp4_server *server, struct dhcp4_isolation *ret_isolation);
