@@ -126,7 +126,7 @@ struct sim_node {
 	bool up, witness, gone; /* gone: off for ever */
 	unsigned ticks;
 	bool leaving;      /* an operator has removed it */
-	bool bootstrapped; /* its disk holds who it is */
+	bool power_cycled; /* CLOCK_BOOTTIME starts anew at the next start */
 	uint32_t life;     /* of the process: what was meant for an earlier one is dropped */
 	bool turn_due;
 	uint64_t paused_until_us;
@@ -191,6 +191,7 @@ struct sim_told {
 	uint16_t client; /* + 1 */
 	uint8_t node;    /* that told it */
 	bool quorum;     /* the state holds it */
+	uint64_t at_us;
 	uint64_t until_us;
 };
 

@@ -12,6 +12,7 @@
 
 #define CHECK_US  (500 * SIM_MS)
 #define SLACK_MS  (MODEL_MAX_SKEW_MS + 1000) /* cluster time is not true time */
+#define FRESH_US  (1200 * SIM_MS)            /* fresh state may be older by a second [R9] */
 #define ANSWER_US (7 * (uint64_t)SIM_S)
 #define ADDRESSES (SIM_SUBNETS_MAX * SIM_SUBNET_IPS)
 
@@ -156,6 +157,7 @@ void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *c
 	address->told = (struct sim_told){.client = (uint16_t)(client->at + 1),
 		.node = (uint8_t)node->at,
 		.quorum = known,
+		.at_us = sim->now_us,
 		.until_us = until_us};
 }
 
@@ -200,6 +202,7 @@ static void check_told_at(struct sim *sim, const struct sim_node *node, bool iso
 
 		if (address == NULL || address->told.client != i + 1 || address->touched ||
 			address->told.until_us <= sim->now_us ||
+			sim->now_us - address->told.at_us < FRESH_US ||
 			(!address->told.quorum && !isolated_too) ||
 			(!address->told.quorum && sim->node[address->told.node].gone))
 			continue;

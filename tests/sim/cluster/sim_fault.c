@@ -26,19 +26,6 @@ static uint64_t some_time(struct sim *sim)
 	return sim_between(sim, 100, longest_ms) * (uint64_t)SIM_MS;
 }
 
-static unsigned count_members(const struct sim *sim, bool running, bool full)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < sim->node_count; i++) {
-		const struct sim_node *node = &sim->node[i];
-
-		count += !node->gone && !node->leaving && (!running || sim_node_runs(node)) &&
-			 (!full || !node->witness);
-	}
-	return count;
-}
-
 /* ---- nodes */
 
 static void fault_crash(struct sim *sim)
@@ -142,12 +129,30 @@ static void fault_disk_short(struct sim *sim)
 
 /* ---- members: those that go are replaced, and no majority is destroyed */
 
-static bool may_lose_one(const struct sim *sim)
+/* All that vote are there, nobody is on the way out, and two that serve are left. */
+static bool may_lose_one(struct sim *sim)
 {
-	unsigned members = count_members(sim, false, false);
+	struct sim_node *leader = sim_node_leader(sim);
+	struct replica_view view;
+	unsigned voters = 0, serving = 0;
 
-	return members >= 3 && count_members(sim, true, false) == members &&
-	       count_members(sim, true, true) >= 2 && sim->node_count + 1 < SIM_NODES_MAX;
+	if (leader == NULL || sim->node_count + 1 >= SIM_NODES_MAX)
+		return false;
+	replica_get_view(leader->replica, &view);
+	for (unsigned i = 0; i < view.member_count; i++) {
+		const struct sim_node *node = sim_node_of_id(sim, view.member[i].id);
+		bool stays = node != NULL && !node->leaving && !node->gone;
+
+		if (view.member[i].voter && !(stays && view.member[i].live))
+			return false;
+		voters += view.member[i].voter;
+		serving += stays && view.member[i].voter && !node->witness;
+	}
+	for (unsigned i = 0; i < sim->node_count; i++)
+		if (sim->node[i].leaving &&
+			model_member(replica_model(leader->replica), sim->node[i].id) != NULL)
+			return false;
+	return voters >= 3 && serving >= 2;
 }
 
 static void fault_wipe(struct sim *sim)

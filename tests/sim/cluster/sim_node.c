@@ -65,9 +65,8 @@ struct sim_node *sim_node_new(struct sim *sim, uint64_t id, bool witness)
 	assert(sim->node_count < SIM_NODES_MAX);
 	unsigned at = sim->node_count++;
 	struct sim_node *node = &sim->node[at];
-	uint32_t life = node->life;
 
-	*node = (struct sim_node){.sim = sim, .at = at, .id = id, .witness = witness, .life = life};
+	*node = (struct sim_node){.sim = sim, .at = at, .id = id, .witness = witness};
 	snprintf(node->name, sizeof node->name, "n%u", at + 1);
 	for (unsigned i = 0; i < sizeof node->key; i++)
 		node->key[i] = (uint8_t)sim_random(sim, 256);
@@ -264,6 +263,10 @@ void sim_node_start(struct sim_node *node, const struct replica_bootstrap *boots
 	assert(!node->up && !node->gone);
 	node->up = true;
 	node->life++;
+	if (node->power_cycled)
+		node->boot_zero_us =
+			(int64_t)sim->now_us - (int64_t)sim_between(sim, 2, 30) * SIM_S;
+	node->power_cycled = false;
 	node->turn_due = false;
 	node->paused_until_us = 0;
 	node->up_since_us = sim->now_us;
@@ -307,9 +310,7 @@ void sim_node_crash(struct sim_node *node, bool power, uint64_t restart_us, cons
 	close_all(node);
 	sim_kv_free(node->kv);
 	node->kv = NULL;
-	if (power)
-		node->boot_zero_us = (int64_t)(sim->now_us + restart_us) -
-				     (int64_t)sim_between(sim, 2, 30) * SIM_S;
+	node->power_cycled = node->power_cycled || power;
 	if (restart_us > 0)
 		post(node, SIM_EVENT_START, restart_us);
 }
