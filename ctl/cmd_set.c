@@ -25,7 +25,7 @@ static const struct {
 	size_t offset; /* of a uint32_t of the settings */
 	uint32_t min, max;
 } set_keys[] = {
-	{"mclt", SET_DURATION, offsetof(Pxe__Settings, mclt_s), 30, 86400},
+	{"mclt", SET_DURATION, offsetof(Pxe__Settings, mclt_s), 10, 86400},
 	{"lease", SET_DURATION, offsetof(Pxe__Settings, lease_s), 10, 31536000},
 	{"offer", SET_DURATION, offsetof(Pxe__Settings, offer_s), 5, 3600},
 	{"decline", SET_DURATION, offsetof(Pxe__Settings, decline_s), 1, 604800},

@@ -76,7 +76,7 @@ static void test_wrong_words_are_named(void **state)
 {
 	static const struct {
 		const char *word, *told;
-	} cases[] = {{"mclt", "KEY=VALUE"}, {"mclt=1s", "30s"}, {"mclt=ten", "such as"},
+	} cases[] = {{"mclt", "KEY=VALUE"}, {"mclt=1s", "10s"}, {"mclt=ten", "such as"},
 		{"lease=0", "10s"}, {"reserve=0", "per cent"}, {"reserve=101", "per cent"},
 		{"reserve=half", "per cent"}, {"dhcp=maybe", "on or off"},
 		{"server-id=none", "IPv4"}, {"server-id=0.0.0.0", "IPv4"},
