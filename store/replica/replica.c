@@ -185,8 +185,12 @@ void replica_on_other_epoch(void *replica, uint64_t from, uint64_t epoch)
 	struct replica *r = replica;
 	assert(r != NULL);
 	const Pxe__Member *member = model_member(r->model, from);
-	const char *name = member == NULL ? "?" : member->name;
 	uint64_t own = replica_epoch(r);
+	char name[MODEL_NAME_MAX + 1];
+	if (member != NULL)
+		snprintf(name, sizeof name, "%s", member->name);
+	else
+		snprintf(name, sizeof name, "of id %llu", (unsigned long long)from);
 	if (epoch < own)
 		replica_alarm(r,
 			"node %s still is in epoch %llu, the cluster is in %llu: it was left "
