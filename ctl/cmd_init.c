@@ -88,6 +88,7 @@ static int write_files(struct ctl *ctl, const struct invocation *in, struct node
 	settings.decline_s = INIT_DECLINE_S;
 	settings.api_public_key = (ProtobufCBinaryData){32, api_key->public_key};
 	settings.next_member_id = 2;
+	settings.epoch = 1;
 	return node_setup_write(ctl, conf, api_key, &start);
 }
 

@@ -73,7 +73,8 @@ struct daemon {
 	bool seen_valid;
 	bool had_quorum, quorum_lost_told;
 	struct dhcp4_isolation alone; /* as last told in events */
-	uint32_t to_merge;            /* most leases that waited to be merged since it was alone */
+	bool was_alone;               /* and what it did is not merged yet */
+	uint32_t to_merge;            /* most entries that its journal held since */
 	bool removed;            /* from the cluster, as far as we can tell */
 	uint64_t refused_before; /* of transport_stats.dials_refused, when we last had the quorum */
 };
@@ -94,7 +95,7 @@ void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *vi
 void daemon_news_on_view(void *ctx);
 /* Once a second: what is news only when it lasts. */
 void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now);
-/* Once a second: we go on alone, or are back. */
+/* Once a second, and when the view changes: we go on alone, or are back. */
 void daemon_news_on_isolation(struct daemon *daemon, const struct replica_view *now);
 /* replica_config.on_alarm */
 void daemon_news_on_alarm(void *ctx, const char *text);

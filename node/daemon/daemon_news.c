@@ -98,6 +98,8 @@ void daemon_news_on_view(void *ctx)
 		daemon_tick_tell_peers(daemon, &now);
 	}
 	tell_members(daemon, &now);
+	/* Also when the quorum is back: what is to be merged is still there. */
+	daemon_news_on_isolation(daemon, &now);
 	daemon->seen = now;
 	daemon->seen_valid = true;
 }
@@ -190,15 +192,21 @@ void daemon_news_on_isolation(struct daemon *daemon, const struct replica_view *
 	daemon_tick_get_isolation(daemon, &isolation);
 	if (isolation.isolated && !daemon->alone.isolated && !daemon->removed) {
 		tell_alone(daemon, now, &isolation);
+		daemon->was_alone = true;
 	}
 	if (isolation.journal > daemon->to_merge) {
 		daemon->to_merge = isolation.journal;
 	}
-	if (now->has_quorum && isolation.journal == 0 && daemon->to_merge > 0) {
+	if (!now->has_quorum || isolation.journal > 0) {
+		daemon->alone = isolation;
+		return;
+	}
+	if (daemon->was_alone && daemon->to_merge > 0) {
 		post(daemon, PXE__EVENT_KIND__EVENT_MERGED, "%s is back: %u lease%s merged",
 			daemon->conf.name, daemon->to_merge, daemon->to_merge == 1 ? "" : "s");
-		daemon->to_merge = 0;
 	}
+	daemon->to_merge = 0;
+	daemon->was_alone = false;
 	daemon->alone = isolation;
 }
 
