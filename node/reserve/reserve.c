@@ -206,7 +206,10 @@ static void note_grant(const struct reserve *reserve, const struct reserve_ask *
 		state_ms = entry->state_ms < state_ms ? entry->state_ms : state_ms;
 	} else {
 		entry->is_marked = false;
+		entry->lease_s = 0;
 	}
+	if (grant->lease_s > entry->lease_s)
+		entry->lease_s = grant->lease_s;
 	entry->kind = PXE__JOURNAL_KIND__JOURNAL_LEASE;
 	entry->is_old = false;
 	entry->is_removing = false;

@@ -66,6 +66,7 @@ void reserve_entry_encode(const struct reserve_entry *entry, struct reserve_writ
 		message.who = &who;
 		message.subnet = (char *)(uintptr_t)entry->subnet;
 		message.expires_ms = entry->expires_ms;
+		message.lease_s = entry->lease_s;
 	}
 	assert(pxe__journal_entry__get_packed_size(&message) <= sizeof ret_write->value);
 	ret_write->value_bytes = pxe__journal_entry__pack(&message, ret_write->value);
@@ -102,6 +103,7 @@ int reserve_entry_decode(const uint8_t *value, size_t value_bytes, struct reserv
 			.state_ms = message->state_ms,
 			.expires_ms = message->expires_ms,
 			.incarnation = message->incarnation,
+			.lease_s = message->lease_s,
 			.is_marked = message->merging,
 			.is_old = true,
 		};

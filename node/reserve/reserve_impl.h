@@ -35,6 +35,7 @@ struct reserve_entry {
 	bool is_sent;   /* in the proposal that is under way */
 	Pxe__JournalKind kind;
 	uint64_t serial, state_ms, expires_ms, incarnation;
+	uint32_t lease_s;      /* the longest that was granted at once */
 	uint64_t end_boot_ms;  /* what the client was told */
 	uint64_t over_boot_ms; /* from then on another client may have the address */
 	uint64_t number;       /* of its last write; UINT64_MAX: not numbered yet */

@@ -29,13 +29,15 @@ static bool is_free_for_certain(const struct reserve_view *view, const struct le
 	       view->now_ms - view->time_error_ms - MODEL_REST_MS >= last_ms;
 }
 
-/* An earlier life may have granted up to its last moment. */
+/* An earlier life may have granted up to its last moment, and more than MCLT is now. */
 uint64_t reserve_rule_over_ms(const struct reserve *reserve, const struct reserve_view *view,
 	const struct reserve_entry *entry)
 {
 	if (!entry->is_old)
 		return entry->over_boot_ms;
-	return reserve->start_boot_ms + model_mclt_ms(view->model) + MODEL_MAX_SKEW_MS;
+	uint64_t lease_ms = (uint64_t)entry->lease_s * 1000, mclt_ms = model_mclt_ms(view->model);
+	return reserve->start_boot_ms + (lease_ms > mclt_ms ? lease_ms : mclt_ms) +
+	       MODEL_MAX_SKEW_MS;
 }
 
 /* Does our own memory stand against the client? */

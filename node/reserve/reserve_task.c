@@ -60,6 +60,7 @@ struct too_many {
 	struct reserve *reserve;
 	const struct reserve_view *view;
 	const Pxe__Subnet *subnet;
+	bool leaves;     /* the node: no offer of it stands any more */
 	uint64_t excess; /* addresses of the subnet that we are to hold no longer */
 };
 
@@ -98,7 +99,8 @@ static bool give_back_of_block(void *ctx, const Pxe__Block *block)
 		bool misplaced = (usable >> i & 1) == 0;
 		if ((block->mask >> i & 1) == 0 || (!misplaced && too_many->excess == 0) ||
 			reserve_table_entry(table, base + i) != NULL ||
-			reserve_table_offered(table, base + i, view->boot_ms) != NULL)
+			(!too_many->leaves &&
+				reserve_table_offered(table, base + i, view->boot_ms) != NULL))
 			continue;
 		if (too_many->reserve->job.count == RESERVE_RETURN_MAX)
 			return false;
@@ -121,7 +123,18 @@ static bool visit_subnet(void *ctx, const void *object)
 	return true;
 }
 
-/* One subnet at a time. A node that leaves gives everything back. */
+/* Addresses of the subnet that are to be given back. */
+static uint64_t excess_of(const struct reserve_view *view, const Pxe__Subnet *subnet)
+{
+	uint64_t free_count, held, target = 0;
+	if (reserve_rule_serves(view))
+		target = model_reserve_target(view->model, subnet, view->self);
+	model_reserve_usage(view->model, subnet, view->self, &free_count, &held);
+	return target == 0 || held > target + target / 4 ? held - target : 0;
+}
+
+/* One subnet at a time; blocks of subnets that are gone with any. A node that leaves gives
+ * everything back. */
 static void choose_returns(struct reserve *reserve, const struct reserve_view *view)
 {
 	if (view->boot_ms < reserve->return_boot_ms)
@@ -132,19 +145,16 @@ static void choose_returns(struct reserve *reserve, const struct reserve_view *v
 	reserve->return_boot_ms =
 		view->boot_ms + (pause_ms > RETURN_MIN_MS ? pause_ms : RETURN_MIN_MS);
 	reserve->return_subnet = search.subnet != NULL ? reserve->return_subnet + 1 : 0;
-	if (search.subnet == NULL) {
-		if (search.at > 0)
-			reserve->return_boot_ms = view->boot_ms;
+	if (search.subnet == NULL && search.at > 0) { /* the last one was seen: from the start */
+		reserve->return_boot_ms = view->boot_ms;
 		return;
 	}
-	struct too_many too_many = {.reserve = reserve, .view = view, .subnet = search.subnet};
-	uint64_t free_count, held;
-	uint64_t target = reserve_rule_serves(view)
-				  ? model_reserve_target(view->model, search.subnet, view->self)
-				  : 0;
-	model_reserve_usage(view->model, search.subnet, view->self, &free_count, &held);
-	if (target == 0 || held > target + target / 4)
-		too_many.excess = held > target ? held - target : 0;
+	struct too_many too_many = {.reserve = reserve,
+		.view = view,
+		.subnet = search.subnet,
+		.leaves = !reserve_rule_serves(view)};
+	if (search.subnet != NULL)
+		too_many.excess = excess_of(view, search.subnet);
 	model_each_block(view->model, view->self, give_back_of_block, &too_many);
 	if (reserve->job.count > 0) {
 		reserve->return_boot_ms = view->boot_ms; /* there may be more */
