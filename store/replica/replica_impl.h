@@ -79,7 +79,8 @@
 #define REPLICA_APPLIED_BYTES_MAX  1024 /* packed "applied" fact */
 #define REPLICA_DIGEST_FACT_BYTES  (8 + DIGEST_BYTES)
 #define REPLICA_GIVE_MS            1000 /* a member is looked after so often */
-#define REPLICA_GIVE_MAX           4096 /* addresses of one gift: it takes no loop for long */
+#define REPLICA_GIVE_MAX           1024 /* addresses of one command: the model gives no more */
+#define REPLICA_GIVES_MAX          4    /* commands for one member and subnet at a time */
 #define REPLICA_SETTLE_MS          200
 #define REPLICA_CLOCK_MS           10000 /* the "clock" fact is written so often */
 #define REPLICA_CLOCK_FACT_BYTES   17

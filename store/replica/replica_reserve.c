@@ -42,30 +42,41 @@ static void reserve_on_given(
 	r->gives--;
 }
 
+/* False: no room, or too much is on its way: later. */
+static bool reserve_propose_give(
+	struct replica *r, uint64_t owner, const char *subnet, uint32_t count)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__ReserveGive give = PXE__RESERVE_GIVE__INIT;
+	give.owner = owner;
+	give.subnet = (char *)(uintptr_t)subnet;
+	give.count = count;
+	command.op_case = PXE__COMMAND__OP_RESERVE_GIVE;
+	command.reserve_give = &give;
+	if (replica_propose(r, &command, 0, reserve_on_given, r) != REPLICA_APPLIED)
+		return false;
+	r->gives++;
+	return true;
+}
+
 static bool reserve_give_subnet(void *ctx, const void *object)
 {
 	const struct reserve_give *give = ctx;
-	struct replica *r = give->r;
+	const struct model *model = give->r->model;
 	const Pxe__Subnet *subnet = object;
-	uint64_t target = model_reserve_target(r->model, subnet, give->owner), free_count, held;
+	uint64_t target = model_reserve_target(model, subnet, give->owner), free_count, held;
 	if (target == 0)
 		return true;
-	model_reserve_usage(r->model, subnet, give->owner, &free_count, &held);
-	if (held * 4 >= target * 3 || free_count == 0)
+	model_reserve_usage(model, subnet, give->owner, &free_count, &held);
+	if (held * 4 >= target * 3)
 		return true;
-	uint64_t count = target - held;
-	if (count > free_count)
-		count = free_count;
-	Pxe__Command command = PXE__COMMAND__INIT;
-	Pxe__ReserveGive op = PXE__RESERVE_GIVE__INIT;
-	op.owner = give->owner;
-	op.subnet = subnet->name;
-	op.count = count < REPLICA_GIVE_MAX ? (uint32_t)count : REPLICA_GIVE_MAX;
-	command.op_case = PXE__COMMAND__OP_RESERVE_GIVE;
-	command.reserve_give = &op;
-	if (replica_propose(r, &command, 0, reserve_on_given, r) != REPLICA_APPLIED)
-		return false; /* no room, or too much is on its way: later */
-	r->gives++;
+	uint64_t left = target - held < free_count ? target - held : free_count;
+	for (unsigned i = 0; i < REPLICA_GIVES_MAX && left > 0; i++) {
+		uint32_t count = left < REPLICA_GIVE_MAX ? (uint32_t)left : REPLICA_GIVE_MAX;
+		if (!reserve_propose_give(give->r, give->owner, subnet->name, count))
+			return false;
+		left -= count;
+	}
 	return true;
 }
 
