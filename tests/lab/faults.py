@@ -17,6 +17,8 @@ KINDS = {"kill": 5, "kill-two": 1, "kill-all": 1, "restart": 2, "restart-all": 1
          "cut-cluster": 5, "cut-clients": 2, "cut-both": 4, "cut-one-way": 3, "apart": 2,
          "loss-cluster": 2, "loss-clients": 2, "loss-all": 1, "repeat": 2, "disk-full": 2, "move": 3}
 SHORTEST_S, LONGEST_S = 3, 25
+LASTING = ("cut-cluster", "cut-both", "apart")   # some of these outlive every promise that was made before
+LASTING_S = (35, 70)
 AT_ONCE = 3
 
 
@@ -47,7 +49,8 @@ def make_plan(seed, seconds, disks=True):
             break
         kind = chance.choices(list(kinds), kinds.values())[0]
         longest = LONGEST_S if kind.startswith(("cut", "apart", "kill", "disk")) else LONGEST_S / 2
-        end = min(seconds, at + (SHORTEST_S if kind == "move" else chance.uniform(SHORTEST_S, longest)))
+        span = (SHORTEST_S, SHORTEST_S if kind == "move" else longest)
+        end = min(seconds, at + chance.uniform(*(LASTING_S if kind in LASTING and chance.random() < 0.4 else span)))
         percent = chance.choice([5, 20, 50]) if kind.startswith(("loss", "repeat")) else 0
         plan.append(Fault(round(at, 1), round(end, 1), kind, chance.choice(["leader", "follower", "any"]), chance.getrandbits(32), percent))
         at += chance.uniform(1, 9)

@@ -216,12 +216,15 @@ def server_identifiers(history):
 
 
 def waits(history, kinds=("discover", "request")):
-    """Every span in which a client asked, by a message of these kinds first, and had no ACK yet."""
-    open_since, home, found = {}, {}, []
+    """Every span in which a client asked, by a message of these kinds first, and had no ACK yet. A late copy of what it said in an
+    earlier exchange is no question."""
+    open_since, home, known, found = {}, {}, set(), []
     for seen in history:
         if seen.sent and seen.kind in kinds:
             home[seen.mac] = seen.port
-            open_since.setdefault(seen.mac, seen.at)
+            if (seen.mac, seen.xid) not in known:
+                open_since.setdefault(seen.mac, seen.at)
+            known.add((seen.mac, seen.xid))
         elif (seen.kind == "ack" and not seen.sent and home.get(seen.mac) == seen.port) or (
                 seen.sent and seen.kind in ("release", "decline")):
             if seen.mac in open_since:

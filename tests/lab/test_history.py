@@ -178,6 +178,13 @@ def test_a_nak_does_not_end_the_wait():
     assert len(history.unserved(history.waits(tape.seen), 0, 60, 30)) == 1
 
 
+def test_a_late_copy_of_an_old_message_is_no_question():
+    tape = Tape().lease(0, A, X).client(5, "request", A, requested=X)
+    assert history.unserved(history.waits(tape.seen), 0, 60, 30) == []
+    tape.client(6, "request", A, 2, ciaddr=X)
+    assert history.unserved(history.waits(tape.seen), 0, 60, 30)
+
+
 def test_a_wait_may_be_counted_from_the_first_discover():
     tape = Tape().client(0, "request", A, ciaddr=X).client(20, "discover", A, 2)
     assert history.unserved(history.waits(tape.seen), 0, 40, 30)
