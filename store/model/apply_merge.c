@@ -160,6 +160,34 @@ static enum merge_outcome merge_reserve(struct apply *a, struct merge_entry *ent
 	return MERGE_DONE;
 }
 
+static bool merge_lists(const ProtobufCBinaryData *macs, size_t count, ProtobufCBinaryData mac)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (internal_same_bytes(macs[i], mac))
+			return true;
+	}
+	return false;
+}
+
+/* The cluster knows no lease of the address (any more). A binding that was extended is over then:
+ * its promise was waited for. A reservation that the node knew is there still, or its hold is, for
+ * what was decided on that state is not settled before it is merged. */
+static bool merge_may_run(const struct apply *a, const struct merge_entry *entry)
+{
+	ProtobufCBinaryData mac = entry->told->who->mac;
+	const Pxe__Host *host = model_host_of_ip(a->model, entry->ip);
+	if (entry->told->expires_ms > a->now_ms ||
+		(host != NULL && merge_lists(host->mac, host->n_mac, mac)))
+		return true;
+	size_t cursor = 0;
+	const Pxe__Hold *hold;
+	while ((hold = reserve_map_next_hold(&a->model->reserves, entry->ip, &cursor)) != NULL) {
+		if (hold->n_mac == 0 || merge_lists(hold->mac, hold->n_mac, mac))
+			return true;
+	}
+	return false;
+}
+
 /* A binding that was extended [R3], or an address that was fixed to the machine [R5]. */
 static enum merge_outcome merge_known(struct apply *a, struct merge_entry *entry)
 {
@@ -173,6 +201,8 @@ static enum merge_outcome merge_known(struct apply *a, struct merge_entry *entry
 	if (entry->record != NULL &&
 		!internal_lease_is_of(a->model, entry->record, entry->told->who))
 		return merge_conflict(a, entry);
+	if (entry->record == NULL && !merge_may_run(a, entry))
+		return MERGE_STALE;
 	if (entry->told->declined)
 		merge_declined(a, entry);
 	else if (entry->record != NULL)

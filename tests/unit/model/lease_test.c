@@ -226,7 +226,8 @@ static void test_release_rests_then_is_free(void **state)
 	kit_fini(&kit);
 }
 
-/* A node without the quorum may extend the lease up to its promise (120 s) while it does not know. */
+/* A node without the quorum may extend the lease up to its promise (120 s) while it does not know.
+ */
 static void test_r3_release_is_free_at_its_promise_or_when_all_know(void **state)
 {
 	(void)state;

@@ -181,6 +181,7 @@ struct kit {
 	struct model_result result;
 	uint64_t now_ms;
 	uint64_t next_request; /* 0: commands carry no request id */
+	uint64_t seq;          /* of the newest command with an origin */
 };
 
 KIT ProtobufCBinaryData kit_bytes(const void *data, size_t bytes)
@@ -418,8 +419,7 @@ KIT Pxe__Verdict kit_settle(struct kit *kit, uint64_t settled_ms)
 	return kit_apply(kit, &command);
 }
 
-KIT Pxe__Verdict kit_give_in(
-	struct kit *kit, uint64_t owner, const char *subnet, uint32_t count)
+KIT Pxe__Verdict kit_give_in(struct kit *kit, uint64_t owner, const char *subnet, uint32_t count)
 {
 	Pxe__ReserveGive give = PXE__RESERVE_GIVE__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
@@ -446,6 +446,7 @@ KIT Pxe__Verdict kit_return(struct kit *kit, uint64_t owner, uint64_t serial, ui
 	given.part = parts;
 	given.n_part = 1;
 	command.origin = owner;
+	command.seq = ++kit->seq;
 	command.op_case = PXE__COMMAND__OP_RESERVE_RETURN;
 	command.reserve_return = &given;
 	return kit_apply(kit, &command);
@@ -470,6 +471,7 @@ KIT Pxe__Verdict kit_merge(struct kit *kit, uint64_t owner, unsigned n, uint32_t
 	merge.lease = leases;
 	merge.n_lease = 1;
 	command.origin = owner;
+	command.seq = ++kit->seq;
 	command.op_case = PXE__COMMAND__OP_MERGE;
 	command.merge = &merge;
 	return kit_apply(kit, &command);

@@ -457,8 +457,8 @@ struct claim {
 	unsigned client; /* 0: nobody's */
 	bool bound;      /* an ACK was given at some time */
 	uint64_t expires_ms, promised_ms;
-	uint64_t released_ms;   /* not 0: given up then */
-	uint64_t not_before_ms; /* given up: nobody else before this */
+	uint64_t released_ms;        /* not 0: given up then */
+	uint64_t not_before_ms;      /* given up: nobody else before this */
 	uint64_t promised_before_ms; /* declined: nor before this, unless settled */
 };
 
