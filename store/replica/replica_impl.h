@@ -209,7 +209,7 @@ struct replica_applied {
 /* What the leader had committed when it sent a message, and a time on our clock before which it did
  * not: fresh once applied. */
 struct replica_promise {
-	uint64_t commit, since_ms;
+	uint64_t commit, term, since_ms; /* term: of that leader */
 };
 
 struct replica_member {

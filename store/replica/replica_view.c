@@ -13,9 +13,12 @@
 #include <assert.h>
 #include <string.h>
 
-static bool view_has_applied(const struct replica *r, uint64_t commit)
+/* A new leader learns what was committed before it with the first entry of its own term: until that
+ * is applied, its `commit` proves nothing. */
+static bool view_has_applied(const struct replica *r, uint64_t commit, uint64_t term)
 {
-	return r->applied.index >= commit && r->install.ticket == 0 && !r->raft.installing;
+	return r->applied.index >= commit && r->applied.term >= term && r->install.ticket == 0 &&
+	       !r->raft.installing;
 }
 
 uint64_t replica_view_stamp_ms(const struct replica *r)
@@ -31,12 +34,12 @@ uint64_t replica_view_heard_leader(struct replica *r, uint64_t commit, uint64_t 
 	uint64_t since_ms = r->opened_ms + (echo_ms - r->stamp_base);
 	if (since_ms > r->contact_ms)
 		r->contact_ms = since_ms;
-	if (view_has_applied(r, commit)) {
+	if (view_has_applied(r, commit, r->raft.term)) {
 		if (since_ms > r->fresh_ms)
 			r->fresh_ms = since_ms;
 	} else if (r->promise_count < REPLICA_PROMISES) {
-		r->promise[r->promise_count++] =
-			(struct replica_promise){.commit = commit, .since_ms = since_ms};
+		r->promise[r->promise_count++] = (struct replica_promise){
+			.commit = commit, .term = r->raft.term, .since_ms = since_ms};
 	}
 	return since_ms;
 }
@@ -45,7 +48,7 @@ void replica_view_applied(struct replica *r)
 {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < r->promise_count; i++) {
-		if (!view_has_applied(r, r->promise[i].commit))
+		if (!view_has_applied(r, r->promise[i].commit, r->promise[i].term))
 			r->promise[kept++] = r->promise[i];
 		else if (r->promise[i].since_ms > r->fresh_ms)
 			r->fresh_ms = r->promise[i].since_ms;
@@ -102,7 +105,7 @@ bool replica_view_is_fresh(const struct replica *r)
 {
 	if (r->raft.role == RAFT_LEADER)
 		return view_lease_age_ms(r) < REPLICA_FRESH_MS &&
-		       view_has_applied(r, r->raft.commit);
+		       view_has_applied(r, r->raft.commit, r->raft.term);
 	return view_age_ms(r, r->fresh_ms) < REPLICA_FRESH_MS;
 }
 
