@@ -313,9 +313,7 @@ class Hands:
         """An operator fixes an address to another machine, or a machine to another address [R5]. It may be refused."""
         chance = random.Random(fault.salt + 1)
         name, (macs, ips) = chance.choice(list(self.hosts.items()))
-        words = ["--ip", chance.choice(ips)]
-        for mac in chance.choice([macs[:1], macs[1:2], macs]):
-            words += ["--mac", mac]
+        words = ["--ip", chance.choice(ips), "--mac", chance.choice(macs)]  # two would be one machine [P6]
         self.hit[fault] = []
         thread = threading.Thread(target=self.ask, args=(nodes[0], "host", "set", name, *words), daemon=True)
         thread.start()
