@@ -16,6 +16,8 @@ struct arguments {
 	unsigned mode; /* sim_mode_count(): all, in turn */
 	bool verbose, keep_going, hashes;
 	double seconds; /* 0: no limit */
+	const char *const *scenario; /* files; NULL: seeds of modes */
+	int scenario_count;
 };
 
 /* For the line that a failed assertion leaves. */
@@ -36,6 +38,7 @@ static void usage(void)
 {
 	fputs("usage: cluster_sim [--mode NAME] [--seeds A-B | --seed N] [--seconds S] [--trace] "
 	      "[--keep-going] [--hashes]\n"
+	      "       cluster_sim --scenario [--trace] [--keep-going] FILE...\n"
 	      "modes: ",
 		stderr);
 	for (unsigned i = 0; i < sim_mode_count(); i++)
@@ -63,7 +66,9 @@ static void parse(int argc, char **argv, struct arguments *ret)
 		{"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 's'},
 		{"seconds", required_argument, NULL, 't'}, {"trace", no_argument, NULL, 'v'},
 		{"keep-going", no_argument, NULL, 'k'}, {"hashes", no_argument, NULL, 'h'},
+		{"scenario", no_argument, NULL, 'f'},
 		{NULL, 0, NULL, 0}};
+	bool scenarios = false;
 	int option;
 
 	*ret = (struct arguments){.from = 1, .to = 100, .mode = sim_mode_count()};
@@ -87,11 +92,16 @@ static void parse(int argc, char **argv, struct arguments *ret)
 		case 'v': ret->verbose = true; break;
 		case 'k': ret->keep_going = true; break;
 		case 'h': ret->hashes = true; break;
+		case 'f': scenarios = true; break;
 		default: usage();
 		}
 	}
-	if (optind != argc)
+	if (scenarios != (optind < argc))
 		usage();
+	if (scenarios) {
+		ret->scenario = (const char *const *)argv + optind;
+		ret->scenario_count = argc - optind;
+	}
 }
 
 struct sums {
@@ -151,6 +161,33 @@ static bool run_seed(
 	return false;
 }
 
+/* Each begins with a simulator of its own: what a failed one left behind is not looked at. */
+static unsigned run_scenarios(const struct arguments *arguments)
+{
+	unsigned failed = 0;
+
+	for (int i = 0; i < arguments->scenario_count; i++) {
+		struct sim *sim = sim_new();
+
+		running = sim;
+		enum sim_failure failure =
+			scenario_run(sim, arguments->scenario[i], arguments->verbose);
+		if (failure == SIM_OK) {
+			printf("ok   %s\n", arguments->scenario[i]);
+		} else {
+			failed++;
+			printf("FAIL scenario %s: %s: %s\n", arguments->scenario[i],
+				sim_failure_name(failure), sim->message);
+			sim_trace_print(sim);
+		}
+		fflush(stdout);
+		if (failure != SIM_OK && !arguments->keep_going)
+			break;
+		sim_free(sim);
+	}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments;
@@ -165,6 +202,10 @@ int main(int argc, char **argv)
 	signal(SIGABRT, on_abort);
 	signal(SIGSEGV, on_abort);
 	signal(SIGFPE, on_abort);
+	if (arguments.scenario != NULL) {
+		sim_free(sim);
+		return run_scenarios(&arguments) > 0 ? 1 : 0;
+	}
 	for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
 		if (arguments.seconds > 0 && seconds_now() - begin > arguments.seconds)
 			break;

@@ -271,7 +271,7 @@ const char *sim_failure_name(enum sim_failure failure)
 	static const char *const name[SIM_FAILURES] = {"ok", "duplicate address [P1]",
 		"lost lease [P2]", "promise shortened", "bad NAK [P4]", "states differ",
 		"merge conflict [R6]", "no answer [P3]", "stuck", "applied twice", "alarm",
-		"contract"};
+		"contract", "unexpected"};
 
 	return failure < SIM_FAILURES ? name[failure] : "?";
 }

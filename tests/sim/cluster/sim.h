@@ -22,6 +22,7 @@
  *   sim_fault.c     the chaos
  *   sim_mode.c      which chaos in which mode; a run's phases
  *   sim_check.c     what must never happen
+ *   scenario*.c     what happens in a scenario: a text of steps and expectations
  *
  * A scenario is written with the same calls as the modes use: sim_reset(), sim_setup(), then
  * sim_run_until() between calls of the "doing things" section, sim_heal(), sim_check_healed().
@@ -69,6 +70,7 @@ enum sim_failure {
 	SIM_TWICE,      /* an operator's request was applied twice, or its outcomes differ */
 	SIM_ALARM,      /* a node raised an alarm that says that a promise is broken */
 	SIM_CONTRACT,   /* a node did what its interfaces forbid, or could not start */
+	SIM_UNEXPECTED, /* a scenario says what was to happen */
 	SIM_FAILURES,
 };
 
@@ -170,6 +172,8 @@ struct sim_client {
 	uint8_t mac[6];
 	bool relayed, fresh_xid; /* fresh_xid: a new one for each transmission */
 	bool strays;             /* ignores servers, declines, goes without release: now and then */
+	bool scripted;           /* does what a scenario says, and nothing else */
+	uint32_t deaf_nodes;     /* bits: these do not hear it */
 	uint32_t xid;
 	uint32_t timer; /* number of the one that counts */
 	uint32_t ip, offered_ip;
@@ -198,7 +202,8 @@ struct sim_told {
 struct sim_address {
 	struct sim_holding holding[SIM_HOLDERS];
 	struct sim_told told;
-	bool touched; /* an operator took it out of a pool, or gave it to another machine */
+	bool touched; /* an operator took it out of a pool, or gave it to another machine; or a client
+			 declined it: its client may be refused it */
 };
 
 struct sim_counts {
@@ -244,6 +249,8 @@ struct sim {
 	uint64_t trace_count;
 	void *arena; /* for unpacked messages */
 	size_t arena_used;
+
+	struct scenario *scenario; /* that the scripted clients belong to */
 
 	void *in_hand; /* data of the event being handled */
 	jmp_buf on_failure;
@@ -446,6 +453,15 @@ void sim_client_move(struct sim *sim, struct sim_client *client, unsigned side);
 void sim_client_on_timer(struct sim *sim, struct sim_client *client, uint32_t timer);
 void sim_client_on_reply(struct sim *sim, struct sim_client *client, struct sim_node *node,
 	const struct sim_bytes *bytes);
+/* One message of a scripted client; its xid, state and addresses are the caller's. only: unicast to
+ * this node; -1: broadcast. */
+struct sim_saying {
+	enum dhcp4_type type;
+	uint32_t requested, server, ciaddr;
+	int only;
+};
+void sim_client_say(
+	struct sim *sim, struct sim_client *client, const struct sim_saying *saying);
 /* A node sends it an answer. */
 void sim_client_on_sent(struct sim *sim, struct sim_client *client, struct sim_node *node,
 	const struct dhcp4_reply *reply);
@@ -475,6 +491,15 @@ void sim_mode_options(
 /* Which chaos; after sim_reset(). */
 void sim_mode_chaos(struct sim *sim, unsigned mode);
 void sim_mode_run(struct sim *sim);
+
+/* ---- scenario.c */
+struct scenario;
+/* Runs a file of steps and expectations. The message of a failure is in sim->message. */
+enum sim_failure scenario_run(struct sim *sim, const char *path, bool verbose);
+/* The client's message had no answer for a while. */
+void scenario_on_timer(struct sim *sim, struct sim_client *client);
+void scenario_on_reply(struct sim *sim, struct sim_client *client, struct sim_node *node,
+	const struct dhcp4_message *message);
 
 /* ---- sim_check.c */
 void sim_check_reset(struct sim *sim);

@@ -47,13 +47,7 @@ static void set_timer(struct sim *sim, struct sim_client *client, uint64_t after
 
 /* ---- packets */
 
-struct packet {
-	enum dhcp4_type type;
-	uint32_t requested, server, ciaddr;
-	int only; /* unicast to this node; -1: broadcast */
-};
-
-static void transmit(struct sim *sim, struct sim_client *client, const struct packet *packet)
+void sim_client_say(struct sim *sim, struct sim_client *client, const struct sim_saying *packet)
 {
 	struct dhcp4_builder builder;
 	struct dhcp4_header header = {.op = DHCP4_BOOTREQUEST,
@@ -107,7 +101,7 @@ static int pick_node(struct sim *sim, const struct sim_client *client)
 
 static void send_state(struct sim *sim, struct sim_client *client)
 {
-	struct packet packet = {.type = DHCP4_REQUEST, .only = -1};
+	struct sim_saying packet = {.type = DHCP4_REQUEST, .only = -1};
 
 	if (client->fresh_xid || client->tries == 0) {
 		client->xid = (uint32_t)sim_random64(sim) | 1;
@@ -135,7 +129,7 @@ static void send_state(struct sim *sim, struct sim_client *client)
 	client->tries++;
 	if (client->state == SIM_CLIENT_RENEW && packet.only < 0)
 		return; /* nobody answers ARP for the server */
-	transmit(sim, client, &packet);
+	sim_client_say(sim, client, &packet);
 }
 
 /* ---- states */
@@ -197,7 +191,7 @@ void sim_client_off(struct sim *sim, struct sim_client *client)
 
 static void give_up(struct sim *sim, struct sim_client *client, enum dhcp4_type type)
 {
-	struct packet packet = {.type = type, .only = -1, .server = sim_ip(sim, 0, 1)};
+	struct sim_saying packet = {.type = type, .only = -1, .server = sim_ip(sim, 0, 1)};
 
 	sim_check_given_up(sim, client, client->ip);
 	client->xid = (uint32_t)sim_random64(sim) | 1;
@@ -206,8 +200,9 @@ static void give_up(struct sim *sim, struct sim_client *client, enum dhcp4_type 
 		packet.only = sim_chance(sim, 500) ? pick_node(sim, client) : -1;
 	} else {
 		packet.requested = client->ip;
+		sim_address(sim, client->ip)->touched = true;
 	}
-	transmit(sim, client, &packet);
+	sim_client_say(sim, client, &packet);
 	/* What it sent before must not arrive after what it sends next. */
 	client->state = SIM_CLIENT_WAIT;
 	client->ip = client->offered_ip = 0;
@@ -275,6 +270,10 @@ void sim_client_on_timer(struct sim *sim, struct sim_client *client, uint32_t ti
 {
 	if (timer != client->timer)
 		return;
+	if (client->scripted) {
+		scenario_on_timer(sim, client);
+		return;
+	}
 	switch (client->state) {
 	case SIM_CLIENT_OFF: break;
 	case SIM_CLIENT_WAIT:
@@ -325,7 +324,7 @@ static void note_wait(struct sim *sim, struct sim_client *client)
 
 static void on_ack(struct sim *sim, struct sim_client *client, const struct dhcp4_message *message)
 {
-	uint32_t lease_s = 0, ip = message->header.yiaddr, t1_s, t2_s;
+	uint32_t lease_s = 0, ip = message->header.yiaddr;
 	bool asks = client->state == SIM_CLIENT_REQUEST || client->state == SIM_CLIENT_REBOOT ||
 		    client->state == SIM_CLIENT_RENEW || client->state == SIM_CLIENT_REBIND;
 	uint32_t wanted = client->state == SIM_CLIENT_REQUEST ? client->offered_ip : client->ip;
@@ -336,12 +335,10 @@ static void on_ack(struct sim *sim, struct sim_client *client, const struct dhcp
 		sim_fail(sim, SIM_CONTRACT, "client %u asked for %08x and is told %08x for %u s",
 			client->at, wanted, ip, lease_s);
 	note_wait(sim, client);
-	t1_s = lease_s / 2;
-	t2_s = lease_s * 7 / 8;
 	client->ip = ip;
 	client->expires_us = client->asked_us + lease_s * (uint64_t)SIM_S;
-	client->t1_us = client->asked_us + t1_s * (uint64_t)SIM_S;
-	client->t2_us = client->asked_us + t2_s * (uint64_t)SIM_S;
+	client->t1_us = client->asked_us + lease_s * (uint64_t)SIM_S / 2;
+	client->t2_us = client->asked_us + lease_s * (uint64_t)SIM_S / 8 * 7;
 	bool is_new = client->state == SIM_CLIENT_REQUEST;
 	client->state = SIM_CLIENT_BOUND;
 	sim_check_held(sim, client, ip, client->expires_us);
@@ -384,7 +381,9 @@ void sim_client_on_reply(struct sim *sim, struct sim_client *client, struct sim_
 		sim_fail(sim, SIM_CONTRACT, "node %u's answer cannot be read", node->at + 1);
 	if (message.header.xid != client->xid)
 		return;
-	if (message.type == DHCP4_OFFER)
+	if (client->scripted)
+		scenario_on_reply(sim, client, node, &message);
+	else if (message.type == DHCP4_OFFER)
 		on_offer(sim, client, &message);
 	else if (message.type == DHCP4_ACK)
 		on_ack(sim, client, &message);

@@ -340,6 +340,10 @@ uint64_t kv_submit(struct kv *kv, bool urgent)
 	if (kv->op_count == kv->sealed)
 		op_add(kv, OP_NOTHING, NULL, 0, NULL, 0);
 	kv->sealed = kv->op_count;
+	if (!kv->node->up) {
+		ops_do(kv, kv->op_count); /* by hand, while no process runs */
+		return kv->ticket;
+	}
 	if (urgent) {
 		kv->urgent = true;
 		write_start(kv);

@@ -270,6 +270,7 @@ bool sim_net_hears(
 	const struct sim *sim, const struct sim_client *client, const struct sim_node *node)
 {
 	return node->up && !node->witness && !sim->up_cut[client->side][node->at] &&
+	       (client->deaf_nodes >> node->at & 1) == 0 &&
 	       !sim->down_cut[client->side][node->at];
 }
 
@@ -288,6 +289,7 @@ void sim_net_broadcast(struct sim *sim, const struct sim_client *client, const u
 		const struct sim_node *node = &sim->node[i];
 
 		if ((only >= 0 && (unsigned)only != i) || !node->up || node->witness ||
+			(client->deaf_nodes >> i & 1) != 0 ||
 			sim->up_cut[client->side][i])
 			continue;
 		post_copies(sim, &quality,
