@@ -42,9 +42,9 @@ int replica_offline_info(
 /* The node goes on alone: all entries of its log count, then it is the only voter and member, and
  * the command Recover is applied (epoch + 1). wall_ms: CLOCK_REALTIME now; cluster time goes on
  * from it, or from the newest stamp if that is later. unknown_s: leases that this node never heard
- * of may run for so long. Durable at return. 0; -EALREADY: it is the only voter already; -ENOENT,
- * -EBADMSG as above; -EINVAL: it was removed from the cluster, or the model refused; with a line in
- * ret_error and nothing written. */
+ * of may run for so long. Durable at return: it waits, without the loop, until kv_backlog_bytes()
+ * is 0. 0; -EALREADY: it is the only voter already; -ENOENT, -EBADMSG as above; -EINVAL: it was
+ * removed from the cluster, or the model refused; with a line in ret_error and nothing written. */
 int replica_offline_recover(
 	struct kv *kv, uint64_t wall_ms, uint32_t unknown_s, char *ret_error, size_t error_bytes);
 

@@ -466,6 +466,54 @@ static void test_one_that_is_away_is_waited_for(void **state)
 	cluster_close(&cluster);
 }
 
+/* ---- broken promises */
+
+static bool all_alarmed(struct cluster *cluster, void *ctx)
+{
+	(void)ctx;
+	for (unsigned i = 0; i < cluster->count; i++) {
+		if (cluster->node[i].alarms == 0)
+			return false;
+	}
+	return true;
+}
+
+/* A node claims to have leased, as an extension, what another client holds: a bug, or a disk that
+ * was put back. */
+static void test_a_merge_that_finds_a_conflict_is_an_alarm(void **state)
+{
+	struct cluster cluster;
+	struct bind_command bind, other;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Merge merge = PXE__MERGE__INIT;
+	Pxe__IsolatedLease lease = PXE__ISOLATED_LEASE__INIT, *pointer = &lease;
+	struct model_result result;
+	(void)state;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 2);
+	bind_command_init(&bind, 20);
+	must(&cluster, &cluster.node[0], &bind.command);
+	bind_command_init(&other, 21);
+	lease.ip = bind.bind.ip;
+	lease.who = &other.who;
+	lease.subnet = (char *)cluster_subnet;
+	lease.expires_ms = replica_now_ms(cluster.node[1].replica) + 600000;
+	merge.lease = &pointer;
+	merge.n_lease = 1;
+	command.op_case = PXE__COMMAND__OP_MERGE;
+	command.merge = &merge;
+	assert_int_equal(
+		cluster_do(&cluster, &cluster.node[1], &command, &result), REPLICA_APPLIED);
+	assert_int_equal(result.conflicts, 1);
+	cluster_wait(&cluster, all_alarmed, NULL, "every node says so");
+	assert_non_null(strstr(cluster.node[0].alarm, "n2"));
+	assert_non_null(strstr(cluster.node[0].alarm, "report"));
+	struct lease held;
+	assert_true(model_lease_of_ip(replica_model(cluster.node[0].replica), bind_ip(20), &held));
+	assert_memory_equal(held.client, bind.client, sizeof bind.client);
+	cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_one_that_is_off_is_taken_out_by_force),
 		cmocka_unit_test(test_what_all_know_is_settled_also_at_rest),
 		cmocka_unit_test(test_one_that_is_away_is_waited_for),
+		cmocka_unit_test(test_a_merge_that_finds_a_conflict_is_an_alarm),
 	};
 	cmocka_set_test_filter(getenv("PXE_TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
