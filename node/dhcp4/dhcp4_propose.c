@@ -181,8 +181,10 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
 
 void dhcp4_step_propose_release(struct dhcp4_step *step)
 {
+	/* A late release is worse than none: by then another node may have acknowledged the lease
+	 * to its client again, from its state [R9]. */
 	if (!step->view->has_quorum) {
-		dhcp4_wait_for_quorum(step);
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
 		return;
 	}
 	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PROPOSALS_MAX 4096 /* told to the replica and not yet decided */
+#define UNASKED_MS    1000 /* what nobody waits for is not tried for longer: it grows stale */
 #define ISOLATED_MS   200 /* without a quorum that this process had; its loss took some time, too */
 #define STARTED_MS    2000 /* without one since the start of the process */
 
@@ -235,8 +236,8 @@ static void propose(struct dhcp4_service *service)
 		service->free_errand = errand->next_free;
 		service->errands_out++;
 		errand->ticket = ticket;
-		outcome = replica_propose(
-			service->config.replica, &proposal->command, 0, on_decided, errand);
+		outcome = replica_propose(service->config.replica, &proposal->command,
+			ticket == 0 ? UNASKED_MS : 0, on_decided, errand);
 		if (outcome != REPLICA_APPLIED)
 			return_errand(errand);
 	}
