@@ -91,8 +91,9 @@ class Capture:
     def __init__(self, lab, hosts):
         self.path, self.names = lab.dir / "dhcp.pcap", lab.dir / "ports.json"
         self.log = open(lab.dir / "capture.log", "ab")
-        self.process = subprocess.Popen(["ip", "netns", "exec", lab.switch, "/usr/bin/python3", str(HERE / "capture.py"), self.path, self.names],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True)
+        words = ["ip", "netns", "exec", lab.switch, "/usr/bin/python3", str(HERE / "capture.py"), self.path, self.names]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        start_new_session=True)
         if self.process.stdout.readline() != "ready\n":
             raise LabError(f"the capture did not start: {(lab.dir / 'capture.log').read_text()}")
         self.reader = Reader(self.path, self.names, [node.port for node in lab.nodes], hosts)
@@ -245,7 +246,8 @@ class Chaos:
         for fault in plan:
             self.out(f"    {fault}")
         start = time.monotonic()
-        moments = sorted([(fault.start, 1, i, fault) for i, fault in enumerate(plan)] + [(fault.end, 0, i, fault) for i, fault in enumerate(plan)])
+        begin = [(fault.start, 1, i, fault) for i, fault in enumerate(plan)]
+        moments = sorted(begin + [(fault.end, 0, i, fault) for _, _, i, fault in begin])
         for at, begins, _, fault in moments:
             while time.monotonic() < start + at:
                 time.sleep(min(0.3, max(0.0, start + at - time.monotonic())))
@@ -322,7 +324,7 @@ class Chaos:
         def rows():
             return {node.name: row for node in self.lab.nodes for row in node.json("--node", node.name, "status")["nodes"]
                     if row["name"] == node.name}
-        wait_for("the journals to be merged", lambda: all(int(row.get("journal", 0)) == 0 for row in rows().values()), timeout=30, every=0.5)
+        wait_for("the journals to be merged", lambda: all(int(row.get("journal", 0)) == 0 for row in rows().values()), 30, every=0.5)
         conflicts = int(self.lab.nodes[0].json("status").get("merge_conflicts", 0))
         return [f"{conflicts} merges found an address to be another client's"] if conflicts else []
 
@@ -375,7 +377,8 @@ class Chaos:
         by_node = {port: sum(holding.port == port for holding in held) for port in sorted({holding.port for holding in held})}
         spans = self.alone()
         alone = sum(start < holding.acked < end for holding in held for start, end in spans.get(holding.port, []))
-        self.out(f"{len(held)} ACKs, {alone} of them by nodes without the quorum ({', '.join(f'{port} {count}' for port, count in by_node.items())}) for "
+        nodes = ", ".join(f"{port} {count}" for port, count in by_node.items())
+        self.out(f"{len(held)} ACKs, {alone} of them by nodes without the quorum ({nodes}) for "
                  f"{len({holding.mac for holding in held})} clients and {len({holding.ip for holding in held})} addresses, "
                  f"{len(self.acts)} acts, {time.time() - self.began:.0f} s; longest wait after healing {self.longest_wait:.1f} s")
 

@@ -1,7 +1,7 @@
 """Many DHCP clients in one process: each has a hardware address of its own at one of several ports of the segment.
 
-As a program, in a namespace that has the ports: clients.py JSON, with {"ports": [interface, ...], "clients": N, "seed": N, "stay": N}; the first `stay`
-clients are the same machines for ever.
+As a program, in a namespace that has the ports: clients.py JSON, with {"ports": [interface, ...], "clients": N, "seed": N, "stay": N}; the
+first `stay` clients are the same machines for ever.
 They come, renew, rebind, reboot, release, decline, vanish and come again, some as other machines, by chance, until the end of standard
 input. Commands, a line each, are answered by a line:
     freeze    say nothing more, and hear nothing     thaw     go on

@@ -15,7 +15,7 @@ from lab import Node, remove, wait_for
 
 def test_every_promise_holds_under_faults_by_chance():
     """A minute of tests/chaos; first, since it makes a lab of its own."""
-    run_chaos(1.3, int(os.environ.get("PXE_SEED") or random.getrandbits(31)), BUILD, clients=50)
+    run_chaos(1.7, int(os.environ.get("PXE_SEED") or random.getrandbits(31)), BUILD, clients=50)
 
 
 @pytest.fixture(scope="module")
