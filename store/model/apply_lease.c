@@ -583,8 +583,13 @@ Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 	if (!release->by_operator && (is_declined || !lease_is_client(record, release->client)))
 		return internal_refuse(a, PXE__VERDICT__VERDICT_IN_USE,
 			"address %s is not this client's", text_ip4_format(ip, text));
-	/* A RELEASE that was held up must not end the lease that the client has been given since.
-	 */
+	/* A RELEASE that was held up must not end the lease that the client has been given since,
+	 * or been told of since by a node that did not need the log for it. */
+	if (!release->by_operator && release->arrived_ms != 0 &&
+		a->now_ms > internal_after(release->arrived_ms, MODEL_RELEASE_MS))
+		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
+			"the release of %s was held up: the client may have asked again since",
+			text_ip4_format(ip, text));
 	if (!release->by_operator && release->as_of_ms != 0 &&
 		record->started_ms > release->as_of_ms)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
@@ -641,11 +646,9 @@ struct lease_record *apply_lease_quarantine(
 	lease.started_ms = a->now_ms;
 	lease.expires_ms = internal_after(a->now_ms, internal_quarantine_ms(a->model));
 	if (old != NULL && !lease_binds_nobody(old) && a->now_ms < old->free_at_ms) {
-		/* Whoever does not know of this may still extend the lease. */
+		/* Whoever does not know of this may still extend the lease, or acknowledge it. */
 		lease.promised_ms = old->promised_ms;
 		lease.released_ms = old->released_ms;
-		if (lease.released_ms == 0 && old->state != PXE__LEASE_STATE__LEASE_DECLINED)
-			lease.released_ms = a->now_ms;
 		uint64_t free_ms = internal_after(lease.promised_ms, MODEL_REST_MS);
 		if (lease.promised_ms <= lease.expires_ms)
 			lease.expires_ms = lease_max(lease.expires_ms, free_ms);

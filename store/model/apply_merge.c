@@ -133,6 +133,15 @@ static void merge_declined(struct apply *a, const struct merge_entry *entry)
 	apply_lease_quarantine(a, entry->ip, merge_subnet(a, entry), entry->record);
 }
 
+/* A client that has the address by the cluster's word declined it long ago, or will again. */
+static void merge_declined_known(struct apply *a, const struct merge_entry *entry)
+{
+	if (entry->record != NULL && entry->record->state == BOUND &&
+		a->now_ms < entry->record->expires_ms)
+		return;
+	merge_declined(a, entry);
+}
+
 /* ---- judgement ---- */
 
 static enum merge_outcome merge_conflict(struct apply *a, const struct merge_entry *entry)
@@ -204,7 +213,7 @@ static enum merge_outcome merge_known(struct apply *a, struct merge_entry *entry
 	if (entry->record == NULL && !merge_may_run(a, entry))
 		return MERGE_STALE;
 	if (entry->told->declined)
-		merge_declined(a, entry);
+		merge_declined_known(a, entry);
 	else if (entry->record != NULL)
 		merge_extended(a, entry);
 	else
@@ -218,7 +227,7 @@ static enum merge_outcome merge_judge(struct apply *a, const Pxe__IsolatedLease 
 		return MERGE_STALE;
 	struct merge_entry entry = {.told = told,
 		.ip = internal_ip(told->ip),
-		.promised_ms = internal_after(a->now_ms, internal_mclt_bound_ms(a->model))};
+		.promised_ms = internal_after(a->now_ms, model_mclt_bound_ms(a->model))};
 	entry.block = model_block_of(a->model, entry.ip);
 	entry.record = lease_table_find(&a->model->leases, entry.ip);
 	if (entry.record != NULL && entry.record->free_at_ms <= a->now_ms)

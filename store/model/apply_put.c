@@ -201,7 +201,7 @@ static Pxe__Verdict put_settings(
 	keep_set_data(&copy->api_public_key, old->api_public_key.data, old->api_public_key.len);
 	copy->next_member_id = old->next_member_id;
 	copy->epoch = old->epoch;
-	uint64_t mclt_was_ms = internal_mclt_bound_ms(a->model);
+	uint64_t mclt_was_ms = model_mclt_bound_ms(a->model);
 	keep_message(a->model, a->sink, RECORD_SETTINGS, &copy->base);
 	put_keep_mclt(a, mclt_was_ms);
 	return OK;

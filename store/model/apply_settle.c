@@ -76,13 +76,15 @@ static uint64_t settle_min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Nobody extends the lease any more: its promise ends when it was given up. One that a member may
- * have extended before that was removed by force keeps its promise. */
-static void settle_lease(struct apply *a, struct lease_record *record)
+/* Nobody extends the lease any more: its promise ends when it was given up. It keeps its promise if
+ * a member may have extended it before that was removed by force, or if a member's process began so
+ * late that one before it may have acknowledged the lease once more [R9]. */
+static void settle_lease(struct apply *a, struct lease_record *record, uint64_t lives_ms)
 {
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_record_view(record, ip_bytes);
-	if (lease.released_ms > a->model->kept_ms) {
+	if (lease.released_ms > a->model->kept_ms &&
+		lease.released_ms >= internal_after(lives_ms, MODEL_LIFE_MS)) {
 		lease.promised_ms = settle_min(lease.promised_ms, lease.released_ms);
 		if (lease.promised_ms < lease.expires_ms)
 			lease.promised_ms = lease.expires_ms;
@@ -91,11 +93,11 @@ static void settle_lease(struct apply *a, struct lease_record *record)
 	keep_lease(a->model, a->sink, &lease);
 }
 
-static bool settle_next(struct apply *a)
+static bool settle_next(struct apply *a, uint64_t lives_ms)
 {
 	struct lease_record *record = lease_table_first_released(&a->model->leases);
 	if (record != NULL && record->released_ms < a->model->settled_ms) {
-		settle_lease(a, record);
+		settle_lease(a, record, lives_ms);
 		return true;
 	}
 	const Pxe__Hold *hold = reserve_map_oldest_hold(&a->model->reserves);
@@ -125,7 +127,7 @@ Pxe__Verdict apply_settle(struct apply *a, const Pxe__Settle *settle)
 		model->mclt_was_ms = 0;
 		model->mclt_was_s = 0;
 	}
-	for (unsigned i = 0; i < SETTLE_MAX && settle_next(a); i++)
+	for (unsigned i = 0; i < SETTLE_MAX && settle_next(a, settle->lives_ms); i++)
 		;
 	keep_clock(model, a->sink);
 	return OK;

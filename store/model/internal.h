@@ -84,9 +84,6 @@ bool internal_lease_is_of(
 /* Whether a client with this hardware address may get an address, as far as its holds go: every
  * machine that it was fixed to lately has it. */
 bool internal_hold_admits(const struct model *model, uint32_t ip, ProtobufCBinaryData mac);
-/* The longest lease that some member may give without the quorum: MCLT, or the longer one that it
- * was until lately. */
-uint64_t internal_mclt_bound_ms(const struct model *model);
 /* From then on a member that was switched off before now_ms has no lease of its own running. */
 uint64_t internal_off_at_ms(const struct model *model, uint64_t now_ms);
 /* How long a declined address rests. */

@@ -139,7 +139,7 @@ uint64_t model_mclt_ms(const struct model *model)
 	return (uint64_t)(mclt_s != 0 ? mclt_s : INTERNAL_MCLT_S) * 1000;
 }
 
-uint64_t internal_mclt_bound_ms(const struct model *model)
+uint64_t model_mclt_bound_ms(const struct model *model)
 {
 	uint64_t now_ms = model_mclt_ms(model), was_ms = (uint64_t)model->mclt_was_s * 1000;
 	return now_ms > was_ms ? now_ms : was_ms;
@@ -147,7 +147,7 @@ uint64_t internal_mclt_bound_ms(const struct model *model)
 
 uint64_t internal_off_at_ms(const struct model *model, uint64_t now_ms)
 {
-	uint64_t mclt_ms = internal_mclt_bound_ms(model);
+	uint64_t mclt_ms = model_mclt_bound_ms(model);
 	return internal_after(now_ms, mclt_ms + MODEL_REST_MS);
 }
 

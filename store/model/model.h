@@ -37,6 +37,11 @@
 #define MODEL_OPERATORS_MAX       256
 #define MODEL_TOKENS_MAX          256
 #define MODEL_MAX_SKEW_MS         2000 /* by how much members' clocks may differ [P1] */
+#define MODEL_RELEASE_MS                                                                           \
+	1000 /* a RELEASE that took longer from its arrival to the log is refused */
+#define MODEL_LIFE_MS                                                                              \
+	4000 /* what a node acknowledged without the log it remembers for so long, unless its      \
+	      * process ends [R9] */
 #define MODEL_REST_MS                                                                              \
 	(MODEL_MAX_SKEW_MS +                                                                       \
 		1000) /* an address that was bound rests so long after its last promise [R9] */
@@ -140,7 +145,7 @@ bool model_lease_of_client(const struct model *model, const char *subnet, const 
 uint32_t model_reserved_ip(
 	const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who);
 /* Addresses of a pool that may be given out at all, and how many of them are not free at now_ms
- * (leased, offered, in grace, declined, or reserved for a host). */
+ * (leased, offered, in grace, declined, or reserved for a host; not: in a node's reserve). */
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
 	uint64_t *ret_size, uint64_t *ret_used);
 /* ---- reserves, and what a node may do without the quorum [R1] [R3] [R5] */
@@ -175,6 +180,9 @@ uint64_t model_unknown_until_ms(const struct model *model);
 uint64_t model_merge_conflicts(const struct model *model);
 /* MCLT of the cluster, ms. */
 uint64_t model_mclt_ms(const struct model *model);
+/* The longest lease that some member may have given without the quorum and that is not merged yet:
+ * MCLT, or the longer one that it was until lately. */
+uint64_t model_mclt_bound_ms(const struct model *model);
 uint64_t model_epoch(const struct model *model);
 
 /* Lease time granted when the client asks for asked_s (0: nothing): subnet's default and bounds,

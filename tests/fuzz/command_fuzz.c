@@ -67,7 +67,28 @@ static void disk_free(struct row *row)
 	}
 }
 
-/* ---- the cluster: one member, subnet 10.0.0.0/24, pool .10 to .14 */
+/* ---- the cluster: members 1 and 9, subnet 10.0.0.0/24, pool .10 to .14 */
+
+/* Reserves are given only where there are two. */
+static void add_member(struct model *model, const struct model_sink *sink)
+{
+	static uint8_t public_key[32] = {3}, serve_ip[4] = {10, 0, 0, 3};
+	static const uint8_t key[9] = {'m', 0, 0, 0, 0, 0, 0, 0, 9};
+	static char name[] = "pxe9", address[] = "10.0.0.3:7440";
+	uint8_t value[256];
+	Pxe__Member member = PXE__MEMBER__INIT;
+
+	member.id = 9;
+	member.name = name;
+	member.peer_address = address;
+	member.public_key = (ProtobufCBinaryData){sizeof public_key, public_key};
+	member.serve_ip = (ProtobufCBinaryData){4, serve_ip};
+	size_t bytes = pxe__member__pack(&member, value);
+	sink->put(sink->ctx, key, sizeof key, value, bytes);
+	if (model_load(model, key, sizeof key, value, bytes) != 0) {
+		abort();
+	}
+}
 
 static void begin(struct model *model, const struct model_sink *sink)
 {
@@ -132,6 +153,25 @@ static void furnish(struct model *model, const struct model_sink *sink)
 
 /* ---- what must hold */
 
+/* An address is in one block at most, and in none while a lease stands for it. */
+static bool expect_whole(void *ctx, const Pxe__Block *block)
+{
+	const struct model *model = ctx;
+	const uint8_t *bytes = block->first_ip.data;
+	uint32_t first_ip = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+			    (uint32_t)bytes[2] << 8 | bytes[3];
+	struct lease lease;
+
+	for (unsigned i = 0; i < 64; i++) {
+		if ((block->mask >> i & 1) != 0 &&
+			(model_block_of(model, first_ip + i) != block ||
+				model_lease_of_ip(model, first_ip + i, &lease))) {
+			abort();
+		}
+	}
+	return true;
+}
+
 static void expect_same_after_reload(const struct model *model, const struct row *disk)
 {
 	struct model *reloaded = model_new();
@@ -165,7 +205,7 @@ static void apply_all(
 		}
 		memset(&result, 0xa5, sizeof result);
 		model_apply(model, batch->commands[i], sink, &result);
-		if ((unsigned)result.verdict > PXE__VERDICT__VERDICT_LIMIT ||
+		if ((unsigned)result.verdict > PXE__VERDICT__VERDICT_STALE ||
 			memchr(result.detail, '\0', sizeof result.detail) == NULL) {
 			abort();
 		}
@@ -190,8 +230,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	model = model_new();
 	begin(model, &sink);
+	add_member(model, &sink);
 	furnish(model, &sink);
 	apply_all(model, &sink, batch, (data[0] & 1) == 0);
+	model_each_block(model, 0, expect_whole, model);
 	expect_same_after_reload(model, disk);
 	model_free(model);
 	disk_free(disk);

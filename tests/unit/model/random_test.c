@@ -43,6 +43,14 @@ struct maker {
 	Pxe__MemberJoin join;
 	Pxe__MemberRemove leave;
 	Pxe__MemberGone gone;
+	Pxe__MemberSet set;
+	Pxe__Recover recover;
+	Pxe__ReserveGive give;
+	Pxe__ReserveReturn given;
+	Pxe__BlockPart part, *parts[1];
+	Pxe__Merge merge;
+	Pxe__IsolatedLease lease, *leases[1];
+	Pxe__Settle settle;
 	Pxe__Member member;
 	ProtobufCBinaryData macs[2];
 	struct kit_who who;
@@ -242,8 +250,10 @@ static void make_image_op(struct maker *m)
 static void make_member_op(struct maker *m)
 {
 	uint8_t n = (uint8_t)kit_below(&m->seed, 4);
-	switch (kit_below(&m->seed, 3)) {
+	switch (kit_below(&m->seed, 8)) {
 	case 0:
+	case 5:
+	case 6:
 		pxe__member_join__init(&m->join);
 		pxe__member__init(&m->member);
 		m->id[0] = m->secret[0] = n;
@@ -264,8 +274,25 @@ static void make_member_op(struct maker *m)
 	case 1:
 		pxe__member_remove__init(&m->leave);
 		m->leave.name = pick_name(m, m->name, "node", 4);
+		m->leave.force = kit_below(&m->seed, 3) == 0;
 		m->command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
 		m->command.member_remove = &m->leave;
+		break;
+	case 2:
+		pxe__member_set__init(&m->set);
+		m->set.name = pick_name(m, m->name, "node", 4);
+		m->set.mode = (Pxe__MemberMode)kit_below(&m->seed, 6);
+		m->command.op_case = PXE__COMMAND__OP_MEMBER_SET;
+		m->command.member_set = &m->set;
+		break;
+	case 3:
+		pxe__recover__init(&m->recover);
+		m->recover.survivor = 1 + kit_below(&m->seed, 12);
+		m->recover.epoch = kit_below(&m->seed, 6);
+		m->recover.drop_blocks = kit_below(&m->seed, 2) == 0;
+		m->recover.unknown_s = (uint32_t)kit_below(&m->seed, 60);
+		m->command.op_case = PXE__COMMAND__OP_RECOVER;
+		m->command.recover = &m->recover;
 		break;
 	default:
 		pxe__member_gone__init(&m->gone);
@@ -273,6 +300,59 @@ static void make_member_op(struct maker *m)
 		m->command.op_case = PXE__COMMAND__OP_MEMBER_GONE;
 		m->command.member_gone = &m->gone;
 		break;
+	}
+}
+
+static void make_merge(struct maker *m)
+{
+	pxe__merge__init(&m->merge);
+	pxe__isolated_lease__init(&m->lease);
+	pick_ip(m, m->ip);
+	m->lease.ip = kit_bytes(m->ip, 4);
+	m->lease.who = kit_who((unsigned)kit_below(&m->seed, 40), &m->who);
+	m->lease.subnet = pick_name(m, m->name, "net", 3);
+	m->lease.serial = kit_below(&m->seed, 30);
+	m->lease.expires_ms = KIT_START_MS + kit_below(&m->seed, 2000000);
+	if (kit_below(&m->seed, 4) == 0)
+		m->lease.expires_ms = 0;
+	m->lease.declined = kit_below(&m->seed, 5) == 0;
+	m->leases[0] = &m->lease;
+	m->merge.lease = m->leases;
+	m->merge.n_lease = 1;
+	m->command.op_case = PXE__COMMAND__OP_MERGE;
+	m->command.merge = &m->merge;
+}
+
+static void make_reserve_op(struct maker *m)
+{
+	switch (kit_below(&m->seed, 5)) {
+	case 0:
+	case 1:
+		pxe__reserve_give__init(&m->give);
+		m->give.owner = 1 + kit_below(&m->seed, 4);
+		m->give.subnet = pick_name(m, m->name, "net", 3);
+		m->give.count = (uint32_t)kit_below(&m->seed, 40);
+		m->command.op_case = PXE__COMMAND__OP_RESERVE_GIVE;
+		m->command.reserve_give = &m->give;
+		break;
+	case 2:
+		pxe__reserve_return__init(&m->given);
+		pxe__block_part__init(&m->part);
+		m->part.serial = kit_below(&m->seed, 30);
+		m->part.mask = kit_random(&m->seed) & kit_random(&m->seed);
+		m->parts[0] = &m->part;
+		m->given.part = m->parts;
+		m->given.n_part = 1;
+		m->command.op_case = PXE__COMMAND__OP_RESERVE_RETURN;
+		m->command.reserve_return = &m->given;
+		break;
+	case 3:
+		pxe__settle__init(&m->settle);
+		m->settle.settled_ms = KIT_START_MS + kit_below(&m->seed, 1000000);
+		m->command.op_case = PXE__COMMAND__OP_SETTLE;
+		m->command.settle = &m->settle;
+		break;
+	default: make_merge(m); break;
 	}
 }
 
@@ -285,8 +365,10 @@ static Pxe__Command *make(struct maker *m)
 	memset(m->hash, 0, sizeof(m->hash));
 	memset(m->key, 0, sizeof(m->key));
 	memset(m->name, 0, sizeof(m->name));
-	uint64_t what = kit_below(&m->seed, 20);
-	if (what < 11)
+	uint64_t what = kit_below(&m->seed, 23);
+	if (what >= 20)
+		make_reserve_op(m);
+	else if (what < 11)
 		make_lease_op(m);
 	else if (what < 15)
 		make_put(m);
@@ -323,6 +405,25 @@ static void assert_same_result(const struct model_result *a, const struct model_
 	assert_int_equal(a->lease.expires_ms, b->lease.expires_ms);
 }
 
+/* [R1] An address is in one block at most, and in none while a lease stands for it. */
+static bool check_block(void *ctx, const Pxe__Block *block)
+{
+	const struct model *model = ctx;
+	const uint8_t *bytes = block->first_ip.data;
+	uint32_t first_ip = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+			    (uint32_t)bytes[2] << 8 | bytes[3];
+	struct lease lease;
+	assert_true(block->mask != 0 && first_ip % 64 == 0);
+	assert_true(block->free_at_ms != 0 || model_member(model, block->owner) != NULL);
+	for (unsigned i = 0; i < 64; i++) {
+		if ((block->mask >> i & 1) == 0)
+			continue;
+		assert_ptr_equal(model_block_of(model, first_ip + i), block);
+		assert_false(model_lease_of_ip(model, first_ip + i, &lease));
+	}
+	return true;
+}
+
 /* One model lives from the start, the other is loaded anew from the first one's disk time and
  * again. */
 static void run_twins(uint64_t seed, unsigned commands, unsigned *verdicts)
@@ -342,6 +443,8 @@ static void run_twins(uint64_t seed, unsigned commands, unsigned *verdicts)
 		kit_apply(&kit, command);
 		model_apply(twin, command, NULL, &result);
 		assert_same_result(&kit.result, &result);
+		assert_int_equal(model_unsettled_ms(kit.model), model_unsettled_ms(twin));
+		model_each_block(kit.model, 0, check_block, kit.model);
 		kit_assert_same_digest(kit.model, twin);
 		verdicts[result.verdict]++;
 		pxe__command__free_unpacked(command, NULL);
@@ -364,7 +467,7 @@ static void test_equal_logs_make_equal_models(void **state)
 	/* The commands are worth something: of each kind of outcome there are some. */
 	static const Pxe__Verdict seen[] = {V(OK), V(DUPLICATE), V(NO_SUBNET), V(POOL_FULL),
 		V(IN_USE), V(NOT_AVAILABLE), V(NOT_FOUND), V(EXISTS), V(INVALID), V(CONFLICT),
-		V(IGNORED), V(DENIED)};
+		V(IGNORED), V(DENIED), V(RESERVE), V(STALE)};
 	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
 		if (verdicts[seen[i]] == 0)
 			fail_msg("verdict %d never came", (int)seen[i]);
@@ -379,7 +482,7 @@ static void apply_bytes(struct kit *kit, const uint8_t *bytes, size_t count, uns
 	if (command == NULL)
 		return;
 	kit_apply(kit, command);
-	assert_in_range(kit->result.verdict, 0, V(LIMIT));
+	assert_in_range(kit->result.verdict, 0, V(STALE));
 	/* A detail is for a person's terminal. */
 	for (const char *at = kit->result.detail; *at != '\0'; at++)
 		assert_true((unsigned char)*at >= 0x20 && *at != 0x7f);
@@ -427,7 +530,8 @@ static void test_commands_without_content(void **state)
 		assert_int_equal(kit_apply(&kit, &command), V(INVALID));
 	}
 	/* Every submessage there is, but empty. */
-	static const uint8_t ops[] = {10, 11, 12, 13, 20, 21, 30, 31, 32, 40, 41, 42, 43};
+	static const uint8_t ops[] = {
+		10, 11, 12, 13, 20, 21, 30, 31, 32, 40, 41, 42, 43, 44, 45, 50, 51, 52, 53};
 	for (size_t i = 0; i < sizeof(ops); i++) {
 		uint8_t bytes[3] = {(uint8_t)((ops[i] << 3 | 2) & 0x7f), 0, 0};
 		size_t count = 2;
@@ -542,7 +646,8 @@ static void history_give_up(struct history *history, struct kit *kit, uint32_t i
 	/* The promise stands until every member knows. */
 	if (claim->expires_ms > kit->now_ms)
 		claim->expires_ms = kit->now_ms;
-	claim->released_ms = kit->now_ms;
+	if (claim->released_ms == 0)
+		claim->released_ms = kit->now_ms;
 }
 
 /* In quarantine; and what a node may have told the client that had it stands. */
@@ -566,8 +671,14 @@ static void step_settle(struct history *history, struct kit *kit)
 		struct claim *claim = &history->claim[i];
 		if (claim->released_ms == 0 || claim->released_ms >= settled_ms)
 			continue;
-		if (claim->promised_ms > claim->released_ms)
-			claim->promised_ms = claim->released_ms;
+		/* An offer that was made since, and not withdrawn, stands. */
+		struct lease lease;
+		uint64_t end_ms = claim->released_ms;
+		if (model_lease_of_ip(kit->model, 0x0a000000u + i, &lease) &&
+			lease.state == S(OFFERED) && lease.expires_ms > end_ms)
+			end_ms = lease.expires_ms;
+		if (claim->promised_ms > end_ms)
+			claim->promised_ms = end_ms;
 		claim->promised_before_ms = claim->released_ms = 0;
 	}
 	assert_true(model_unsettled_ms(kit->model) == 0 ||
