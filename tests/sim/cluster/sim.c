@@ -225,6 +225,7 @@ void sim_reset(struct sim *sim, const struct sim_options *options)
 	sim->host_serial = sim->pool_serial = sim->token_serial = 0;
 	sim->operation_number = sim->joins_due = 0;
 	sim->healed_us = 0;
+	sim->pools_changed = false;
 	sim->failure = SIM_OK;
 	sim->message[0] = '\0';
 	sim_trace_reset(sim);

@@ -86,6 +86,7 @@ struct sim_options {
 	uint64_t chaos_us;
 	uint64_t heal_us;   /* within which all must be well after the end of the chaos */
 	bool check_answers; /* the chaos leaves the conditions of [P3] clear */
+	bool late_releases; /* a client may ask again while its RELEASE is still on its way */
 };
 
 /* How often what happens: weights of one draw of the chaos, and permille. */
@@ -202,8 +203,8 @@ struct sim_told {
 struct sim_address {
 	struct sim_holding holding[SIM_HOLDERS];
 	struct sim_told told;
-	bool touched; /* an operator took it out of a pool, or gave it to another machine; or a client
-			 declined it: its client may be refused it */
+	bool touched; /* an operator took it out of a pool, or gave it to another machine; or a
+			 client declined it: its client may be refused it */
 };
 
 struct sim_counts {
@@ -241,7 +242,7 @@ struct sim {
 	unsigned operations_open, operation_number;
 	unsigned host_serial, pool_serial, token_serial;
 	unsigned joins_due; /* members that were lost and are to be replaced */
-	bool pool_there[SIM_SUBNETS_MAX][2];
+	bool pools_changed; /* so nobody knows whether there is room for all */
 	uint64_t healed_us; /* when the chaos ended */
 
 	uint64_t trace_hash;
@@ -309,7 +310,7 @@ struct sim_event {
 	void *data; /* malloc'ed, or NULL */
 };
 struct sim_bytes {
-	uint64_t from;
+	uint64_t from, sent_us;
 	bool unicast;
 	uint32_t source_ip;
 	size_t count;
@@ -460,8 +461,7 @@ struct sim_saying {
 	uint32_t requested, server, ciaddr;
 	int only;
 };
-void sim_client_say(
-	struct sim *sim, struct sim_client *client, const struct sim_saying *saying);
+void sim_client_say(struct sim *sim, struct sim_client *client, const struct sim_saying *saying);
 /* A node sends it an answer. */
 void sim_client_on_sent(struct sim *sim, struct sim_client *client, struct sim_node *node,
 	const struct dhcp4_reply *reply);
@@ -503,9 +503,9 @@ void scenario_on_reply(struct sim *sim, struct sim_client *client, struct sim_no
 
 /* ---- sim_check.c */
 void sim_check_reset(struct sim *sim);
-/* An ACK or NAK leaves a node. */
+/* An ACK or NAK leaves a node. awaited: it answers what the client asked last. */
 void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip,
-	uint32_t lease_s);
+	uint32_t lease_s, bool awaited);
 void sim_check_nak(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip);
 /* The client received an ACK of what it asked for at asked_us. */
 void sim_check_held(struct sim *sim, struct sim_client *client, uint32_t ip, uint64_t until_us);

@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHECK_US  (500 * SIM_MS)
-#define SLACK_MS  (MODEL_MAX_SKEW_MS + 1000) /* cluster time is not true time */
-#define FRESH_US  (1200 * SIM_MS)            /* fresh state may be older by a second [R9] */
-#define ANSWER_US (7 * (uint64_t)SIM_S)
-#define ADDRESSES (SIM_SUBNETS_MAX * SIM_SUBNET_IPS)
+#define CHECK_US   (500 * SIM_MS)
+#define SLACK_MS   (MODEL_MAX_SKEW_MS + 1000) /* cluster time is not true time */
+#define REFUSED_MS 500
+#define FRESH_US   (1200 * SIM_MS) /* fresh state may be older by a second [R9] */
+#define ANSWER_US  (7 * (uint64_t)SIM_S)
+#define ADDRESSES  (SIM_SUBNETS_MAX * SIM_SUBNET_IPS)
 
 void sim_check_reset(struct sim *sim)
 {
@@ -87,7 +88,7 @@ void sim_check_given_up(struct sim *sim, struct sim_client *client, uint32_t ip)
 	for (unsigned i = 0; i < SIM_HOLDERS; i++)
 		if (address->holding[i].client == client->at + 1)
 			address->holding[i].client = 0;
-	if (address->told.client == client->at + 1)
+	if (address->told.client != 0 && same_machine(sim, client, address->told.client - 1u))
 		address->told.client = 0;
 }
 
@@ -136,7 +137,7 @@ static bool state_holds(const struct sim *sim, const struct sim_node *node,
 }
 
 void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip,
-	uint32_t lease_s)
+	uint32_t lease_s, bool awaited)
 {
 	struct sim_address *address = sim_address(sim, ip);
 	struct replica_view view;
@@ -150,7 +151,9 @@ void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *c
 		known ? (view.has_quorum ? "quorum" : "known, no quorum") : "isolated");
 	sim->counts.acks++;
 	sim->counts.isolated_acks += !known;
-	uint64_t until_us = sim->now_us + lease_s * (uint64_t)SIM_S;
+	if (!awaited)
+		return;
+	uint64_t until_us = client->asked_us + lease_s * (uint64_t)SIM_S;
 	if (address->told.client == client->at + 1 && address->told.until_us >= until_us &&
 		address->told.quorum)
 		return;
@@ -161,6 +164,16 @@ void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *c
 		.until_us = until_us};
 }
 
+/* A reservation moves its machine: it is refused what it had before. */
+static bool has_another_fixed(
+	const struct sim_node *node, const struct sim_client *client, uint32_t ip)
+{
+	const struct model *model = replica_model(node->replica);
+	const Pxe__Host *host = model_host_of_mac(model, client->mac, sizeof client->mac);
+
+	return host != NULL && host->ip.len == 4 && dhcp4_reply_ip(&host->ip) != ip;
+}
+
 void sim_check_nak(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip)
 {
 	const struct sim_address *address = sim_address(sim, ip);
@@ -169,10 +182,13 @@ void sim_check_nak(struct sim *sim, struct sim_node *node, struct sim_client *cl
 	sim_trace(sim, SIM_TRACE_NAK, (int)node->at, (int)client->at, ip, 0, "");
 	sim->counts.naks++;
 	replica_get_view(node->replica, &view);
-	if (!view.has_quorum)
+	/* What the log refused is told when it is applied, though the quorum may be gone by then.
+	 */
+	if (!view.has_quorum && view.no_quorum_ms > REFUSED_MS)
 		fail(sim, SIM_BAD_NAK, client, ip, "node %u refuses client %u without the quorum",
 			node->at + 1, client->at);
-	if (address != NULL && !address->touched && sim_check_holds(sim, client, ip))
+	if (address != NULL && !address->touched && sim_check_holds(sim, client, ip) &&
+		!has_another_fixed(node, client, ip))
 		fail(sim, SIM_BAD_NAK, client, ip, "node %u refuses client %u what it holds",
 			node->at + 1, client->at);
 }
@@ -212,9 +228,13 @@ static void check_told_at(struct sim *sim, const struct sim_node *node, bool iso
 		if (lease.ip == 0 || !is_of_machine(sim, &lease, client))
 			fail(sim, SIM_LOST_LEASE, client, client->ip,
 				"node %u does not know the lease of client %u (%s), which has "
-				"%" PRIu64 " ms left",
+				"%" PRIu64
+				" ms left; its state: %d, of ..%02x%02x, promised for %" PRId64
+				" ms",
 				node->at + 1, i, address->told.quorum ? "quorum" : "isolated",
-				left_ms);
+				left_ms, lease.ip == 0 ? 0 : (int)lease.state, lease.client[5],
+				lease.client[6],
+				(int64_t)(lease.promised_ms - replica_now_ms(node->replica)));
 		fail(sim, SIM_SHORTENED, client, client->ip,
 			"at node %u the promise to client %u ends %" PRId64
 			" ms from now, and it was told %" PRIu64 " ms",
@@ -320,7 +340,8 @@ static const char *missing(struct sim *sim, char *text, size_t text_bytes)
 		struct sim_node *node = &sim->node[i];
 		struct dhcp4_isolation isolation = {.journal = 0};
 
-		if (node->gone || model_member(replica_model(leader->replica), node->id) == NULL)
+		if (node->gone || node->leaving ||
+			model_member(replica_model(leader->replica), node->id) == NULL)
 			continue;
 		snprintf(text, text_bytes, "node %u is down", i + 1);
 		if (!node->up)
@@ -358,7 +379,8 @@ static unsigned count_waiting(struct sim *sim)
 
 static bool room_for_all(const struct sim *sim)
 {
-	return sim->options.pool_size >= 2 * sim->client_count / sim->options.subnets + 10;
+	return !sim->pools_changed &&
+	       sim->options.pool_size >= 2 * sim->client_count / sim->options.subnets + 10;
 }
 
 struct healing {
@@ -378,11 +400,50 @@ static bool is_healing(struct sim *sim, void *ctx)
 	return healing->waiting > 0;
 }
 
+static bool count_block(void *ctx, const Pxe__Block *block)
+{
+	unsigned *count = ctx;
+
+	*count += (unsigned)__builtin_popcountll(block->mask);
+	return true;
+}
+
+/* What the leader knows of the others, for who reads the failure. */
+static void trace_members(struct sim *sim)
+{
+	struct sim_node *leader = sim_node_leader(sim);
+	struct replica_view view;
+	char text[120];
+
+	if (leader == NULL)
+		return;
+	const struct model *model = replica_model(leader->replica);
+	replica_get_view(leader->replica, &view);
+	for (unsigned i = 0; i < view.member_count; i++) {
+		const struct replica_member_view *seen = &view.member[i];
+		const Pxe__Member *member = model_member(model, seen->id);
+		unsigned held = 0;
+
+		model_each_block(model, seen->id, count_block, &held);
+		snprintf(text, sizeof text,
+			"leader n%u: member %u%s%s%s%s%s, %u addresses, journal %u, match %u",
+			leader->at + 1, (unsigned)seen->id, seen->voter ? " voter" : "",
+			seen->learner ? " learner" : "", seen->live ? " live" : "",
+			member == NULL     ? " no record"
+			: member->removing ? " removing"
+					   : "",
+			member != NULL && member->standby ? " standby" : "", held,
+			seen->status.journal, (unsigned)seen->match);
+		sim_trace(sim, SIM_TRACE_PHASE, -1, -1, 0, view.last, text);
+	}
+}
+
 void sim_check_healed(struct sim *sim)
 {
 	struct healing healing = {.missing = NULL};
 
 	if (!sim_run_while(sim, sim->healed_us + sim->options.heal_us, is_healing, &healing)) {
+		trace_members(sim);
 		if (healing.missing != NULL)
 			sim_fail(sim, SIM_STUCK, "%" PRIu64 " ms after the chaos: %s",
 				(sim->now_us - sim->healed_us) / SIM_MS, healing.missing);

@@ -19,6 +19,7 @@
 #define REQUEST_TRIES  4
 #define REBOOT_TRIES   3
 #define BOOTS_MAX      2
+#define PROPOSAL_US    (5500 * SIM_MS) /* for so long a node tries to have a command taken */
 #define RENEW_MIN_US   (300 * SIM_MS)
 
 struct sim_client *sim_client_new(struct sim *sim, unsigned subnet)
@@ -203,13 +204,17 @@ static void give_up(struct sim *sim, struct sim_client *client, enum dhcp4_type 
 		sim_address(sim, client->ip)->touched = true;
 	}
 	sim_client_say(sim, client, &packet);
-	/* What it sent before must not arrive after what it sends next. */
+	/* What it sent before must not arrive after what it sends next, nor be under way to the
+	 * log: what the nodes acknowledge from their state meanwhile, the log does not know. */
+	uint64_t rest_us =
+		sim_net_segment_max_us(sim) + sim_between(sim, 100, 3000) * (uint64_t)SIM_MS;
+	if (!sim->options.late_releases)
+		rest_us += PROPOSAL_US;
 	client->state = SIM_CLIENT_WAIT;
 	client->ip = client->offered_ip = 0;
 	client->expires_us = 0;
 	client->began_us = client->heard_us = 0;
-	set_timer(sim, client,
-		sim_net_segment_max_us(sim) + sim_between(sim, 100, 3000) * (uint64_t)SIM_MS);
+	set_timer(sim, client, rest_us);
 }
 
 void sim_client_release(struct sim *sim, struct sim_client *client)
@@ -412,7 +417,8 @@ void sim_client_on_sent(struct sim *sim, struct sim_client *client, struct sim_n
 		sim_trace(sim, SIM_TRACE_OFFER, (int)node->at, (int)client->at,
 			message.header.yiaddr, lease_s, "");
 	} else if (message.type == DHCP4_ACK) {
-		sim_check_told(sim, node, client, message.header.yiaddr, lease_s);
+		sim_check_told(sim, node, client, message.header.yiaddr, lease_s,
+			message.header.xid == client->xid);
 	} else if (message.type == DHCP4_NAK) {
 		bool current = message.header.xid == client->xid;
 

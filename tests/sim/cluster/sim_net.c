@@ -270,8 +270,7 @@ bool sim_net_hears(
 	const struct sim *sim, const struct sim_client *client, const struct sim_node *node)
 {
 	return node->up && !node->witness && !sim->up_cut[client->side][node->at] &&
-	       (client->deaf_nodes >> node->at & 1) == 0 &&
-	       !sim->down_cut[client->side][node->at];
+	       (client->deaf_nodes >> node->at & 1) == 0 && !sim->down_cut[client->side][node->at];
 }
 
 void sim_net_broadcast(struct sim *sim, const struct sim_client *client, const uint8_t *packet,
@@ -282,15 +281,17 @@ void sim_net_broadcast(struct sim *sim, const struct sim_client *client, const u
 
 	if (bytes == NULL)
 		abort();
-	*bytes = (struct sim_bytes){
-		.from = client->at, .count = count, .unicast = only >= 0, .source_ip = source_ip};
+	*bytes = (struct sim_bytes){.from = client->at,
+		.sent_us = sim->now_us,
+		.count = count,
+		.unicast = only >= 0,
+		.source_ip = source_ip};
 	memcpy(bytes->byte, packet, count);
 	for (unsigned i = 0; i < sim->node_count; i++) {
 		const struct sim_node *node = &sim->node[i];
 
 		if ((only >= 0 && (unsigned)only != i) || !node->up || node->witness ||
-			(client->deaf_nodes >> i & 1) != 0 ||
-			sim->up_cut[client->side][i])
+			(client->deaf_nodes >> i & 1) != 0 || sim->up_cut[client->side][i])
 			continue;
 		post_copies(sim, &quality,
 			&(struct sim_event){.kind = SIM_EVENT_PACKET,

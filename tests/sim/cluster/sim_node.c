@@ -14,6 +14,7 @@
 #define TICK_US      (20 * SIM_MS)
 #define TURN_US      200
 #define STATUS_TICKS 5
+#define STALE_US     (1000 * SIM_MS)
 
 /* ---- clocks and chance */
 
@@ -186,10 +187,13 @@ static void on_view(void *ctx)
 		return;
 	replica_get_view(node->replica, &view);
 	node->sim->counts.elections += view.is_leader;
-	char text[80];
-	snprintf(text, sizeof text, "term %llu leader %llu%s%s", (unsigned long long)view.term,
-		(unsigned long long)view.leader, view.is_leader ? " itself" : "",
-		view.has_quorum ? "" : ", no quorum");
+	char text[100];
+	int64_t true_ms = (int64_t)(node->sim->epoch_ms + node->sim->now_us / SIM_MS);
+	snprintf(text, sizeof text, "term %llu leader %llu%s%s, time off by %lld ms%s",
+		(unsigned long long)view.term, (unsigned long long)view.leader,
+		view.is_leader ? " itself" : "", view.has_quorum ? "" : ", no quorum",
+		(long long)((int64_t)replica_now_ms(node->replica) - true_ms),
+		view.time_known ? "" : ", not known");
 	sim_trace(node->sim, SIM_TRACE_LEADER, (int)node->at, -1, 0, view.applied, text);
 }
 
@@ -415,6 +419,14 @@ static void on_turn(struct sim_node *node)
 		dhcp4_service_turn_end(node->service);
 }
 
+static bool is_release(const struct sim_bytes *bytes)
+{
+	struct dhcp4_message message;
+
+	return dhcp4_decode(bytes->byte, bytes->count, &message) == DHCP4_OK &&
+	       message.type == DHCP4_RELEASE;
+}
+
 static void on_packet(struct sim_node *node, const struct sim_event *event)
 {
 	const struct sim_bytes *bytes = event->data;
@@ -428,6 +440,10 @@ static void on_packet(struct sim_node *node, const struct sim_event *event)
 
 	if (client->relayed)
 		input.unicast = true;
+	/* It lay in the socket of a process that was stopped. */
+	if (!node->sim->options.late_releases && node->sim->now_us - bytes->sent_us > STALE_US &&
+		is_release(bytes))
+		return;
 	node->sim->counts.packets++;
 	dhcp4_service_on_packets(node->service, &input, 1);
 }

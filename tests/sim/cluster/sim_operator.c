@@ -172,47 +172,36 @@ static void touch_subnet(struct sim *sim, unsigned subnet, unsigned first, unsig
 		touch(sim, sim_ip(sim, subnet, i));
 }
 
-static void touch_hosts(struct sim *sim)
+/* A change of reservations may move any machine that has, had or gets one. */
+static void touch_machines(struct sim *sim)
 {
+	for (unsigned i = 0; i < sim->client_count; i++) {
+		touch(sim, sim->client[i].ip);
+		touch(sim, sim->client[i].offered_ip);
+	}
 	for (unsigned i = 0; i < sim->options.subnets; i++)
-		for (unsigned k = SIM_FIXED_FIRST; k < SIM_FIXED_FIRST + 64; k++)
-			touch(sim, sim_ip(sim, i, k));
+		touch_subnet(sim, i, SIM_FIXED_FIRST, SIM_FIXED_FIRST + 64);
 }
 
 static void change_host(struct sim *sim)
 {
 	unsigned serial = sim_random(sim, sim->host_serial + 1);
-	unsigned client[2] = {
-		sim_random(sim, sim->client_count), sim_random(sim, sim->client_count)};
-	unsigned subnet = sim->client[client[0]].subnet;
+	unsigned client = sim_random(sim, sim->client_count), subnet = sim->client[client].subnet;
 	unsigned where = sim_chance(sim, 600) ? 10 + sim_random(sim, sim->options.pool_size)
 					      : SIM_FIXED_FIRST + sim_random(sim, 16);
-	size_t count = sim_chance(sim, 200) ? 2 : 1;
 	char name[16];
 
-	touch_hosts(sim);
+	touch_machines(sim);
 	if (sim_chance(sim, 300)) {
 		snprintf(name, sizeof name, "host%u", serial);
 		delete_object(sim, PXE__OBJECT_KIND__OBJECT_HOST, name, true);
 		return;
 	}
-	if (count == 2 && (client[0] == client[1] || sim->client[client[1]].subnet != subnet))
-		count = 1;
-	/* Once declared, always taken as one machine: who was told so may act on it. */
-	if (count == 2) {
-		unsigned was = sim->client[client[1]].machine;
-		for (unsigned i = 0; i < sim->client_count; i++)
-			if (sim->client[i].machine == was)
-				sim->client[i].machine = sim->client[client[0]].machine;
-	}
 	touch(sim, sim_ip(sim, subnet, where));
-	/* The machine's old address may be refused to it once it has a reservation. */
-	for (size_t i = 0; i < count; i++)
-		touch(sim, sim->client[client[i]].ip);
 	if (serial == sim->host_serial)
 		sim->host_serial++;
 	sim_operator_put_host(
-		sim, serial, client, count, sim_chance(sim, 850) ? sim_ip(sim, subnet, where) : 0);
+		sim, serial, &client, 1, sim_chance(sim, 850) ? sim_ip(sim, subnet, where) : 0);
 }
 
 static void change_pool(struct sim *sim)
@@ -223,6 +212,7 @@ static void change_pool(struct sim *sim)
 
 	sim_pool_fill(sim, subnet, part, &pool);
 	touch_subnet(sim, subnet, pool.first, pool.last);
+	sim->pools_changed = true;
 	if (sim_chance(sim, 350)) {
 		delete_object(sim, PXE__OBJECT_KIND__OBJECT_POOL, pool.name, sim_chance(sim, 700));
 		return;

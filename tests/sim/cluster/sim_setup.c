@@ -212,8 +212,6 @@ static void put_pool(struct sim *sim, unsigned subnet)
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &pool.put;
 	sim_must(sim, &sim->node[0], &command, NULL);
-	sim->pool_there[subnet][0] = true;
-	sim->pool_there[subnet][1] = false;
 }
 
 void sim_host_fill(struct sim *sim, unsigned host, const unsigned *clients, size_t client_count,
@@ -236,7 +234,8 @@ void sim_host_fill(struct sim *sim, unsigned host, const unsigned *clients, size
 	ret_host->put.host = &ret_host->host;
 }
 
-/* Reservations inside and outside of the pool; every third machine has two ports. */
+/* Reservations inside and outside of the pool; every third machine has two ports, unless operators
+ * are going to split it while both are in use. */
 static void put_hosts(struct sim *sim)
 {
 	unsigned next = 0;
@@ -244,7 +243,8 @@ static void put_hosts(struct sim *sim)
 	for (unsigned i = 0; i < sim->options.hosts && next + 1 < sim->client_count; i++) {
 		Pxe__Command command = PXE__COMMAND__INIT;
 		struct sim_host host;
-		unsigned port[2] = {next, next + 1}, ports = i % 3 == 2 ? 2 : 1;
+		unsigned port[2] = {next, next + 1},
+			 ports = i % 3 == 2 && sim->chaos.host == 0 ? 2 : 1;
 		unsigned subnet = sim->client[next].subnet;
 
 		if (ports == 2 && sim->client[next + 1].subnet != subnet)
