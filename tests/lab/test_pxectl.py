@@ -65,7 +65,8 @@ def test_a_token_survives_a_join_that_was_refused(healthy):
     # it never started: a learner that cannot be promoted, which may be taken out again
     assert "pxe4" in [n["name"] for n in node.json("node", "list")["nodes"]]
     assert node.pxectl("cluster", "join", token, check=False).returncode == 7, "a member joins nothing"
-    node.pxectl("node", "remove", "pxe4", "--yes")
+    assert node.pxectl("node", "remove", "pxe4", "--yes", check=False).returncode == 9, "it cannot be asked"
+    node.pxectl("node", "remove", "pxe4", "--force", "--yes")
     wait_for("the removal", lambda: "pxe4" not in [n["name"] for n in node.json("node", "list")["nodes"]], 30)
     # the token was used
     shutil.rmtree(fourth.dir / "etc")
