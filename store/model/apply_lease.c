@@ -550,7 +550,7 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 static bool lease_binds_nobody(const struct lease_record *record)
 {
 	if (record->state == PXE__LEASE_STATE__LEASE_DECLINED)
-		return record->released_ms == 0 && record->promised_ms <= record->expires_ms;
+		return record->promised_ms == 0;
 	return record->state == OFFERED && record->since_ms == 0;
 }
 
@@ -649,11 +649,7 @@ struct lease_record *apply_lease_quarantine(
 		/* Whoever does not know of this may still extend the lease, or acknowledge it. */
 		lease.promised_ms = old->promised_ms;
 		lease.released_ms = old->released_ms;
-		uint64_t free_ms = internal_after(lease.promised_ms, MODEL_REST_MS);
-		if (lease.promised_ms <= lease.expires_ms)
-			lease.expires_ms = lease_max(lease.expires_ms, free_ms);
 	}
-	lease.promised_ms = lease_max(lease.promised_ms, lease.expires_ms);
 	lease.subnet = (char *)(uintptr_t)subnet;
 	return lease_write(a, &lease);
 }

@@ -86,7 +86,8 @@ static void settle_lease(struct apply *a, struct lease_record *record, uint64_t 
 	if (lease.released_ms > a->model->kept_ms &&
 		lease.released_ms >= internal_after(lives_ms, MODEL_LIFE_MS)) {
 		lease.promised_ms = settle_min(lease.promised_ms, lease.released_ms);
-		if (lease.promised_ms < lease.expires_ms)
+		if (lease.state != PXE__LEASE_STATE__LEASE_DECLINED &&
+			lease.promised_ms < lease.expires_ms)
 			lease.promised_ms = lease.expires_ms;
 	}
 	lease.released_ms = 0;

@@ -84,15 +84,17 @@ static uint8_t lease_length(size_t bytes)
 }
 
 /* What was only offered is bound by no promise; what is in quarantine, by the promise to the client
- * that had it before, if that ends later. */
+ * that had it before, if there was one. */
 static uint64_t lease_free_at(const Pxe__Lease *lease)
 {
 	if (lease->state == PXE__LEASE_STATE__LEASE_OFFERED && lease->since_ms == 0)
 		return lease->expires_ms;
-	if (lease->state == PXE__LEASE_STATE__LEASE_DECLINED &&
-		lease->promised_ms <= lease->expires_ms)
+	uint64_t rested_ms = internal_after(lease->promised_ms, MODEL_REST_MS);
+	if (lease->state == PXE__LEASE_STATE__LEASE_DECLINED && lease->expires_ms > rested_ms)
 		return lease->expires_ms;
-	return internal_after(lease->promised_ms, MODEL_REST_MS);
+	if (lease->state == PXE__LEASE_STATE__LEASE_DECLINED && lease->promised_ms == 0)
+		return lease->expires_ms;
+	return rested_ms;
 }
 
 static struct lease_record *lease_record_new(const Pxe__Lease *lease)

@@ -299,7 +299,9 @@ static void test_decline_quarantines(void **state)
 	(void)state;
 	struct kit kit;
 	kit_init(&kit);
-	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
+	/* Promised for 80 s: the quarantine is longer. */
+	assert_int_equal(kit_bind(&kit, 1, IP(12), 60, true), V(OK));
+	kit_at(&kit, 50000);
 	assert_int_equal(kit_decline(&kit, 2, IP(12), false), V(IN_USE));
 	assert_int_equal(
 		kit_decline(&kit, 2, IP(12), true), V(IN_USE)); /* who answers is its holder */
@@ -308,15 +310,32 @@ static void test_decline_quarantines(void **state)
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(NOT_AVAILABLE));
 	assert_int_equal(kit_offer(&kit, 1, IP(12)), V(OK));
 	assert_int_not_equal(kit.result.lease.ip, IP(12));
-	kit_at(&kit, 59999);
-	assert_int_equal(kit_settle(&kit, 1), V(OK));
+	kit_at(&kit, 109999);
 	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(NOT_AVAILABLE));
-	kit_at(&kit, 60000);
+	kit_at(&kit, 110000);
 	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(OK));
 	kit_fini(&kit);
 }
 
-static void test_r3_a_declined_lease_keeps_its_promise_until_all_know(void **state)
+/* The operator ends the quarantine, but not what was promised. */
+static void test_r3_quarantine_ends_by_hand_but_the_promise_stands(void **state)
+{
+	(void)state;
+	struct kit kit;
+	kit_init(&kit);
+	assert_int_equal(kit_bind(&kit, 1, IP(12), 60, true), V(OK));
+	kit_at(&kit, 50000);
+	assert_int_equal(kit_decline(&kit, 1, IP(12), false), V(OK));
+	assert_int_equal(kit_release(&kit, 0, IP(12), true), V(OK));
+	assert_int_equal(kit_state(&kit, IP(12)), S(DECLINED));
+	kit_at(&kit, 82999);
+	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(NOT_AVAILABLE));
+	kit_at(&kit, 83000);
+	assert_int_equal(kit_bind(&kit, 2, IP(12), 0, true), V(OK));
+	kit_fini(&kit);
+}
+
+static void test_r3_a_declined_lease_keeps_its_promise(void **state)
 {
 	(void)state;
 	struct kit kit;
@@ -601,7 +620,8 @@ int main(void)
 		cmocka_unit_test(test_late_release_leaves_the_newer_lease),
 		cmocka_unit_test(test_release_of_an_offer_frees_at_once),
 		cmocka_unit_test(test_decline_quarantines),
-		cmocka_unit_test(test_r3_a_declined_lease_keeps_its_promise_until_all_know),
+		cmocka_unit_test(test_r3_a_declined_lease_keeps_its_promise),
+		cmocka_unit_test(test_r3_quarantine_ends_by_hand_but_the_promise_stands),
 		cmocka_unit_test(test_r3_release_is_free_at_its_promise_or_when_all_know),
 		cmocka_unit_test(test_decline_by_probe),
 		cmocka_unit_test(test_bind_is_refused_for_a_reason),
