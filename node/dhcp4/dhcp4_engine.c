@@ -43,6 +43,11 @@ uint64_t dhcp4_engine_counter(const struct dhcp4_engine *engine, enum dhcp4_coun
 	return engine->counter[count];
 }
 
+uint64_t dhcp4_engine_oldest_state_ms(const struct dhcp4_engine *engine)
+{
+	return dhcp4_acked_oldest_ms(&engine->acked);
+}
+
 size_t dhcp4_engine_pending(const struct dhcp4_engine *engine)
 {
 	return engine->pending.count;
@@ -291,7 +296,8 @@ bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *vie
 	struct dhcp4_effects *ret_effects)
 {
 	clear_effects(ret_effects);
-	if (dhcp4_wait_tick(engine, view, ret_effects))
+	if (dhcp4_wait_tick(engine, view, ret_effects) ||
+		dhcp4_propose_again(engine, view, ret_effects))
 		return true;
 	struct dhcp4_hold *deferred = &engine->deferred;
 	struct dhcp4_held *held = sweep_at(engine);

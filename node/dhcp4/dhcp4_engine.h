@@ -65,6 +65,7 @@ struct dhcp4_proposal {
 	Pxe__Release release;
 	Pxe__Decline decline;
 	uint8_t ip[4];
+	uint8_t client[MODEL_CLIENT_MAX];
 };
 
 /* An entry for the node's journal, written before anything else is: reserve_on_written() is to be
@@ -115,6 +116,10 @@ void dhcp4_engine_on_durable(struct dhcp4_engine *engine, const struct dhcp4_vie
  * effects, and perhaps more to do: call again with the same view. Call it every 50 ms or so. */
 bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	struct dhcp4_effects *ret_effects);
+
+/* The stamp of the oldest state on which an answer was given that the log may not know of yet;
+ * UINT64_MAX: none. Nothing newer may be settled (dhcp4_acked.h). */
+uint64_t dhcp4_engine_oldest_state_ms(const struct dhcp4_engine *engine);
 
 uint64_t dhcp4_engine_counter(const struct dhcp4_engine *engine, enum dhcp4_count count);
 void dhcp4_engine_count(struct dhcp4_engine *engine, enum dhcp4_count count);

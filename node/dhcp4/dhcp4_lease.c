@@ -73,15 +73,19 @@ static void reply_offer(struct dhcp4_step *step, uint32_t ip)
 }
 
 /* The client counts from when it sent the request, so the time told reaches from the request's
- * arrival to the lease's end, and is never more than was granted. */
+ * arrival to the lease's end, and is never more than was granted. If the answer took long it is what
+ * is left by now: who gets it may have asked again since. */
 static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
 {
-	if (lease->expires_ms <= step->arrival_ms) {
+	uint64_t from_ms = step->arrival_ms;
+	if (step->view->now_ms > from_ms + DHCP4_WRITE_MS)
+		from_ms = step->view->now_ms;
+	if (lease->expires_ms <= from_ms) {
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
 		return;
 	}
 	uint64_t granted_ms = lease->expires_ms - lease->started_ms;
-	uint64_t left_ms = lease->expires_ms - step->arrival_ms;
+	uint64_t left_ms = lease->expires_ms - from_ms;
 	uint64_t told_ms = left_ms < granted_ms ? left_ms : granted_ms;
 	uint64_t told_s = (told_ms + 500) / 1000;
 	if (told_s > UINT32_MAX)
@@ -220,7 +224,9 @@ static void answer_request(struct dhcp4_step *step)
 		return;
 	}
 	struct lease lease;
-	if (is_in_first_quarter(step, ip, &lease)) {
+	if (is_in_first_quarter(step, ip, &lease) &&
+		dhcp4_acked_add(&step->engine->acked, step->view, ip, request->client,
+			request->client_bytes)) {
 		dhcp4_engine_count(step->engine, DHCP4_COUNT_FROM_STATE);
 		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
 		reply_ack(step, &lease);

@@ -179,12 +179,25 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
 }
 
+/* The client may have asked again since, and another node may have acknowledged the lease from its
+ * state: what comes late is worse than nothing [R9]. */
+static bool is_late(const struct dhcp4_step *step)
+{
+	return !step->view->has_quorum || !step->view->fresh ||
+	       step->input->age_ms >= MODEL_RELEASE_MS;
+}
+
+static uint64_t arrived_ms(const struct dhcp4_step *step)
+{
+	uint64_t now_ms = step->view->now_ms;
+	return now_ms > step->input->age_ms ? now_ms - step->input->age_ms : 1;
+}
+
 void dhcp4_step_propose_release(struct dhcp4_step *step)
 {
-	/* A late release is worse than none: by then another node may have acknowledged the lease
-	 * to its client again, from its state [R9]. */
-	if (!step->view->has_quorum) {
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NO_QUORUM);
+	if (is_late(step)) {
+		dhcp4_step_drop(step, step->view->has_quorum ? DHCP4_COUNT_DROP_LATE
+							     : DHCP4_COUNT_DROP_NO_QUORUM);
 		return;
 	}
 	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);
@@ -193,6 +206,7 @@ void dhcp4_step_propose_release(struct dhcp4_step *step)
 	proposal->release.client = proposal->who.client;
 	proposal->release.ip = (ProtobufCBinaryData){4, proposal->ip};
 	proposal->release.as_of_ms = model_stamp_ms(step->view->model);
+	proposal->release.arrived_ms = arrived_ms(step);
 	proposal->command.op_case = PXE__COMMAND__OP_RELEASE;
 	proposal->command.release = &proposal->release;
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_RELEASE, step->request->wanted_ip, "");
@@ -213,4 +227,33 @@ void dhcp4_step_propose_decline(struct dhcp4_step *step)
 	proposal->command.decline = &proposal->decline;
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DECLINE, step->request->wanted_ip,
 		"the client found the address in use");
+}
+
+bool dhcp4_propose_again(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	struct dhcp4_effects *ret_effects)
+{
+	struct dhcp4_acked_lease lease;
+	bool more = true;
+	while (more) {
+		if (!dhcp4_acked_next_lost(&engine->acked, view, &lease, &more))
+			continue;
+		const struct Pxe__Subnet *subnet = model_subnet_of(view->model, lease.ip);
+		if (subnet == NULL)
+			continue;
+		struct dhcp4_step step = {.engine = engine, .view = view, .effects = ret_effects};
+		struct dhcp4_proposal *proposal = begin(&step, 0, lease.ip);
+		memcpy(proposal->client, lease.client, lease.client_bytes);
+		pxe__client_info__init(&proposal->who);
+		proposal->who.client = (ProtobufCBinaryData){lease.client_bytes, proposal->client};
+		proposal->who.mac =
+			(ProtobufCBinaryData){(size_t)lease.client_bytes - 1, proposal->client + 1};
+		pxe__bind__init(&proposal->bind);
+		proposal->bind.who = &proposal->who;
+		proposal->bind.subnet = subnet->name;
+		proposal->bind.ip = (ProtobufCBinaryData){4, proposal->ip};
+		proposal->command.op_case = PXE__COMMAND__OP_BIND;
+		proposal->command.bind = &proposal->bind;
+		return true;
+	}
+	return false;
 }

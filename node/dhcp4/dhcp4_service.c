@@ -158,6 +158,9 @@ static void tell_journal_state(struct dhcp4_service *service)
 	unsigned count;
 	uint64_t oldest_ms;
 	reserve_state(service->reserve, &count, &oldest_ms);
+	uint64_t acked_ms = dhcp4_engine_oldest_state_ms(service->engine);
+	if (acked_ms < oldest_ms)
+		oldest_ms = acked_ms;
 	if (count == service->journal_count && oldest_ms == service->journal_oldest_ms)
 		return;
 	service->journal_count = count;
@@ -330,6 +333,7 @@ void dhcp4_service_on_packets(
 		dhcp4_engine_on_packet(service->engine, view, &input[i], &service->effects);
 		run_effects(service);
 	}
+	tell_journal_state(service);
 }
 
 void dhcp4_service_on_journal(struct dhcp4_service *service, uint64_t number)
@@ -357,6 +361,7 @@ void dhcp4_service_tick(struct dhcp4_service *service)
 	while (dhcp4_engine_tick(service->engine, view, &service->effects))
 		run_effects(service);
 	do_duties(service);
+	tell_journal_state(service);
 }
 
 void dhcp4_service_turn_end(struct dhcp4_service *service)

@@ -15,10 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RECEIVE_BUFFER_BYTES (4 * 1024 * 1024) /* a storm of some thousand clients */
-#define CONTROL_BYTES        CMSG_SPACE(sizeof(struct in_pktinfo))
+#define CONTROL_BYTES        (CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct timespec)))
 
 /* One packet to receive; one byte more than is accepted tells a longer one. */
 struct dhcp4_receive {
@@ -110,7 +111,8 @@ static int open_udp(
 	if (setsockopt(sock->udp, SOL_SOCKET, SO_BINDTODEVICE, interface,
 		    (socklen_t)strlen(interface)) < 0 ||
 		set_flag(sock->udp, SOL_SOCKET, SO_BROADCAST) < 0 ||
-		set_flag(sock->udp, IPPROTO_IP, IP_PKTINFO) < 0)
+		set_flag(sock->udp, IPPROTO_IP, IP_PKTINFO) < 0 ||
+		set_flag(sock->udp, SOL_SOCKET, SO_TIMESTAMPNS) < 0)
 		return fail(errno, ret_error, error_bytes, "cannot use interface %s: %s", interface,
 			strerror(errno));
 	int bytes = RECEIVE_BUFFER_BYTES;
@@ -161,20 +163,38 @@ int dhcp4_socket_fd(const struct dhcp4_socket *sock)
 	return sock->udp;
 }
 
-static void read_destination(struct msghdr *message, uint32_t own_ip, struct dhcp4_input *input)
+static void read_destination(const struct cmsghdr *part, uint32_t own_ip, struct dhcp4_input *input)
+{
+	struct in_pktinfo info;
+	memcpy(&info, CMSG_DATA(part), sizeof info);
+	input->destination_ip = ntohl(info.ipi_addr.s_addr);
+	/* For a broadcast the local address is the interface's, not the header's. */
+	input->unicast = info.ipi_addr.s_addr == info.ipi_spec_dst.s_addr;
+	if (own_ip == 0)
+		input->link_ip = ntohl(info.ipi_spec_dst.s_addr);
+}
+
+/* A clock that was set meanwhile makes the packet new or old, by which nothing is lost. */
+static void read_age(
+	const struct cmsghdr *part, const struct timespec *now, struct dhcp4_input *input)
+{
+	struct timespec received;
+	memcpy(&received, CMSG_DATA(part), sizeof received);
+	int64_t age_ms = ((int64_t)now->tv_sec - received.tv_sec) * 1000 +
+			 ((int64_t)now->tv_nsec - received.tv_nsec) / 1000000;
+	input->age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
+}
+
+static void read_control(struct msghdr *message, uint32_t own_ip, const struct timespec *now,
+	struct dhcp4_input *input)
 {
 	input->link_ip = own_ip;
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
 		part = CMSG_NXTHDR(message, part)) {
-		if (part->cmsg_level != IPPROTO_IP || part->cmsg_type != IP_PKTINFO)
-			continue;
-		struct in_pktinfo info;
-		memcpy(&info, CMSG_DATA(part), sizeof info);
-		input->destination_ip = ntohl(info.ipi_addr.s_addr);
-		/* For a broadcast the local address is the interface's, not the header's. */
-		input->unicast = info.ipi_addr.s_addr == info.ipi_spec_dst.s_addr;
-		if (own_ip == 0)
-			input->link_ip = ntohl(info.ipi_spec_dst.s_addr);
+		if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO)
+			read_destination(part, own_ip, input);
+		else if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS)
+			read_age(part, now, input);
 	}
 }
 
@@ -198,13 +218,15 @@ int dhcp4_socket_receive(struct dhcp4_socket *sock, uint32_t own_ip,
 	int count = recvmmsg(sock->udp, message, DHCP4_SOCKET_BATCH, MSG_DONTWAIT, NULL);
 	if (count < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now); /* the clock of the kernel's stamps */
 	for (int i = 0; i < count; i++) {
 		ret_inputs[i] = (struct dhcp4_input){
 			.packet = sock->receive[i].packet,
 			.packet_bytes = message[i].msg_len,
 			.source_ip = ntohl(sock->receive[i].from.sin_addr.s_addr),
 		};
-		read_destination(&message[i].msg_hdr, own_ip, &ret_inputs[i]);
+		read_control(&message[i].msg_hdr, own_ip, &now, &ret_inputs[i]);
 	}
 	return count;
 }
@@ -238,7 +260,7 @@ static void prepare_udp(const struct dhcp4_socket *sock, struct dhcp4_reply *rep
 		.msg_iov = send->part,
 		.msg_iovlen = 1,
 		.msg_control = send->control,
-		.msg_controllen = CONTROL_BYTES,
+		.msg_controllen = CMSG_SPACE(sizeof(struct in_pktinfo)),
 	};
 	struct in_pktinfo info = {
 		.ipi_ifindex = sock->interface_index,

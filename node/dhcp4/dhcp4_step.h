@@ -8,6 +8,7 @@
 #ifndef NODE_DHCP4_DHCP4_STEP_H
 #define NODE_DHCP4_DHCP4_STEP_H
 
+#include "node/dhcp4/dhcp4_acked.h"
 #include "node/dhcp4/dhcp4_answer.h"
 #include "node/dhcp4/dhcp4_engine.h"
 #include "node/dhcp4/dhcp4_hold.h"
@@ -29,6 +30,7 @@ struct dhcp4_engine {
 	struct dhcp4_hold waiting; /* for the quorum */
 	uint64_t sweep_ticket; /* tick: the deferred request to look at next; 0: from the oldest */
 	struct dhcp4_repeats repeats;
+	struct dhcp4_acked acked;
 	struct dhcp4_told told[DHCP4_REFUSED_SLOTS];
 	uint64_t told_period; /* of DHCP4_REFUSED_MS, and how many were told in it */
 	unsigned told_count;
@@ -104,5 +106,10 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create);
 /* Propose what nobody waits for. */
 void dhcp4_step_propose_release(struct dhcp4_step *step);
 void dhcp4_step_propose_decline(struct dhcp4_step *step);
+
+/* A lease that we acknowledged from the state was given up meanwhile: bind it again. true: there are
+ * effects. */
+bool dhcp4_propose_again(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	struct dhcp4_effects *ret_effects);
 
 #endif

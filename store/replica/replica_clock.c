@@ -114,6 +114,15 @@ bool replica_clock_known(const struct replica *r, uint64_t *ret_error_ms)
 	return true;
 }
 
+uint64_t replica_clock_life_ms(const struct replica *r)
+{
+	uint64_t now_ms = cluster_time_now(&r->time, r->now_ms);
+	uint64_t lived_ms = r->now_ms - r->opened_ms;
+	if (!r->time.known)
+		return 0;
+	return now_ms > lived_ms ? now_ms - lived_ms : 1;
+}
+
 uint64_t replica_clock_resume_ms(const struct replica *r)
 {
 	const struct replica_env *env = r->config.env;

@@ -450,6 +450,7 @@ void replica_clock_boot(struct replica *r);
 void replica_clock_heard(struct replica *r, uint64_t cluster_ms, uint64_t since_ms);
 void replica_clock_tick(struct replica *r);
 bool replica_clock_known(const struct replica *r, uint64_t *ret_error_ms);
+uint64_t replica_clock_life_ms(const struct replica *r);   /* PeerStatus.life_ms */
 uint64_t replica_clock_resume_ms(const struct replica *r); /* PeerStatus.resume_ms */
 
 /* replica_conf.c */

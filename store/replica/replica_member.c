@@ -197,6 +197,7 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 	status->wall_ms = env->now_wall_ms(env->ctx);
 	status->cluster_ms = r->time.known ? cluster_time_now(&r->time, r->now_ms) : 0;
 	status->resume_ms = replica_clock_resume_ms(r);
+	status->life_ms = replica_clock_life_ms(r);
 	status->stamp_ms = replica_view_stamp_ms(r);
 	status->incarnation = r->proposals.incarnation;
 	status->short_of_room = kv_is_short(r->kv);

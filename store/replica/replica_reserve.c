@@ -20,6 +20,7 @@ const Pxe__PeerStatus *replica_reserve_report(
 		*scratch = r->status;
 		scratch->settled_ms = replica_journal_settled_ms(r);
 		scratch->journal = r->journal.count;
+		scratch->life_ms = replica_clock_life_ms(r);
 		return scratch;
 	}
 	const struct replica_member *member = replica_member_find(r, id);
@@ -123,11 +124,12 @@ static void reserve_on_settled(
 	r->settles--;
 }
 
-static void reserve_propose_settle(struct replica *r, uint64_t settled_ms)
+static void reserve_propose_settle(struct replica *r, uint64_t settled_ms, uint64_t lives_ms)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Settle settle = PXE__SETTLE__INIT;
 	settle.settled_ms = settled_ms;
+	settle.lives_ms = lives_ms;
 	command.op_case = PXE__COMMAND__OP_SETTLE;
 	command.settle = &settle;
 	if (replica_propose(r, &command, 0, reserve_on_settled, r) != REPLICA_APPLIED)
@@ -163,7 +165,7 @@ static void reserve_settle(struct replica *r)
 {
 	const Pxe__Member *member[MODEL_MEMBERS_MAX];
 	size_t count = model_members(r->model, member, MODEL_MEMBERS_MAX);
-	uint64_t oldest_ms = model_unsettled_ms(r->model), known_ms = UINT64_MAX;
+	uint64_t oldest_ms = model_unsettled_ms(r->model), known_ms = UINT64_MAX, lives_ms = 0;
 	bool all_follow = oldest_ms != 0;
 	if (r->settles > 0)
 		return;
@@ -172,7 +174,10 @@ static void reserve_settle(struct replica *r)
 		if (member[i]->role != PXE__MEMBER_ROLE__MEMBER_FULL || member[i]->forced)
 			continue;
 		const Pxe__PeerStatus *report = replica_reserve_report(r, member[i]->id, &scratch);
-		uint64_t settled_ms = report == NULL ? 0 : report->settled_ms;
+		uint64_t settled_ms =
+			report == NULL || report->life_ms == 0 ? 0 : report->settled_ms;
+		if (report != NULL && report->life_ms > lives_ms)
+			lives_ms = report->life_ms;
 		if (settled_ms < known_ms)
 			known_ms = settled_ms;
 		all_follow =
@@ -182,13 +187,13 @@ static void reserve_settle(struct replica *r)
 		return; /* nobody counts: nothing is known of anybody */
 	bool may = cluster_time_now(&r->time, r->now_ms) >= model_settle_after_ms(r->model);
 	if (may && oldest_ms != 0 && known_ms > oldest_ms) {
-		reserve_propose_settle(r, known_ms);
+		reserve_propose_settle(r, known_ms, lives_ms);
 		return;
 	}
 	bool rests = may && all_follow && model_stamp_ms(r->model) <= oldest_ms;
 	if ((rests || reserve_leaver_waits(r, member, count)) &&
 		(r->settle_ms == 0 || r->now_ms - r->settle_ms >= REPLICA_SETTLE_MS))
-		reserve_propose_settle(r, model_settled_ms(r->model));
+		reserve_propose_settle(r, model_settled_ms(r->model), UINT64_MAX);
 }
 
 void replica_reserve_tick(struct replica *r)
