@@ -558,6 +558,26 @@ static void what_only_this_node_knows_it_renews_until_the_cluster_knows(void **s
 	assert_int_equal(rig_u32(rig, DHCP4_LEASE_SECONDS), RIG_LEASE_S);
 }
 
+/* The process stood still with the request in its hands. */
+static void an_answer_that_took_long_tells_what_is_left_by_now(void **state) /* [P1] */
+{
+	struct node *node = *state;
+	struct rig *rig = &node->rig;
+	uint32_t ip = rig_lease(rig, 1);
+	rig->view.live_count = 2;
+	rig->view.live[1] = 2;
+	rig->view.last = true;
+	struct ask ask = {.type = DHCP4_REQUEST, .client = 1, .xid = 9, .ciaddr = ip};
+	rig_send(rig, &ask);
+	expect_nothing(node);
+	pass(node, 7000);
+	rig->view.live_count = 1;
+	rig->view.last = false;
+	assert_true(tick(node));
+	rig_expect_reply(rig, DHCP4_ACK);
+	assert_int_equal(rig_u32(rig, DHCP4_LEASE_SECONDS), RIG_LEASE_S - 7);
+}
+
 static void an_address_in_another_nodes_reserve_is_answered_with_silence(void **state) /* [P4] */
 {
 	struct node *node = *state;
@@ -617,6 +637,7 @@ int main(void)
 		TEST(an_outcome_without_a_leader_is_answered_from_the_reserve_if_isolated),
 		TEST(a_full_pool_leaves_the_nodes_own_reserve),
 		TEST(what_only_this_node_knows_it_renews_until_the_cluster_knows),
+		TEST(an_answer_that_took_long_tells_what_is_left_by_now),
 		TEST(an_address_in_another_nodes_reserve_is_answered_with_silence),
 		TEST(a_node_that_is_being_removed_is_silent),
 	};
