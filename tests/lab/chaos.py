@@ -36,7 +36,8 @@ HERE = Path(__file__).resolve().parent
 PORTS = {"ca": "e1", "cb": "e2", "cc": "e3"}   # port of the bridge -> the crowd's interface
 LEASE_S = 30
 MCLT_S = 12
-SETTINGS = [f"mclt={MCLT_S}s", f"lease={LEASE_S}s", "offer=10s", "decline=20s"]
+DECLINE_S = 20
+SETTINGS = [f"mclt={MCLT_S}s", f"lease={LEASE_S}s", "offer=10s", f"decline={DECLINE_S}s"]
 POOL_FIRST, ADDRESSES_MAX = 100, 150
 STAY = 4   # clients that reservations move between: name -> (their hardware addresses, addresses: two outside the pool, one in it)
 HOSTS = {"m1": ([mac_of(0).hex(":"), mac_of(1).hex(":")], ["10.77.0.60", "10.77.0.61"]),
@@ -295,7 +296,7 @@ class Chaos:
             listed = {(lease["ip"], lease["mac"]) for lease in node.json("--node", node.name, "lease", "list")["leases"]
                       if lease["state"] in ("LEASE_BOUND", "LEASE_GRACE", "bound", "grace")}
             wrong += history.forgotten(held, listed, frozen - 0.5, time.time() + 1, node.name)
-        wrong += history.check(read, MOVED, self.alone(), MCLT_S) + self.starved(read) + self.bad_logs()
+        wrong += history.check(read, MOVED, self.alone(), MCLT_S, DECLINE_S + MCLT_S + LEASE_S) + self.starved(read) + self.bad_logs()
         self.crowd.say("thaw")
         if wrong:
             raise Broken(wrong)

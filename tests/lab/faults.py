@@ -224,12 +224,14 @@ class Hands:
         self.bring_down(fault, nodes, signal.SIGTERM)
 
     def bring_down(self, fault, nodes, sig):
+        asleep = {node for node in nodes if self.stopped.get(node)}
         for node in nodes:
             if sig == signal.SIGTERM and node.alive():
                 os.kill(node.process.pid, sig)
         for node in nodes:
             self.down.setdefault(node, set()).add(fault)
-            if sig == signal.SIGTERM and node.alive() and not self.stopped.get(node):
+            self.stopped.pop(node, None)
+            if sig == signal.SIGTERM and node.alive() and node not in asleep:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     node.process.wait(timeout=10)
             if node.alive():
@@ -246,8 +248,8 @@ class Hands:
     def make_stop(self, fault, nodes):
         self.tell(f"SIGSTOP {names(nodes)}")
         for node in nodes:
-            self.stopped.setdefault(node, set()).add(fault)
             if node.alive():
+                self.stopped.setdefault(node, set()).add(fault)
                 node.kill(signal.SIGSTOP)
 
     def wake(self, fault, node):

@@ -171,17 +171,22 @@ def duplicates(held):
     return wrong
 
 
-def wrong_naks(history, held, moved=()):
+def wrong_naks(history, held, moved=(), quarantine_s=0):
     """[P4] A client is never refused an address that it held when it asked and still holds. `moved`: hardware addresses and
-    addresses whose reservations an operator changed, so that a NAK is right."""
+    addresses whose reservations an operator changed, so that a NAK is right. So it is for an address that the client itself declined
+    less than quarantine_s ago, although a node that had not heard of that leased it again."""
     asked_at, by_client, wrong = requests_of(history), defaultdict(list), []
+    declined = {}
     for holding in held:
         by_client[holding.mac, holding.ip].append(holding)
     for seen in history:
+        if seen.kind == "decline":
+            declined[seen.mac, seen.requested] = seen.at
         if seen.kind != "nak" or not seen.sent:
             continue
         request = latest(asked_at.get((seen.mac, seen.xid), []), seen.at)
-        if request is None or seen.mac in moved or request[1] in moved:
+        if request is None or seen.mac in moved or request[1] in moved or (
+                seen.at < declined.get((seen.mac, request[1]), -quarantine_s) + quarantine_s):
             continue
         for holding in by_client.get((seen.mac, request[1]), []):
             if holding.acked < request[0] and holding.until > seen.at:
@@ -255,10 +260,11 @@ def forgotten(held, listed, before, after, name):
     return [f"{name} does not know a lease that runs: {holding}" for holding in last.values()]
 
 
-def check(history, moved=(), alone=None, mclt_s=0):
+def check(history, moved=(), alone=None, mclt_s=0, quarantine_s=0):
     """The rules that hold at every instant, whatever fails."""
     held = holdings(history)
-    return duplicates(held) + wrong_naks(history, held, moved) + server_identifiers(history) + too_long(held, alone or {}, mclt_s)
+    return (duplicates(held) + wrong_naks(history, held, moved, quarantine_s) + server_identifiers(history) +
+            too_long(held, alone or {}, mclt_s))
 
 
 def tally(history):

@@ -135,6 +135,14 @@ def test_a_nak_after_an_operator_moved_the_address_or_the_machine_is_right():
     assert history.wrong_naks(tape.seen, held, {B, Y})
 
 
+def test_a_nak_soon_after_the_client_declined_the_address_is_right():
+    tape = Tape().lease(0, A, X).client(1, "decline", A, 7, requested=X).lease(3, A, X, xid=8)
+    tape.client(10, "request", A, 2, ciaddr=X).node(10.1, "nak", A, 2)
+    held = history.holdings(tape.seen)
+    assert history.wrong_naks(tape.seen, held, (), 20) == []
+    assert history.wrong_naks(tape.seen, held, (), 5)
+
+
 def test_a_node_without_the_quorum_that_promises_too_much_is_found():
     held = history.holdings(Tape().lease(5, A, X, lease=30).seen)
     assert len(history.too_long(held, {"n1": [(4, 6)]}, 12)) == 1
