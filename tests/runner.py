@@ -135,7 +135,7 @@ def stage_threads(tally):
 
 
 def stage_sim(tally):
-    """The Raft core's simulation, and planted bugs that it must find; optimised build."""
+    """The simulations of the Raft core and of whole clusters, and planted bugs that they must find; optimised build."""
     ctest(tally, "dev", "-LE", "unit")
 
 
