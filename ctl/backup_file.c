@@ -116,7 +116,8 @@ int backup_file_read(const struct ctl *ctl, const char *path, struct backup_cont
 		return ctl_fail(ctl, CTL_REFUSED, "cannot read %s: %s", path, strerror(-result));
 	}
 	if (ret_content->settings == NULL || ret_content->settings->cluster_id.len != 16) {
-		return ctl_fail(ctl, CTL_USAGE, "%s is no use as a backup: it holds no settings", path);
+		return ctl_fail(
+			ctl, CTL_USAGE, "%s is no use as a backup: it holds no settings", path);
 	}
 	return CTL_OK;
 }

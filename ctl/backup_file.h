@@ -15,8 +15,8 @@ struct backup_content {
 /* Begin to gather with `reader`; both stay where they are until backup_content_fini(). */
 void backup_content_begin(struct backup_reader *reader, struct backup_content *content);
 void backup_content_fini(struct backup_content *content);
-/* Read a whole file ("-": stdin) and check it. CTL_OK; else told: CTL_NOT_FOUND, CTL_NOT_ALLOWED, or
- * CTL_USAGE with what is wrong with it. The content is to be freed in any case. */
+/* Read a whole file ("-": stdin) and check it. CTL_OK; else told: CTL_NOT_FOUND, CTL_NOT_ALLOWED,
+ * or CTL_USAGE with what is wrong with it. The content is to be freed in any case. */
 int backup_file_read(const struct ctl *ctl, const char *path, struct backup_content *ret_content);
 
 #endif

@@ -95,13 +95,14 @@ static int open_part(struct taking *taking, const char *path)
 		}
 		return CTL_OK;
 	}
-	snprintf(taking->part, sizeof taking->part, "%.400s.part", path != NULL ? path : "backup.pxb");
+	snprintf(taking->part, sizeof taking->part, "%.400s.part",
+		path != NULL ? path : "backup.pxb");
 	(void)unlink(taking->part);
 	taking->fd = open(taking->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return taking->fd >= 0 ? CTL_OK
-			       : ctl_fail(taking->ctl,
-					 errno == EACCES ? CTL_NOT_ALLOWED : CTL_REFUSED,
-					 "cannot write %s: %s", taking->part, strerror(errno));
+	return taking->fd >= 0
+		       ? CTL_OK
+		       : ctl_fail(taking->ctl, errno == EACCES ? CTL_NOT_ALLOWED : CTL_REFUSED,
+				 "cannot write %s: %s", taking->part, strerror(errno));
 }
 
 static int close_part(struct taking *taking, const char *path)
@@ -116,7 +117,8 @@ static int close_part(struct taking *taking, const char *path)
 	if (bad) {
 		int error = errno;
 		(void)unlink(taking->part);
-		return ctl_fail(taking->ctl, CTL_REFUSED, "cannot write %s: %s", path, strerror(error));
+		return ctl_fail(
+			taking->ctl, CTL_REFUSED, "cannot write %s: %s", path, strerror(error));
 	}
 	return CTL_OK;
 }
@@ -145,8 +147,8 @@ static void tell_taken(struct ctl *ctl, const struct taking *taking, const char 
 	char size[TEXT_SIZE_BYTES];
 
 	ctl_note(ctl,
-		"backup of %s in %s: %" PRIu64 " leases, %" PRIu64 " hosts, %s, as of revision %" PRIu64
-		" (told by %s)\n"
+		"backup of %s in %s: %" PRIu64 " leases, %" PRIu64
+		" hosts, %s, as of revision %" PRIu64 " (told by %s)\n"
 		"  Not in it: the bytes of images, keys, node.yaml. Passwords in profiles and "
 		"variables are: keep it safe.",
 		taking->content.header->cluster, path, taking->content.leases,
@@ -212,7 +214,8 @@ static void show_content(const struct ctl *ctl, const struct backup_content *con
 	char id[33], size[TEXT_SIZE_BYTES];
 
 	show_pair(ctl, "cluster", content->header->cluster);
-	show_pair(ctl, "id", text_hex_format(content->settings->cluster_id.data, 16, id, sizeof id));
+	show_pair(
+		ctl, "id", text_hex_format(content->settings->cluster_id.data, 16, id, sizeof id));
 	show_time(ctl, "taken", content->header->created_ms);
 	show_pair(ctl, "by", content->header->node);
 	show_pair(ctl, "version", content->header->program);

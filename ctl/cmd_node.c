@@ -10,7 +10,7 @@
 
 #define NODE_STEP_MS  250u
 #define NODE_QUERY_MS 2000u
-#define NODE_LEAD_MS  10000u  /* how long another leader is waited for */
+#define NODE_LEAD_MS  10000u /* how long another leader is waited for */
 #define NODE_DRAIN_MS 3600000u
 #define NODE_REST_MS  2000u /* a machine's next file may follow the one that ended */
 
@@ -97,8 +97,8 @@ static int set_and_tell(
 	int result = set_mode(ctl, in->args[0], mode, &done);
 
 	return result != CTL_OK ? result
-				: objects_print_done(ctl, "node", in->args[0], words,
-					  done.revision, done.detail);
+				: objects_print_done(ctl, "node", in->args[0], words, done.revision,
+					  done.detail);
 }
 
 int cmd_node_promote(struct ctl *ctl, const struct invocation *in)
@@ -171,7 +171,8 @@ int cmd_node_step_down(struct ctl *ctl, const struct invocation *in)
 	}
 	if (!wait_other_leader(ctl, name, leader)) {
 		return ctl_fail(ctl, CTL_NO,
-			"%s was asked to hand over, but no other node leads yet; see: pxectl status",
+			"%s was asked to hand over, but no other node leads yet; see: pxectl "
+			"status",
 			name);
 	}
 	fprintf(ctl->out, "%s leads now, %s has stepped down\n", leader, name);
@@ -200,11 +201,13 @@ static int check_others(struct ctl *ctl, const Pxe__Status *status, const char *
 		}
 	}
 	if (serving == 0) {
-		return (int)ctl_confirm(ctl, "no other node serves machines now: once this one stops, "
-					     "nobody answers them.");
+		return (int)ctl_confirm(ctl,
+			"no other node serves machines now: once this one stops, "
+			"nobody answers them.");
 	}
 	if (down[0] != '\0') {
-		ctl_note(ctl, "note: %s %s down already; without %s the cluster may miss its quorum",
+		ctl_note(ctl,
+			"note: %s %s down already; without %s the cluster may miss its quorum",
 			down, strchr(down, ',') != NULL ? "are" : "is", name);
 	}
 	return CTL_OK;
@@ -221,8 +224,7 @@ static uint64_t counter(const Pxe__Status *status, const char *name)
 }
 
 /* Transfers that run on the node; false: it does not answer. */
-static bool count_transfers(
-	struct ctl *ctl, const char *name, uint64_t *ret_count, bool *ret_leads)
+static bool count_transfers(struct ctl *ctl, const char *name, uint64_t *ret_count, bool *ret_leads)
 {
 	Pxe__AdminReply *reply = try_status(ctl, name);
 
@@ -261,7 +263,8 @@ static int wait_idle(struct ctl *ctl, const char *name)
 		pause_a_moment();
 	}
 	return ctl_fail(ctl, CTL_NO,
-		"%s is not idle yet (%" PRIu64 " transfers%s); it stays draining. Wait on with the same "
+		"%s is not idle yet (%" PRIu64
+		" transfers%s); it stays draining. Wait on with the same "
 		"command, or end it: pxectl node undrain %s",
 		name, count, leads ? ", and it leads" : "", name);
 }
@@ -281,9 +284,8 @@ static int begin_drain(struct ctl *ctl, const char *name, bool *ret_led)
 		*ret_led = strcmp(reply->state->leader, name) == 0;
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
-	return result == CTL_OK
-		       ? set_mode(ctl, name, PXE__MEMBER_MODE__MEMBER_MODE_DRAIN, &done)
-		       : result;
+	return result == CTL_OK ? set_mode(ctl, name, PXE__MEMBER_MODE__MEMBER_MODE_DRAIN, &done)
+				: result;
 }
 
 int cmd_node_drain(struct ctl *ctl, const struct invocation *in)
@@ -301,8 +303,9 @@ int cmd_node_drain(struct ctl *ctl, const struct invocation *in)
 	}
 	result = wait_idle(ctl, name);
 	if (result == CTL_OK) {
-		fprintf(ctl->out, "%s is drained: it is safe to stop it. Afterwards:  pxectl node undrain "
-				  "%s\n",
+		fprintf(ctl->out,
+			"%s is drained: it is safe to stop it. Afterwards:  pxectl node undrain "
+			"%s\n",
 			name, name);
 	}
 	return result;

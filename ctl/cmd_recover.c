@@ -51,10 +51,12 @@ static void show(const struct ctl *ctl, const struct offline_info *info)
 						 : "is given up, and never comes back as it is");
 	}
 	fprintf(ctl->err,
-		"All other nodes must be off for good, and recover must run on one survivor only: two that "
+		"All other nodes must be off for good, and recover must run on one survivor only: "
+		"two that "
 		"go on alone\ngive the same addresses to different machines. If another one can be "
 		"started instead, do that.\n"
-		"What the others agreed on after that entry is lost. For %s machines that this copy does "
+		"What the others agreed on after that entry is lost. For %s machines that this "
+		"copy does "
 		"not know\nwait, or get an address of this node's own.\n",
 		text_duration_short(info->unknown_s * 1000, wait));
 }
@@ -111,8 +113,8 @@ static int copy_bytes(int from, int to)
 static int copy_file(int from_dir, int to_dir, const char *name)
 {
 	int from = openat(from_dir, name, O_RDONLY | O_CLOEXEC);
-	int to = from < 0 ? -1
-			  : openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int to =
+		from < 0 ? -1 : openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int result = to < 0 ? -errno : copy_bytes(from, to);
 
 	if (from >= 0) {
@@ -198,9 +200,11 @@ static void tell_next(struct ctl *ctl, const struct offline_info *info)
 		info->cluster, info->node, info->epoch);
 	ctl_note(ctl,
 		"Next:  systemctl start pxecluster\n"
-		"  On each other machine, before it comes back: stop pxed, move its configuration and "
+		"  On each other machine, before it comes back: stop pxed, move its configuration "
+		"and "
 		"data away, and\n"
-		"  join it again:  pxectl cluster token create  (here),  pxectl cluster join TOKEN  "
+		"  join it again:  pxectl cluster token create  (here),  pxectl cluster join TOKEN "
+		" "
 		"(there).\n"
 		"  Machines that this copy does not know wait for up to %s; see: pxectl status",
 		text_duration_short(info->unknown_s * 1000, wait));

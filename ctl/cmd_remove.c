@@ -2,7 +2,8 @@
  *
  * In order: the node gives its own addresses and leases back first, so it must run; we wait until
  * it is gone. By force: it cannot be asked any more; the operator's word that it is off stands for
- * it, and its addresses are free once the longest lease that it could have given has run out [R7]. */
+ * it, and its addresses are free once the longest lease that it could have given has run out [R7].
+ */
 #include "ctl/client.h"
 #include "ctl/cmd.h"
 #include "ctl/objects.h"
@@ -71,11 +72,12 @@ static void describe(const Pxe__Status *status, const Pxe__NodeStatus *node, boo
 	if (force) {
 		snprintf(ret_text + used, bytes - used,
 			"%s"
-			"  --force asserts that %s is off, and never comes back with its data: its %" PRIu32
-			" own addresses are free for others in %s.\n"
+			"  --force asserts that %s is off, and never comes back with its data: its "
+			"%" PRIu32 " own addresses are free for others in %s.\n"
 			"  If it still runs somewhere, two machines may get one address.",
 			is_down(node) ? ""
-				      : "  It answers, so it is not off: without --force it leaves in order.\n",
+				      : "  It answers, so it is not off: without --force it leaves "
+					"in order.\n",
 			node->name, node->reserve_held,
 			text_duration_short(mclt_ms + REMOVE_MARGIN_MS, wait));
 	} else {
@@ -94,7 +96,8 @@ static int refuse_down(const struct ctl *ctl, const Pxe__NodeStatus *node)
 	return ctl_fail(ctl, CTL_REFUSED,
 		"%s does not answer (%s): it cannot hand back its %" PRIu32
 		" own addresses and the leases that it may have given alone.\n"
-		"  Start it and run this again. If it is off for good:  pxectl node remove %s --force",
+		"  Start it and run this again. If it is off for good:  pxectl node remove %s "
+		"--force",
 		node->name, cmd_status_state(node, state, sizeof state), node->reserve_held,
 		node->name);
 }
@@ -131,8 +134,8 @@ static bool look(struct ctl *ctl, const char *name, char ret_line[REMOVE_LINE_BY
 	}
 	if (node != NULL) {
 		snprintf(ret_line, REMOVE_LINE_BYTES,
-			"%.40s hands back: %" PRIu32 " addresses, %" PRIu32 " leases to go",
-			name, node->reserve_held, node->journal);
+			"%.40s hands back: %" PRIu32 " addresses, %" PRIu32 " leases to go", name,
+			node->reserve_held, node->journal);
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
 	return gone;

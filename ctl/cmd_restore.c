@@ -1,7 +1,7 @@
 /* backup restore: a backup becomes a cluster of one node, this machine, that was none.
  *
- *   file whole? -> node.yaml, keys, start.yaml ("restore") -> pxed --restore puts the state into the
- *   data directory -> start
+ *   file whole? -> node.yaml, keys, start.yaml ("restore") -> pxed --restore puts the state into
+ * the data directory -> start
  *
  * The restored cluster has a new epoch, a new member for this machine and a new API key; the old
  * members are strangers to it. pxed does not start while start.yaml says "restore". */
@@ -53,7 +53,8 @@ static int prepare(struct ctl *ctl, const struct invocation *in,
 	return result;
 }
 
-static int write_files(struct ctl *ctl, struct node_conf *conf, const struct backup_content *content)
+static int write_files(
+	struct ctl *ctl, struct node_conf *conf, const struct backup_content *content)
 {
 	struct keyfile node_key, api_key;
 	Pxe__Member self;
@@ -124,10 +125,12 @@ static void tell(struct ctl *ctl, const struct node_conf *conf,
 	fprintf(ctl->out, "cluster '%s' restored on node %s: %s leases, epoch %" PRIu64 "\n",
 		info->cluster, conf->name, size, info->epoch);
 	ctl_note(ctl,
-		"  Leases given since the backup are not known. So machines that it does not know get "
+		"  Leases given since the backup are not known. So machines that it does not know "
+		"get "
 		"no address for %s;\n"
 		"  those that ask for an address that is free keep it, and known ones go on.\n"
-		"  Old nodes are strangers to this cluster: empty them and join them with a token. Images "
+		"  Old nodes are strangers to this cluster: empty them and join them with a token. "
+		"Images "
 		"have to be pushed again.\n"
 		"  Operators need the new API key: pxectl cluster info",
 		text_duration_short(info->unknown_s * 1000, wait));

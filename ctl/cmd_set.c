@@ -116,14 +116,16 @@ static int set_one(const struct ctl *ctl, size_t key, const char *value, Pxe__Se
 							  : PXE__DHCP_MODE__DHCP_OFF;
 		return CTL_OK;
 	case SET_PROFILE:
-		if (strcmp(value, "none") != 0 && edit_check_name(ctl, "profile", value) != CTL_OK) {
+		if (strcmp(value, "none") != 0 &&
+			edit_check_name(ctl, "profile", value) != CTL_OK) {
 			return CTL_USAGE;
 		}
 		edit_set_text(&settings->profile, strcmp(value, "none") == 0 ? "" : value);
 		return CTL_OK;
 	case SET_IP:
 		if (text_ip4_parse(value, &ip) != 0 || ip == 0) {
-			return ctl_fail(ctl, CTL_USAGE, "server-id=%s is not an IPv4 address", value);
+			return ctl_fail(
+				ctl, CTL_USAGE, "server-id=%s is not an IPv4 address", value);
 		}
 		edit_set_ip(&settings->server_ip, ip);
 		return CTL_OK;
@@ -152,7 +154,8 @@ static int split(const struct ctl *ctl, const char *word, size_t *ret_key, const
 	}
 	best = suggest_nearest(key, names, SET_KEYS);
 	return ctl_fail(ctl, CTL_USAGE,
-		"there is no setting '%s'%s%s%s; they are mclt, lease, offer, decline, reserve, dhcp, "
+		"there is no setting '%s'%s%s%s; they are mclt, lease, offer, decline, reserve, "
+		"dhcp, "
 		"profile and server-id",
 		key, best != NULL ? ", did you mean '" : "", best != NULL ? best : "",
 		best != NULL ? "'" : "");

@@ -176,41 +176,48 @@ const struct command command_table[] = {
 	{"cluster", "info", "", 0, 0, "identity, keys and settings of the cluster", NULL, NULL,
 		NO_OPTIONS, cmd_cluster_info},
 	{"cluster", "set", "KEY=VALUE ...", 1, COMMAND_ARGS_MAX, "change settings of the cluster",
-		"mclt     how far a node without the quorum may go: what it leases alone ends by then\n"
+		"mclt     how far a node without the quorum may go: what it leases alone ends by "
+		"then\n"
 		"lease    lease time of subnets that have none of their own\n"
 		"offer    how long an offered address is held\n"
 		"decline  how long an address rests that a machine found in use\n"
-		"reserve  per cent of the free addresses that the nodes hold for times without quorum\n"
+		"reserve  per cent of the free addresses that the nodes hold for times without "
+		"quorum\n"
 		"dhcp     on or off; profile  what machines boot that have no other; or none\n"
 		"server-id  DHCP server identifier of the cluster",
 		"  pxectl cluster set mclt=5m reserve=30%\n  pxectl cluster set dhcp=off",
 		NO_OPTIONS, cmd_cluster_set},
 	{"cluster", "recover", "", 0, 0,
 		"on the last survivor, offline: go on alone when the quorum is lost for good",
-		"Stop pxed first. All other nodes are given up: they must be off, and join anew. What "
-		"they agreed on\nand this copy does not hold is lost. A copy of the database is kept.",
+		"Stop pxed first. All other nodes are given up: they must be off, and join anew. "
+		"What "
+		"they agreed on\nand this copy does not hold is lost. A copy of the database is "
+		"kept.",
 		"  sudo systemctl stop pxecluster && sudo pxectl cluster recover", NO_OPTIONS,
 		cmd_cluster_recover},
 	{"node", "list", "", 0, 0, "the nodes and how they are", NULL, NULL, NO_OPTIONS,
 		cmd_node_list},
 	{"node", "remove", "NAME", 1, 1, "take a node out of the cluster",
-		"It hands its own addresses back first, so it must run; ends when it is gone. It must "
-		"join again with\na token to come back. Its leases stay known to the others. --force "
+		"It hands its own addresses back first, so it must run; ends when it is gone. It "
+		"must "
+		"join again with\na token to come back. Its leases stay known to the others. "
+		"--force "
 		"is for a node that is off for good:\nits addresses are free after MCLT.",
 		"  pxectl node remove pxe3\n  pxectl node remove pxe3 --force",
 		OPTIONS(node_remove_options), cmd_node_remove},
 	{"node", "drain", "NAME", 1, 1, "before maintenance: machines and leadership go elsewhere",
-		"Ends when none of its transfers run any more and it is safe to stop. It keeps its vote.",
+		"Ends when none of its transfers run any more and it is safe to stop. It keeps its "
+		"vote.",
 		"  pxectl node drain pxe1", NO_OPTIONS, cmd_node_drain},
 	{"node", "undrain", "NAME", 1, 1, "the end of drain", NULL, NULL, NO_OPTIONS,
 		cmd_node_undrain},
 	{"node", "step-down", "NAME", 1, 1, "the leader hands over to another node", NULL, NULL,
 		NO_OPTIONS, cmd_node_step_down},
-	{"node", "promote", "NAME", 1, 1, "give a demoted node its vote back", NULL, NULL, NO_OPTIONS,
-		cmd_node_promote},
+	{"node", "promote", "NAME", 1, 1, "give a demoted node its vote back", NULL, NULL,
+		NO_OPTIONS, cmd_node_promote},
 	{"node", "demote", "NAME", 1, 1, "take a node's vote; it goes on to serve machines",
-		"For a node behind a bad line: it cannot hold up the others' decisions any more.", NULL,
-		NO_OPTIONS, cmd_node_demote},
+		"For a node behind a bad line: it cannot hold up the others' decisions any more.",
+		NULL, NO_OPTIONS, cmd_node_demote},
 	LIST("subnet"),
 	SHOW("subnet"),
 	{"subnet", "add", "NAME CIDR", 2, 2, "add a subnet", NULL,
@@ -270,17 +277,21 @@ const struct command command_table[] = {
 		"  pxectl boot explain 52:54:00:aa:00:02 --arch bios", OPTIONS(explain_options),
 		cmd_boot_explain},
 	{"backup", "create", "[FILE|-]", 0, 1, "all that the cluster holds, as a file",
-		"In it: settings, subnets, pools, hosts, profiles, leases, lists of images, public keys. "
-		"Not in it: the\nbytes of images, secret keys, node.yaml. Profiles and variables may hold "
+		"In it: settings, subnets, pools, hosts, profiles, leases, lists of images, public "
+		"keys. "
+		"Not in it: the\nbytes of images, secret keys, node.yaml. Profiles and variables "
+		"may hold "
 		"passwords: keep it safe.\nWithout FILE: CLUSTER-DATE.pxb here.",
-		"  pxectl backup create lab.pxb\n  pxectl backup create - | ssh vault 'cat > lab.pxb'",
+		"  pxectl backup create lab.pxb\n  pxectl backup create - | ssh vault 'cat > "
+		"lab.pxb'",
 		NO_OPTIONS, cmd_backup_create},
-	{"backup", "inspect", "FILE", 1, 1, "what a backup holds, and whether it is whole", NULL, NULL,
-		NO_OPTIONS, cmd_backup_inspect},
+	{"backup", "inspect", "FILE", 1, 1, "what a backup holds, and whether it is whole", NULL,
+		NULL, NO_OPTIONS, cmd_backup_inspect},
 	{"backup", "restore", "FILE", 1, 1,
 		"make a new first node of a backup, when all nodes are lost",
 		"Makes this machine, which must be no node, the only node of the cluster, offline. "
-		"Leases given since the\nbackup are not known: machines that it does not know wait until "
+		"Leases given since the\nbackup are not known: machines that it does not know wait "
+		"until "
 		"those have run out. Run it as root.",
 		"  sudo pxectl backup restore lab.pxb --interface eth1", OPTIONS(restore_options),
 		cmd_backup_restore},

@@ -115,7 +115,8 @@ static void find_program(char ret_path[OFFLINE_PATH_BYTES])
 	own[length > 0 ? length : 0] = '\0';
 	slash = strrchr(own, '/');
 	for (size_t i = 0; slash != NULL && i < sizeof places / sizeof places[0]; i++) {
-		snprintf(ret_path, OFFLINE_PATH_BYTES, "%.*s/%s", (int)(slash - own), own, places[i]);
+		snprintf(ret_path, OFFLINE_PATH_BYTES, "%.*s/%s", (int)(slash - own), own,
+			places[i]);
 		if (access(ret_path, X_OK) == 0) {
 			return;
 		}
@@ -165,7 +166,8 @@ static int finish(const struct ctl *ctl, const char *program, const char *mode, 
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == OFFLINE_NOT_DONE) {
 		return ctl_fail(ctl, CTL_CONFLICT,
-			"the daemon of this node still runs; stop it first: systemctl stop pxecluster");
+			"the daemon of this node still runs; stop it first: systemctl stop "
+			"pxecluster");
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
 		return ctl_fail(ctl, CTL_REFUSED,
@@ -175,8 +177,8 @@ static int finish(const struct ctl *ctl, const char *program, const char *mode, 
 	return ctl_fail(ctl, CTL_REFUSED, "pxed %s did not succeed; nothing else was done", mode);
 }
 
-int offline_run(const struct ctl *ctl, const char *mode, const char *argument, int input,
-	char **ret_output)
+int offline_run(
+	const struct ctl *ctl, const char *mode, const char *argument, int input, char **ret_output)
 {
 	char program[OFFLINE_PATH_BYTES], dir[] = "--dir", directory[300], word[64], more[300];
 	char *argv[] = {program, dir, directory, word, argument != NULL ? more : NULL, NULL};
@@ -195,8 +197,8 @@ int offline_run(const struct ctl *ctl, const char *mode, const char *argument, i
 	close(ends[1]);
 	if (result != 0) {
 		close(ends[0]);
-		return ctl_fail(ctl, CTL_REFUSED, "cannot run %s: %s; pxed is needed for this", program,
-			strerror(result));
+		return ctl_fail(ctl, CTL_REFUSED, "cannot run %s: %s; pxed is needed for this",
+			program, strerror(result));
 	}
 	*ret_output = read_all(ends[0]);
 	close(ends[0]);

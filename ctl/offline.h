@@ -1,8 +1,8 @@
-/* ctl/offline.h: work on this machine's copy of the state, done by pxed itself while no daemon runs:
- * `pxed --offline-info`, `--recover`, `--restore`. Blocks.
+/* ctl/offline.h: work on this machine's copy of the state, done by pxed itself while no daemon
+ * runs: `pxed --offline-info`, `--recover`, `--restore`. Blocks.
  *
- * pxed answers in lines, "KEY value ...", on its stdout; what goes wrong it tells on stderr, which is
- * ours. */
+ * pxed answers in lines, "KEY value ...", on its stdout; what goes wrong it tells on stderr, which
+ * is ours. */
 #ifndef CTL_OFFLINE_H
 #define CTL_OFFLINE_H
 

@@ -44,9 +44,9 @@ static int restore(const char *directory, const char *path, char *ret_error, siz
 static int run_offline(enum mode mode, const char *directory, const char *path)
 {
 	char error[NODE_CONF_ERROR_BYTES] = "";
-	int result = mode == MODE_CHECK  ? daemon_check(directory, error, sizeof error)
-		     : mode == MODE_INFO ? daemon_offline_info(
-						   directory, stdout, error, sizeof error)
+	int result = mode == MODE_CHECK ? daemon_check(directory, error, sizeof error)
+		     : mode == MODE_INFO
+			     ? daemon_offline_info(directory, stdout, error, sizeof error)
 		     : mode == MODE_RECOVER
 			     ? daemon_offline_recover(directory, stdout, error, sizeof error)
 			     : restore(directory, path, error, sizeof error);

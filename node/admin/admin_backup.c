@@ -107,7 +107,8 @@ void admin_on_backup(struct admin *admin, const struct admin_client *client)
 
 	if (settings == NULL || admin_is_removed(admin)) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
-			"this node does not hold the cluster's state; ask another: pxectl --node NAME "
+			"this node does not hold the cluster's state; ask another: pxectl --node "
+			"NAME "
 			"backup create");
 		return;
 	}

@@ -142,8 +142,8 @@ void admin_isolation(const struct admin *admin, struct dhcp4_isolation *ret_isol
 void admin_reserve_fill(const struct admin *admin, const struct replica_member_view *view,
 	const Pxe__Member *member, Pxe__NodeStatus *node);
 /* "pxe3 has no quorum for 4m 12s and goes on alone: ..." */
-char *admin_reserve_text(const struct admin *admin, const Pxe__NodeStatus *node, char *ret_text,
-	size_t text_bytes);
+char *admin_reserve_text(
+	const struct admin *admin, const Pxe__NodeStatus *node, char *ret_text, size_t text_bytes);
 /* admin_backup.c */
 void admin_on_backup(struct admin *admin, const struct admin_client *client);
 /* admin_node.c */

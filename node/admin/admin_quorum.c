@@ -85,7 +85,8 @@ char *admin_quorum_text(const struct replica_view *view, const struct model *mod
 	} else {
 		add(ret_text, text_bytes,
 			".\n  Nothing was changed. Leases that are granted go on; bring back "
-			"%s of the silent nodes.\n  If they are lost for good: stop pxed on the one "
+			"%s of the silent nodes.\n  If they are lost for good: stop pxed on the "
+			"one "
 			"survivor and run there: pxectl cluster recover",
 			voters / 2 + 1 - live == 1 ? "one" : "more");
 	}

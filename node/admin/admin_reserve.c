@@ -80,8 +80,8 @@ void admin_reserve_fill(const struct admin *admin, const struct replica_member_v
 	}
 }
 
-char *admin_reserve_text(const struct admin *admin, const Pxe__NodeStatus *node, char *ret_text,
-	size_t text_bytes)
+char *admin_reserve_text(
+	const struct admin *admin, const Pxe__NodeStatus *node, char *ret_text, size_t text_bytes)
 {
 	const struct model *model = admin_model(admin);
 	char since[48] = "", most[TEXT_DURATION_BYTES], age[TEXT_DURATION_BYTES], more[64] = "";
@@ -100,9 +100,8 @@ char *admin_reserve_text(const struct admin *admin, const Pxe__NodeStatus *node,
 		"%s has no quorum%s and goes on alone: %s; %" PRIu32
 		" own addresses left for new machines, at most %s each%s",
 		node->name, since,
-		!self || node->extends_leases
-			? "known leases are extended until their promise"
-			: "it does not know the time, so it extends no lease",
+		!self || node->extends_leases ? "known leases are extended until their promise"
+					      : "it does not know the time, so it extends no lease",
 		node->reserve_free, text_duration_short(model_mclt_ms(model), most), more);
 	return ret_text;
 }

@@ -273,8 +273,7 @@ static void warn_of_state(struct status *status, const Pxe__NodeStatus *node)
 	char text[ADMIN_TEXT_BYTES];
 
 	if (node->isolated) {
-		warn(status, "%.300s",
-			admin_reserve_text(status->admin, node, text, sizeof text));
+		warn(status, "%.300s", admin_reserve_text(status->admin, node, text, sizeof text));
 	} else if (strcmp(node->state, "down") == 0 && node->reserve_held > 0) {
 		warn(status,
 			"%s may go on alone with its own %" PRIu32
@@ -285,9 +284,10 @@ static void warn_of_state(struct status *status, const Pxe__NodeStatus *node)
 			node->journal, node->name);
 	}
 	if (strcmp(node->state, "removing") == 0 && !node->forced) {
-		warn(status, "%s leaves: %" PRIu32 " addresses and %" PRIu32
-			" leases are to be handed back first", node->name, node->reserve_held,
-			node->journal);
+		warn(status,
+			"%s leaves: %" PRIu32 " addresses and %" PRIu32
+			" leases are to be handed back first",
+			node->name, node->reserve_held, node->journal);
 	} else if (node->draining) {
 		warn(status, "%s is draining; to end that: pxectl node undrain %s", node->name,
 			node->name);

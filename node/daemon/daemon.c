@@ -147,7 +147,8 @@ static int load_conf(
 		snprintf(ret_error, error_bytes,
 			"%s/%s: a restore was begun and did not end: remove %s/%s and %s, and run "
 			"'pxectl backup restore' again",
-			directory, NODE_START_FILE, directory, NODE_CONF_FILE, daemon->conf.data_dir);
+			directory, NODE_START_FILE, directory, NODE_CONF_FILE,
+			daemon->conf.data_dir);
 		rc = -EINVAL;
 	}
 	if (rc == 0 && if_nametoindex(daemon->conf.interface) == 0) {
@@ -454,7 +455,8 @@ int daemon_open(
 int daemon_run(struct daemon *daemon)
 {
 	if (daemon_is_witness(daemon)) {
-		log_info("pxed %s votes as a witness (%s) and serves nothing, cluster traffic on %s",
+		log_info(
+			"pxed %s votes as a witness (%s) and serves nothing, cluster traffic on %s",
 			PXE_VERSION, daemon->conf.name, daemon->conf.peer_address);
 	} else {
 		log_info("pxed %s serves on %s (%s), cluster traffic on %s", PXE_VERSION,

@@ -75,7 +75,7 @@ struct daemon {
 	struct dhcp4_isolation alone; /* as last told in events */
 	bool was_alone;               /* and what it did is not merged yet */
 	uint32_t to_merge;            /* most entries that its journal held since */
-	bool removed;            /* from the cluster, as far as we can tell */
+	bool removed;                 /* from the cluster, as far as we can tell */
 	uint64_t refused_before; /* of transport_stats.dials_refused, when we last had the quorum */
 };
 

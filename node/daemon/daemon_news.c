@@ -176,7 +176,8 @@ static void tell_alone(struct daemon *daemon, const struct replica_view *now,
 	}
 	missing_voters(daemon, now, missing, sizeof missing);
 	post(daemon, PXE__EVENT_KIND__EVENT_ISOLATED,
-		"%.40s has no quorum since %s: it goes on alone: %s, new machines get one of %u own "
+		"%.40s has no quorum since %s: it goes on alone: %s, new machines get one of %u "
+		"own "
 		"addresses for at most %s; bring back %s",
 		daemon->conf.name, when,
 		isolation->extends_bindings ? "extends known leases"

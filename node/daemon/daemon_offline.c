@@ -49,8 +49,8 @@ static void raise_to(uint32_t *seconds, uint32_t value)
 	*seconds = value > *seconds ? value : *seconds;
 }
 
-static void look_at_record(
-	struct longest *longest, const uint8_t *key, size_t key_bytes, const uint8_t *value, size_t bytes)
+static void look_at_record(struct longest *longest, const uint8_t *key, size_t key_bytes,
+	const uint8_t *value, size_t bytes)
 {
 	if (key_bytes == 1 && key[0] == RECORD_SETTINGS) {
 		Pxe__Settings *settings = pxe__settings__unpack(NULL, bytes, value);
@@ -308,8 +308,7 @@ static bool grow(struct restoring *restoring)
 static bool keep_record(struct restoring *restoring, const uint8_t *key, size_t key_bytes,
 	const uint8_t *value, size_t value_bytes)
 {
-	struct replica_offline_record record = {
-		.key_bytes = key_bytes, .value_bytes = value_bytes};
+	struct replica_offline_record record = {.key_bytes = key_bytes, .value_bytes = value_bytes};
 
 	record.key = copy_of(key, key_bytes);
 	record.value = copy_of(value, value_bytes);
@@ -335,9 +334,8 @@ static bool on_record(
 		return keep_record(restoring, key, key_bytes, value, value_bytes);
 	}
 	packed = malloc(pxe__settings__get_packed_size(restoring->settings) + 1);
-	kept = packed != NULL &&
-	       keep_record(restoring, key, key_bytes, packed,
-		       pxe__settings__pack(restoring->settings, packed));
+	kept = packed != NULL && keep_record(restoring, key, key_bytes, packed,
+					 pxe__settings__pack(restoring->settings, packed));
 	restoring->failed = restoring->failed || packed == NULL;
 	free(packed);
 	return kept;
@@ -407,8 +405,8 @@ static int restore_into(struct offline *offline, struct restoring *restoring,
 	return result;
 }
 
-static int load_start(const char *directory, struct node_start *ret_start, char *ret_error,
-	size_t error_bytes)
+static int load_start(
+	const char *directory, struct node_start *ret_start, char *ret_error, size_t error_bytes)
 {
 	int result = node_start_load(directory, ret_start, ret_error, error_bytes);
 
@@ -439,8 +437,8 @@ int daemon_offline_restore(
 		result = open_node(directory, &offline, ret_error, error_bytes);
 	}
 	if (result == 0) {
-		result = restore_into(
-			&offline, &restoring, start.self, out, ret_error, error_bytes);
+		result =
+			restore_into(&offline, &restoring, start.self, out, ret_error, error_bytes);
 		close_disk(&offline);
 	}
 	if (result == 0) {

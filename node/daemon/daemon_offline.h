@@ -1,8 +1,8 @@
 /* node/daemon/daemon_offline.h: work on this node's copy of the state while no daemon runs. Blocks.
  *
- * Each answers on `out` with lines "KEY value ...", as `pxectl cluster recover` and `backup restore`
- * read them: cluster, node, self, epoch, applied, last, stamp_ms, leases, unknown_s, and for each
- * member "member ID NAME voter|witness|standby ADDRESS".
+ * Each answers on `out` with lines "KEY value ...", as `pxectl cluster recover` and `backup
+ * restore` read them: cluster, node, self, epoch, applied, last, stamp_ms, leases, unknown_s, and
+ * for each member "member ID NAME voter|witness|standby ADDRESS".
  */
 #ifndef NODE_DAEMON_DAEMON_OFFLINE_H
 #define NODE_DAEMON_DAEMON_OFFLINE_H

@@ -113,7 +113,8 @@ static int open_replica(struct daemon *daemon, char *ret_error, size_t error_byt
 
 		snprintf(what, sizeof what, "%s", ret_error);
 		snprintf(ret_error, error_bytes,
-			"%s/state.mdb: %s. On another node run 'pxectl node remove %s --force' and 'pxectl "
+			"%s/state.mdb: %s. On another node run 'pxectl node remove %s --force' and "
+			"'pxectl "
 			"cluster token create', then "
 			"here move %s/state.mdb away and run 'pxectl cluster join TOKEN'",
 			daemon->conf.data_dir, what, daemon->conf.name, daemon->conf.data_dir);
@@ -122,7 +123,8 @@ static int open_replica(struct daemon *daemon, char *ret_error, size_t error_byt
 		snprintf(ret_error, error_bytes,
 			"%s holds no state of cluster node '%s'. Its disk was lost or emptied: on "
 			"another node run "
-			"'pxectl node remove %s --force' and 'pxectl cluster token create', then here "
+			"'pxectl node remove %s --force' and 'pxectl cluster token create', then "
+			"here "
 			"'pxectl cluster join TOKEN' "
 			"(a new cluster is never made by itself)",
 			daemon->conf.data_dir, daemon->conf.name, daemon->conf.name);

@@ -174,7 +174,8 @@ char *node_start_format(const struct node_start *start)
 	fprintf(out,
 		"# Followed once, at the first start of pxed; then renamed to %s.done.\nstart: "
 		"%s\n",
-		NODE_START_FILE, start->kind == NODE_START_BOOTSTRAP ? "bootstrap"
+		NODE_START_FILE,
+		start->kind == NODE_START_BOOTSTRAP ? "bootstrap"
 		: start->kind == NODE_START_RESTORE ? "restore"
 						    : "join");
 	fprintf(out, "# member %llu, %s\n", (unsigned long long)start->self->id, start->self->name);

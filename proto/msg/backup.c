@@ -108,9 +108,8 @@ static int refuse(struct backup_reader *reader, const char *format, ...)
 void backup_read_begin(struct backup_reader *reader)
 {
 	assert(reader != NULL);
-	*reader = (struct backup_reader){.ctx = reader->ctx,
-		.on_header = reader->on_header,
-		.on_record = reader->on_record};
+	*reader = (struct backup_reader){
+		.ctx = reader->ctx, .on_header = reader->on_header, .on_record = reader->on_record};
 	crypto_hash_sha256_init(&reader->hash);
 }
 
@@ -167,8 +166,7 @@ static int read_trailer(struct backup_reader *reader, const Pxe__BackupTrailer *
 	crypto_hash_sha256_final(&before, sha256);
 	if (trailer->sha256.len != sizeof sha256 ||
 		memcmp(trailer->sha256.data, sha256, sizeof sha256) != 0) {
-		return refuse(
-			reader, "it was altered: its bytes are not those that were written");
+		return refuse(reader, "it was altered: its bytes are not those that were written");
 	}
 	reader->has_trailer = true;
 	return 0;
@@ -198,7 +196,8 @@ static int read_frame(struct backup_reader *reader, const uint8_t *data, size_t 
 }
 
 /* One magic line or frame from what is there. 1: something was read; 0: more is needed. */
-static int read_one(struct backup_reader *reader, const uint8_t *data, size_t bytes, size_t *ret_taken)
+static int read_one(
+	struct backup_reader *reader, const uint8_t *data, size_t bytes, size_t *ret_taken)
 {
 	size_t length = 0;
 	int result;

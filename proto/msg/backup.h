@@ -23,8 +23,8 @@
 
 /* ---- writing */
 
-/* Bytes go to `put`, in order; borrowed for the call. Without memory for a frame `failed` is set and
- * nothing more is put. */
+/* Bytes go to `put`, in order; borrowed for the call. Without memory for a frame `failed` is set
+ * and nothing more is put. */
 struct backup_writer {
 	void *ctx;
 	void (*put)(void *ctx, const uint8_t *data, size_t bytes);

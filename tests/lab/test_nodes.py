@@ -98,7 +98,6 @@ def test_a_witness_votes_and_serves_nothing(lab, client):
     assert ack["type"] == "ack"
     wait_for("the lease on the witness", lambda: (ack["ip"], client.mac) in leases(witness), 10)
     assert int(nodes_of(first)[witness.name]["reserve_held"]) == 0
-    lab.nodes[1].start()
 
 
 def test_a_demoted_node_serves_without_a_vote_until_it_is_promoted(lab, client):

@@ -55,7 +55,8 @@ static void test_a_backup_is_whole_and_of_one_moment(void **state)
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__BackupQuery query = PXE__BACKUP_QUERY__INIT;
 	struct seen seen = {0};
-	struct backup_reader reader = {.ctx = &seen, .on_header = on_header, .on_record = on_record};
+	struct backup_reader reader = {
+		.ctx = &seen, .on_header = on_header, .on_record = on_record};
 	bool more = true;
 
 	add_hosts(node, socket, 12);
@@ -119,8 +120,7 @@ static Pxe__AdminReply *change(struct node *node, void *socket, Pxe__Command *co
 	return ask(node, socket, &request);
 }
 
-static Pxe__AdminStatus set_mode(
-	struct node *node, void *socket, char *name, Pxe__MemberMode mode)
+static Pxe__AdminStatus set_mode(struct node *node, void *socket, char *name, Pxe__MemberMode mode)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__MemberSet set = PXE__MEMBER_SET__INIT;
@@ -278,8 +278,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_modes_that_would_leave_nobody_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			test_operators_cannot_change_the_epoch_or_recover_by_hand, setup,
-			teardown),
+			test_operators_cannot_change_the_epoch_or_recover_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_the_status_of_an_isolated_node_says_what_it_may_do, setup_alone,
 			teardown),

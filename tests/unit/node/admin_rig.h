@@ -1,4 +1,5 @@
-/* A real one-node cluster behind the admin server: disk, consensus, model; and clients of its doors. */
+/* A real one-node cluster behind the admin server: disk, consensus, model; and clients of its
+ * doors. */
 #ifndef TESTS_UNIT_NODE_ADMIN_RIG_H
 #define TESTS_UNIT_NODE_ADMIN_RIG_H
 
@@ -240,7 +241,8 @@ static inline void *dial_tcp(struct node *node, const char *address, const struc
 }
 
 /* NULL when nothing came within limit_ms. */
-static inline uint8_t *receive(struct node *node, void *socket, unsigned limit_ms, size_t *ret_bytes)
+static inline uint8_t *receive(
+	struct node *node, void *socket, unsigned limit_ms, size_t *ret_bytes)
 {
 	zmq_msg_t message;
 	uint8_t *data = NULL;
@@ -340,7 +342,8 @@ static inline Pxe__AdminReply *get_status(struct node *node, void *socket)
 	return ask(node, socket, &request);
 }
 
-static inline Pxe__AdminReply *make_token(struct node *node, void *socket, uint8_t id[16], char *for_name)
+static inline Pxe__AdminReply *make_token(
+	struct node *node, void *socket, uint8_t id[16], char *for_name)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__TokenCreate create = PXE__TOKEN_CREATE__INIT;
