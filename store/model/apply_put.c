@@ -154,6 +154,11 @@ static Pxe__Verdict put_check_server_ip(
 		return internal_refuse(a, CONFLICT,
 			"server address %s is reserved for host %s: pxectl host show %s", text,
 			host->name, host->name);
+	if (model_block_of(a->model, ip) != NULL)
+		return internal_refuse(a, CONFLICT,
+			"server address %s is in the reserve of a node: take it out of its pool, "
+			"then retry",
+			text);
 	if (model_lease_of_ip(a->model, ip, &lease) &&
 		lease_state_at(&lease, a->now_ms) != PXE__LEASE_STATE__LEASE_FREE)
 		return internal_refuse(a, CONFLICT,

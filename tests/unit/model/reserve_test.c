@@ -153,6 +153,32 @@ static void test_r1_an_address_of_a_reserve_is_its_owners_alone(void **state)
 	kit_fini(&kit);
 }
 
+static void test_r1_the_cluster_takes_no_address_out_of_a_reserve(void **state)
+{
+	(void)state;
+	struct kit kit;
+	init(&kit);
+	assert_int_equal(kit_give(&kit, 2, 1), V(OK));
+	Pxe__Settings settings = *model_settings(kit.model);
+	Pxe__Put put = PXE__PUT__INIT;
+	uint8_t bytes[4];
+	kit_ip_to(IP(19), bytes);
+	settings.server_ip = kit_bytes(bytes, 4);
+	settings.epoch = 7;
+	put.object_case = PXE__PUT__OBJECT_SETTINGS;
+	put.settings = &settings;
+	expect(&kit, kit_put(&kit, &put), V(CONFLICT), "in the reserve of a node");
+	assert_int_equal(kit_return(&kit, 2, 1, BIT(19)), V(OK));
+	settings.reserve_percent = 91;
+	expect(&kit, kit_put(&kit, &put), V(INVALID), "reserves of 91 %");
+	settings.reserve_percent = 90;
+	assert_int_equal(kit_put(&kit, &put), V(OK));
+	assert_int_equal(model_epoch(kit.model), 0); /* only a recovery raises it */
+	/* 9 addresses are left: 90 percent of them for three. */
+	assert_int_equal(model_reserve_target(kit.model, model_subnet(kit.model, "lab"), 3), 2);
+	kit_fini(&kit);
+}
+
 /* On another subnet it is a wrong address like any other: a NAK helps the client. */
 static void test_r1_a_reserved_address_of_another_subnet_is_refused(void **state)
 {
@@ -762,6 +788,7 @@ int main(void)
 		cmocka_unit_test(test_r1_whole_windows_go_first),
 		cmocka_unit_test(test_r1_gifts_are_judged),
 		cmocka_unit_test(test_r1_an_address_of_a_reserve_is_its_owners_alone),
+		cmocka_unit_test(test_r1_the_cluster_takes_no_address_out_of_a_reserve),
 		cmocka_unit_test(test_r1_a_reserved_address_of_another_subnet_is_refused),
 		cmocka_unit_test(test_r1_blocks_and_leases_outlive_pool_and_subnet),
 		cmocka_unit_test(test_r1_targets_are_equal_shares),
