@@ -123,6 +123,7 @@ void replica_connect(struct replica *r, struct transport *transport)
 	assert(r != NULL && r->transport == NULL);
 	r->transport = transport;
 	replica_see_time(r);
+	replica_roster_changed(r);
 	replica_member_connect(r);
 	replica_loop_start(r->loop);
 }
@@ -170,6 +171,7 @@ void replica_on_message(void *replica, uint64_t from, const Pxe__Envelope *envel
 	case PXE__ENVELOPE__BODY_STATUS:
 		replica_member_on_status(r, member, envelope->status);
 		break;
+	case PXE__ENVELOPE__BODY_ROSTER: replica_roster_on_message(r, envelope->roster); break;
 	case PXE__ENVELOPE__BODY_EVENT:
 		if (r->config.on_event != NULL)
 			r->config.on_event(r->config.ctx, envelope->event);
@@ -265,6 +267,7 @@ void replica_turn_end(struct replica *r)
 	bool changed = replica_view_changed(r);
 	if (r->applied.members_changed) {
 		r->applied.members_changed = false;
+		replica_roster_changed(r);
 		replica_member_connect(r);
 	}
 	replica_tell_alarms(r);

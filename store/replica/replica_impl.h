@@ -17,6 +17,7 @@
  *   replica_stream.c    leader: the state, in chunks, to a node that the log no longer reaches
  *   replica_install.c   follower: such a state
  *   replica_member.c    members known, peers connected, liveness, statuses
+ *   replica_roster.c    members, told to one that cannot know them yet
  *   replica_room.c      disks that are nearly full: refusing, handing over
  *   replica_duty.c      leader's duties: time, sweeping, publishing
  *   replica_conf.c      leader: the configuration follows the model's members; handing over
@@ -225,6 +226,15 @@ struct replica_member {
 	uint64_t give_ms;          /* leader: when it looked at its reserve last */
 };
 
+/* Members that another one told us of, and that our state does not have yet. */
+struct replica_roster {
+	uint64_t changed_index; /* when our own members changed last, or this life began */
+	uint64_t told_index;    /* the teller had applied so much */
+	uint64_t due_ms;
+	Pxe__Member *member[MODEL_MEMBERS_MAX];
+	unsigned count;
+};
+
 enum replica_stream_state {
 	REPLICA_STREAM_FREE = 0,
 	REPLICA_STREAM_READING,
@@ -285,6 +295,7 @@ struct replica {
 	Pxe__Member *seed[MODEL_MEMBERS_MAX];          /* until the model has members */
 	unsigned seed_count;
 	uint64_t seed_epoch;
+	struct replica_roster roster;
 	Pxe__PeerStatus status; /* set by the user; without pointers */
 	char version[32];
 	uint64_t dropped;
@@ -465,6 +476,12 @@ void replica_reserve_tick(struct replica *r);
 /* What this member told last; NULL: nothing yet. Of ourselves *scratch is filled. */
 const Pxe__PeerStatus *replica_reserve_report(
 	const struct replica *r, uint64_t id, Pxe__PeerStatus *scratch);
+
+/* replica_roster.c */
+void replica_roster_changed(struct replica *r); /* our members did */
+void replica_roster_on_message(struct replica *r, const Pxe__Roster *roster);
+void replica_roster_tick(struct replica *r);
+void replica_roster_fini(struct replica *r);
 
 /* replica_room.c */
 bool replica_room_refuses(const struct replica *r, const Pxe__Command *command);

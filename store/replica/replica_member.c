@@ -69,6 +69,8 @@ void replica_member_connect(struct replica *r)
 		member_connect_one(r, member[i]);
 	for (unsigned i = 0; count == 0 && i < r->seed_count; i++)
 		member_connect_one(r, r->seed[i]);
+	for (unsigned i = 0; i < r->roster.count; i++)
+		member_connect_one(r, r->roster.member[i]);
 	for (unsigned i = 0; i < REPLICA_MEMBERS; i++) {
 		struct replica_member *slot = &r->member[i];
 		if (slot->id == 0 || slot->gone_ms == 0 ||
@@ -85,6 +87,7 @@ void replica_member_fini(struct replica *r)
 	for (unsigned i = 0; i < r->seed_count; i++)
 		pxe__member__free_unpacked(r->seed[i], NULL);
 	r->seed_count = 0;
+	replica_roster_fini(r);
 }
 
 /* ---- what they say */
@@ -243,6 +246,7 @@ void replica_member_tick(struct replica *r)
 				member_compare(r, &r->member[i]);
 		}
 	}
+	replica_roster_tick(r);
 	if (r->members_due)
 		replica_member_connect(r);
 	if (r->status_due && r->transport != NULL)
