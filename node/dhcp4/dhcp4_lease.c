@@ -73,8 +73,8 @@ static void reply_offer(struct dhcp4_step *step, uint32_t ip)
 }
 
 /* The client counts from when it sent the request, so the time told reaches from the request's
- * arrival to the lease's end, and is never more than was granted. If the answer took long it is what
- * is left by now: who gets it may have asked again since. */
+ * arrival to the lease's end, and is never more than was granted. If the answer took long it is
+ * what is left by now: who gets it may have asked again since. */
 static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
 {
 	uint64_t from_ms = step->arrival_ms;
