@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_RETRY_MS 300
+#define FIRST_RETRY_MS 300u
 #define RETRY_MAX_MS   4000
 #define REQUEST_TRIES  4
 #define REBOOT_TRIES   3
