@@ -15,7 +15,7 @@ struct arguments {
 	uint64_t from, to;
 	unsigned mode; /* sim_mode_count(): all, in turn */
 	bool verbose, keep_going, hashes;
-	double seconds; /* 0: no limit */
+	double seconds;              /* 0: no limit */
 	const char *const *scenario; /* files; NULL: seeds of modes */
 	int scenario_count;
 };
@@ -66,8 +66,7 @@ static void parse(int argc, char **argv, struct arguments *ret)
 		{"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 's'},
 		{"seconds", required_argument, NULL, 't'}, {"trace", no_argument, NULL, 'v'},
 		{"keep-going", no_argument, NULL, 'k'}, {"hashes", no_argument, NULL, 'h'},
-		{"scenario", no_argument, NULL, 'f'},
-		{NULL, 0, NULL, 0}};
+		{"scenario", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
 	bool scenarios = false;
 	int option;
 

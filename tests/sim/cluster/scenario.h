@@ -52,6 +52,7 @@ enum scenario_verb {
 	SCENARIO_DESTROY,
 	SCENARIO_PAUSE,
 	SCENARIO_CLOCK,
+	SCENARIO_DISK, /* how long a sync takes */
 	SCENARIO_CALL,
 	SCENARIO_MARK_LOG,
 	SCENARIO_STEP_DOWN,
@@ -156,7 +157,7 @@ struct scenario_line {
 	unsigned owner[SIM_HOST_MACS], owner_count;
 	bool force, witness;
 	Pxe__MemberMode mode;
-	/* PAUSE, CLOCK, RECOVER */
+	/* PAUSE, CLOCK, DISK, RECOVER */
 	int64_t amount_ms;
 	bool unsynchronised;
 	struct scenario_expect expect;
@@ -167,9 +168,10 @@ struct scenario_client {
 	const struct scenario_line *line; /* of its last message; NULL: none */
 	bool answered;
 	struct sim_saying saying;
-	uint64_t until_us; /* it repeats itself no longer */
-	int node;          /* that its last answer came from; -1: none */
-	uint32_t ip, lease_s;
+	uint64_t until_us;          /* it repeats itself no longer */
+	int node;                   /* that its last answer came from; -1: none */
+	uint32_t ip;                /* that it was told last */
+	uint32_t reply_ip, lease_s; /* of the answer in hand */
 };
 
 /* An expectation that is open. */

@@ -166,7 +166,7 @@ void scenario_on_reply(struct sim *sim, struct sim_client *client, struct sim_no
 		return;
 	dhcp4_u32(message, DHCP4_LEASE_SECONDS, &lease_s);
 	own->node = (int)node->at;
-	own->ip = ip != 0 ? ip : own->ip;
+	own->reply_ip = ip;
 	own->lease_s = lease_s;
 	if (message->type == DHCP4_OFFER && client->state == SIM_CLIENT_DISCOVER) {
 		client->offered_ip = ip;
@@ -193,6 +193,8 @@ void scenario_on_reply(struct sim *sim, struct sim_client *client, struct sim_no
 	own->answered = true;
 	client->began_us = 0;
 	scenario_expect_reply(scenario, client->at, message->type, node);
+	if (ip != 0)
+		own->ip = ip;
 }
 
 static void do_say(struct scenario *scenario, const struct scenario_line *line)
@@ -232,13 +234,15 @@ static void do_down(
 			line->verb == SCENARIO_POWER ? "power" : "kill -9");
 }
 
+/* At once, so that whatever is expected is expected of a node that runs. */
 static void do_start(struct scenario *scenario, struct sim_node *node)
 {
-	if (!node->up && !node->gone)
-		sim_post(scenario->sim, 1,
-			&(struct sim_event){.kind = SIM_EVENT_START,
-				.node = (uint16_t)node->at,
-				.life = node->life});
+	if (node->up || node->gone)
+		return;
+	sim_post(scenario->sim, 0,
+		&(struct sim_event){
+			.kind = SIM_EVENT_START, .node = (uint16_t)node->at, .life = node->life});
+	sim_run_until(scenario->sim, scenario->sim->now_us);
 }
 
 static void do_up_or_down(struct scenario *scenario, const struct scenario_line *line)
@@ -300,6 +304,7 @@ static void do_node(
 		sim_node_set_wall(
 			node, node->wall_offset_ms + line->amount_ms, !line->unsynchronised);
 		break;
+	case SCENARIO_DISK: node->disk_us = (unsigned)line->amount_ms * SIM_MS; break;
 	case SCENARIO_CALL: scenario->alias_node[line->target.at] = (int)node->at; break;
 	case SCENARIO_STEP_DOWN:
 		replica_step_down(node->replica);
@@ -477,6 +482,7 @@ void scenario_do(struct scenario *scenario, const struct scenario_line *line)
 	case SCENARIO_DESTROY:
 	case SCENARIO_PAUSE:
 	case SCENARIO_CLOCK:
+	case SCENARIO_DISK:
 	case SCENARIO_CALL:
 	case SCENARIO_STEP_DOWN:
 		do_node(scenario, line, scenario_node(scenario, line, &line->node));

@@ -49,11 +49,11 @@ static bool holds(struct scenario *scenario, const struct scenario_line *line,
 	const struct sim_node *node)
 {
 	const struct model *model = replica_model(node->replica);
-	const Pxe__Block *block = model_block_of(model, own->ip);
+	const Pxe__Block *block = model_block_of(model, own->reply_ip);
 
 	switch (condition->kind) {
-	case SCENARIO_IS_IP: return own->ip == scenario_ip(scenario, &condition->ip);
-	case SCENARIO_IS_NOT_IP: return own->ip != scenario_ip(scenario, &condition->ip);
+	case SCENARIO_IS_IP: return own->reply_ip == scenario_ip(scenario, &condition->ip);
+	case SCENARIO_IS_NOT_IP: return own->reply_ip != scenario_ip(scenario, &condition->ip);
 	case SCENARIO_IN_RESERVE:
 		return block != NULL &&
 		       block->owner == scenario_node(scenario, line, &condition->node)->id;
@@ -63,7 +63,8 @@ static bool holds(struct scenario *scenario, const struct scenario_line *line,
 	case SCENARIO_LEASE_AT_MOST: return own->lease_s <= condition->lease_s;
 	case SCENARIO_LEASE_AT_LEAST: return own->lease_s >= condition->lease_s;
 	case SCENARIO_WITHIN_PROMISE:
-		return own->lease_s * INT64_C(1000) <= promised_for_ms(scenario, node, own->ip);
+		return own->lease_s * INT64_C(1000) <=
+		       promised_for_ms(scenario, node, own->reply_ip);
 	}
 	return false;
 }
@@ -72,7 +73,7 @@ static _Noreturn void fail_reply(struct scenario *scenario, const struct scenari
 	enum dhcp4_type type, const struct sim_node *node)
 {
 	const struct scenario_client *own = &scenario->client[open->client];
-	const Pxe__Block *block = model_block_of(replica_model(node->replica), own->ip);
+	const Pxe__Block *block = model_block_of(replica_model(node->replica), own->reply_ip);
 	char ip[TEXT_IP4_BYTES], where[40] = "";
 
 	if (block != NULL)
@@ -81,8 +82,8 @@ static _Noreturn void fail_reply(struct scenario *scenario, const struct scenari
 	scenario_fail(scenario, open->line,
 		"c%u: expected %s; came %s %s lease %u s from %s%s (promised for %" PRId64 " ms)",
 		open->client + 1, open->line->expect.text, type_name(type),
-		text_ip4_format(own->ip, ip), own->lease_s, node->name, where,
-		promised_for_ms(scenario, node, own->ip));
+		text_ip4_format(own->reply_ip, ip), own->lease_s, node->name, where,
+		promised_for_ms(scenario, node, own->reply_ip));
 }
 
 void scenario_expect_reply(struct scenario *scenario, unsigned client, enum dhcp4_type type,

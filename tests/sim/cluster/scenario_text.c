@@ -652,6 +652,7 @@ static const struct verb_word verb_words[] = {
 	{"destroy", SCENARIO_DESTROY},
 	{"pause", SCENARIO_PAUSE},
 	{"clock", SCENARIO_CLOCK},
+	{"disk", SCENARIO_DISK},
 	{"call", SCENARIO_CALL},
 	{"step-down", SCENARIO_STEP_DOWN},
 	{"recover", SCENARIO_RECOVER},
@@ -672,6 +673,7 @@ static void read_verb(struct words *words, struct scenario_line *line)
 			line->node = node_of(words);
 		break;
 	case SCENARIO_PAUSE:
+	case SCENARIO_DISK:
 	case SCENARIO_RECOVER:
 		line->node = node_of(words);
 		line->amount_ms = (int64_t)time_ms(words);

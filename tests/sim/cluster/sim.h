@@ -152,6 +152,7 @@ struct sim_node {
 	struct replica_env env;
 	Pxe__Member *seed[SIM_NODES_MAX]; /* what the join reply named */
 	unsigned seed_count;
+	uint64_t seed_epoch;
 };
 
 /* ---- clients */

@@ -277,7 +277,7 @@ void sim_node_start(struct sim_node *node, const struct replica_bootstrap *boots
 	node->answerable_us = 0;
 	sim_trace(sim, SIM_TRACE_START, (int)node->at, -1, 0, node->life, "");
 	open_replica(node, bootstrap);
-	transport.epoch = model_epoch(replica_model(node->replica));
+	transport.epoch = replica_epoch(node->replica);
 	if (transport_open(&transport, &node->transport, error, sizeof error) != 0)
 		abort();
 	open_service(node);
@@ -450,7 +450,8 @@ static void on_packet(struct sim_node *node, const struct sim_event *event)
 
 static void start_again(struct sim_node *node)
 {
-	struct replica_bootstrap bootstrap = {.seed = node->seed, .seed_count = node->seed_count};
+	struct replica_bootstrap bootstrap = {
+		.seed = node->seed, .seed_count = node->seed_count, .epoch = node->seed_epoch};
 	Pxe__Member self;
 	char address[3][32];
 

@@ -151,8 +151,11 @@ struct sim_node *sim_join(struct sim *sim, struct sim_node *sponsor, bool witnes
 	}
 	node->id = self.id = wait.result.id;
 	keep_seeds(node, replica_model(sponsor->replica));
-	struct replica_bootstrap bootstrap = {
-		.self = &self, .seed = node->seed, .seed_count = node->seed_count};
+	node->seed_epoch = model_epoch(replica_model(sponsor->replica));
+	struct replica_bootstrap bootstrap = {.self = &self,
+		.seed = node->seed,
+		.seed_count = node->seed_count,
+		.epoch = node->seed_epoch};
 	sim_node_start(node, &bootstrap);
 	return node;
 }
