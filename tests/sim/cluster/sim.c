@@ -42,6 +42,7 @@ static void forget(struct sim *sim)
 void sim_free(struct sim *sim)
 {
 	forget(sim);
+	free(sim->operation); /* the empty ones that forget() left */
 	free(sim->event);
 	free(sim->address);
 	free(sim->trace);
