@@ -33,7 +33,7 @@ static void test_bytes_follow_the_name_of_their_field(void **state)
 		"\"mac\": \"52:54:00:aa:00:02\", \"expires_ms\": 1795371900086, \"promised_ms\": "
 		"0, "
 		"\"started_ms\": 0, \"since_ms\": 0, \"hostname\": \"n02\", \"subnet\": \"\", "
-		"\"client_id\": \"\", \"uuid\": \"\", \"node\": 0}");
+		"\"client_id\": \"\", \"uuid\": \"\", \"node\": 0, \"released_ms\": 0}");
 	free(text);
 }
 

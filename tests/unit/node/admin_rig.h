@@ -262,7 +262,7 @@ static inline uint8_t *receive(
 
 static inline Pxe__AdminReply *read_reply(struct node *node, void *socket)
 {
-	size_t bytes;
+	size_t bytes = 0;
 	uint8_t *data = receive(node, socket, WAIT_MS, &bytes);
 	Pxe__AdminReply *reply;
 
