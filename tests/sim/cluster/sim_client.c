@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define FIRST_RETRY_MS 300u
-#define RETRY_MAX_MS   4000
+#define RETRY_MAX_MS   2000 /* two of them within what a client may wait, see sim_check.c */
 #define REQUEST_TRIES  4
 #define REBOOT_TRIES   3
 #define BOOTS_MAX      2
