@@ -140,11 +140,11 @@ class Watcher:
         best = max(ballots, key=ballots.count, default=None)
         return next((node for node in self.nodes if node.name == best and node.alive()), None)
 
-    def least_free(self, names, since, until):
-        """The smallest reserve that one of these nodes had in a span; 0 when none of them said."""
-        free = [int(row.get("reserve_free", 0)) for at, name, status in self.samples if name in names and since <= at <= until
+    def free_until(self, names, since, until):
+        """Until when each of these nodes said that its reserve had free addresses; `since` when none said anything."""
+        said = [(at, int(row.get("reserve_free", 0))) for at, name, status in list(self.samples) if name in names and since <= at <= until
                 for row in status.get("nodes", []) if row["name"] == name]
-        return min(free, default=0)
+        return min([at for at, free in said if free == 0], default=until if said else since)
 
     def reserves(self):
         """Do nodes have reserves?"""
@@ -182,6 +182,7 @@ class Chaos:
         self.closing = contextlib.ExitStack()
         self.real, self.spans = [], []   # (time, port -> nodes without the quorum that are all it hears, ports of such nodes)
         self.longest_wait = 0.0
+        self.lonely = 0   # spans in which clients heard only nodes without the quorum, long enough to be judged
 
     def tell(self, text):
         line = f"{history.clock(time.time())} {time.time() - self.began:7.1f} s  {text}"
@@ -333,15 +334,17 @@ class Chaos:
         """[P3] Clients that only heard nodes without the quorum were served from these nodes' reserves, as long as there were some."""
         if not self.watcher.reserves():
             return []
-        waits, wrong = history.waits(read, ("discover",)), []
+        waits, wrong, self.lonely = history.waits(read, ("discover",)), [], 0
         for port in self.hands.segment.hosts:
             since, nodes = None, frozenset()
             for at, heard, _ in [*self.spans, (time.time(), {}, set())]:
                 now = heard.get(port, frozenset())
                 if now == nodes:
                     continue
-                if nodes and at - since > ALONE_WITHIN_S and self.watcher.least_free(nodes, since, at) > 0:
-                    wrong += history.unserved(waits, since, at, ALONE_WITHIN_S, {port}, f", hearing only {', '.join(sorted(nodes))}, "
+                end = self.watcher.free_until(nodes, since, at) if nodes else 0
+                if nodes and end - since > ALONE_WITHIN_S:
+                    self.lonely += 1
+                    wrong += history.unserved(waits, since, end, ALONE_WITHIN_S, {port}, f", hearing only {', '.join(sorted(nodes))}, "
                                               "which had free addresses of its own")
                 since, nodes = at, now
         return wrong
@@ -379,6 +382,7 @@ class Chaos:
         spans = self.alone()
         alone = sum(start < holding.acked < end for holding in held for start, end in spans.get(holding.port, []))
         nodes = ", ".join(f"{port} {count}" for port, count in by_node.items())
+        self.out(f"{self.lonely} times clients at a port heard only nodes without the quorum, and were served")
         self.out(f"{len(held)} ACKs, {alone} of them by nodes without the quorum ({nodes}) for "
                  f"{len({holding.mac for holding in held})} clients and {len({holding.ip for holding in held})} addresses, "
                  f"{len(self.acts)} acts, {time.time() - self.began:.0f} s; longest wait after healing {self.longest_wait:.1f} s")
