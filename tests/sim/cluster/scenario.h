@@ -114,10 +114,11 @@ enum scenario_expect_kind {
 	SCENARIO_EXPECT_UNKNOWN, /* the address has no record there, or another's */
 	SCENARIO_EXPECT_MEMBER,
 	SCENARIO_EXPECT_NO_MEMBER,
-	SCENARIO_EXPECT_JOURNAL, /* entries */
-	SCENARIO_EXPECT_RESERVE, /* addresses of a node's blocks, at least `low`, at most `high` */
-	SCENARIO_EXPECT_LOG,     /* no entry since it was marked */
-	SCENARIO_EXPECT_SETTLED, /* nothing waits for anybody to know it */
+	SCENARIO_EXPECT_JOURNAL,  /* entries */
+	SCENARIO_EXPECT_RESERVE,  /* addresses of a node's blocks, at least `low`, at most `high` */
+	SCENARIO_EXPECT_LOG,      /* no entry since it was marked */
+	SCENARIO_EXPECT_RETURNED, /* the address is in no block, in a node's state */
+	SCENARIO_EXPECT_SETTLED,  /* nothing waits for anybody to know it */
 };
 struct scenario_expect {
 	enum scenario_expect_kind kind;
@@ -125,7 +126,8 @@ struct scenario_expect {
 	struct scenario_condition condition[SCENARIO_CONDITIONS];
 	unsigned condition_count;
 	struct scenario_node node, at;
-	bool anywhere; /* KNOWN: at all nodes that run */
+	struct scenario_ip ip; /* RETURNED */
+	bool anywhere;         /* KNOWN: at all nodes that run */
 	unsigned client;
 	uint64_t low, high;
 	uint64_t within_us;

@@ -168,6 +168,16 @@ static bool knows(const struct sim *sim, const struct sim_node *node, unsigned c
 	       PXE__LEASE_STATE__LEASE_BOUND;
 }
 
+static bool is_returned(struct scenario *scenario, const struct scenario_line *line, char *ret_why,
+	size_t why_bytes)
+{
+	const struct sim_node *node = scenario_node(scenario, line, &line->expect.at);
+	uint32_t ip = scenario_ip(scenario, &line->expect.ip);
+
+	snprintf(ret_why, why_bytes, "it is in a reserve");
+	return node->up && model_block_of(replica_model(node->replica), ip) == NULL;
+}
+
 static bool is_known(struct scenario *scenario, const struct scenario_line *line, bool wanted,
 	char *ret_why, size_t why_bytes)
 {
@@ -283,6 +293,7 @@ static bool is_true(struct scenario *scenario, const struct scenario_open *open,
 	case SCENARIO_EXPECT_KNOWN:
 	case SCENARIO_EXPECT_UNKNOWN:
 		return is_known(scenario, line, kind == SCENARIO_EXPECT_KNOWN, ret_why, why_bytes);
+	case SCENARIO_EXPECT_RETURNED: return is_returned(scenario, line, ret_why, why_bytes);
 	case SCENARIO_EXPECT_MEMBER:
 	case SCENARIO_EXPECT_NO_MEMBER: {
 		const struct sim_node *leader = sim_node_leader(scenario->sim);

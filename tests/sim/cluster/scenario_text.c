@@ -380,6 +380,7 @@ static const struct expect_word expect_words[] = {
 	{"journal", SCENARIO_EXPECT_JOURNAL, 0},
 	{"reserve", SCENARIO_EXPECT_RESERVE, 0},
 	{"log", SCENARIO_EXPECT_LOG, 0},
+	{"returned", SCENARIO_EXPECT_RETURNED, 0},
 	{"settled", SCENARIO_EXPECT_SETTLED, 0},
 };
 
@@ -405,6 +406,12 @@ static void read_expect_arguments(struct words *words, struct scenario_expect *e
 		break;
 	case SCENARIO_EXPECT_MEMBER:
 	case SCENARIO_EXPECT_NO_MEMBER: expect->node = node_of(words); break;
+	case SCENARIO_EXPECT_RETURNED:
+		expect->ip = ip_of(words);
+		if (!take(words, "at"))
+			complain(words, "'at NODE' was expected");
+		expect->at = node_of(words);
+		break;
 	case SCENARIO_EXPECT_JOURNAL:
 	case SCENARIO_EXPECT_RESERVE:
 		expect->node = node_of(words);
