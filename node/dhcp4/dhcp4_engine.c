@@ -144,9 +144,11 @@ static bool is_our_turn(struct dhcp4_step *step, unsigned *ret_rank)
 		++*ret_rank;
 	if (*ret_rank == 0)
 		return true;
-	if (repeat)
+	/* One that waits for long may be heard by us alone (FIELD 28). */
+	bool long_waits = request->message.header.secs >= DHCP4_LONG_WAIT_S;
+	if (repeat || long_waits)
 		dhcp4_engine_count(step->engine, DHCP4_COUNT_REPEATED);
-	return repeat;
+	return repeat || long_waits;
 }
 
 static void defer(struct dhcp4_step *step, unsigned rank)

@@ -35,6 +35,7 @@
 	     */
 #define DHCP4_DEFERRED_MAX 4096 /* clients left to another node; the oldest gives way */
 #define DHCP4_TURN_MS      300  /* how long each node before us has to answer or to be known dead */
+#define DHCP4_LONG_WAIT_S  3    /* `secs`: the client is answered by everybody */
 #define DHCP4_WATCH_MS     1500 /* how long we watch whether a node whose turn it is dies */
 #define DHCP4_GIVE_UP_MS   30000 /* a proposal whose outcome never came frees its place */
 #define DHCP4_FULL_MS                                                                              \

@@ -63,9 +63,10 @@ static void put_times(const struct dhcp4_plan *plan, struct dhcp4_builder *build
 		return;
 	dhcp4_build_u32(builder, DHCP4_LEASE_SECONDS, plan->lease_s);
 	/* Also in an OFFER (FIELD 10). */
-	dhcp4_build_u32(builder, DHCP4_RENEWAL_SECONDS, plan->lease_s / 2);
-	dhcp4_build_u32(
-		builder, DHCP4_REBINDING_SECONDS, (uint32_t)((uint64_t)plan->lease_s * 7 / 8));
+	uint32_t half_s = plan->lease_s / 2, most_s = (uint32_t)((uint64_t)plan->lease_s * 7 / 8);
+	/* Never 0: the client would ask without a pause. */
+	dhcp4_build_u32(builder, DHCP4_RENEWAL_SECONDS, half_s > 0 ? half_s : 1);
+	dhcp4_build_u32(builder, DHCP4_REBINDING_SECONDS, most_s > 0 ? most_s : 1);
 }
 
 /* 60 and 43 go together or not at all: with 60 alone UEFI asks port 4011 (FIELD 29). */
