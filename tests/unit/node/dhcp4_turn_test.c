@@ -101,6 +101,17 @@ static void exactly_one_node_answers_a_first_discover(void **state)
 		assert_in_range(by_node[i], 8, 40);
 }
 
+/* FIELD 28: whoever it turned to before may not hear it any more. */
+static void one_that_has_waited_for_long_is_answered_by_all(void **state)
+{
+	struct cluster *cluster = *state;
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 1, .xid = 1, .secs = 2};
+	size_t winner = 0;
+	assert_int_equal(broadcast(cluster, &ask, &winner), 1);
+	ask = (struct ask){.type = DHCP4_DISCOVER, .client = 2, .xid = 2, .secs = 3};
+	assert_int_equal(broadcast(cluster, &ask, &winner), NODES);
+}
+
 static void request_after_the_offer_is_answered_by_the_same_node_alone(void **state)
 {
 	struct cluster *cluster = *state;
@@ -353,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(exactly_one_node_answers_a_first_discover),
+		TEST(one_that_has_waited_for_long_is_answered_by_all),
 		TEST(request_after_the_offer_is_answered_by_the_same_node_alone),
 		TEST(all_answer_a_retransmission_and_say_the_same),
 		TEST(any_node_acks_any_nodes_offer),
