@@ -169,6 +169,15 @@ static void dispatch(struct sim *sim, struct sim_event *event)
 	}
 }
 
+static void wait_in_socket(struct sim *sim, struct sim_event *packet)
+{
+	struct sim_bytes *bytes = packet->data;
+
+	if (!bytes->queued)
+		packet->life = sim->node[packet->node].life;
+	bytes->queued = true;
+}
+
 static void step(struct sim *sim)
 {
 	struct sim_event event = take(sim);
@@ -177,6 +186,8 @@ static void step(struct sim *sim)
 	/* Nothing reaches a process that is stopped; it waits there. */
 	if (event.kind <= SIM_EVENT_PACKET && event.kind != SIM_EVENT_DISK &&
 		sim->node[event.node].paused_until_us > sim->now_us) {
+		if (event.kind == SIM_EVENT_PACKET)
+			wait_in_socket(sim, &event);
 		sim_post(sim, sim->node[event.node].paused_until_us - sim->now_us, &event);
 		return;
 	}

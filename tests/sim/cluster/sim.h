@@ -86,7 +86,6 @@ struct sim_options {
 	uint64_t chaos_us;
 	uint64_t heal_us;   /* within which all must be well after the end of the chaos */
 	bool check_answers; /* the chaos leaves the conditions of [P3] clear */
-	bool late_releases; /* a client may ask again while its RELEASE is still on its way */
 };
 
 /* How often what happens: weights of one draw of the chaos, and permille. */
@@ -174,6 +173,7 @@ struct sim_client {
 	uint8_t mac[6];
 	bool relayed, fresh_xid; /* fresh_xid: a new one for each transmission */
 	bool strays;             /* ignores servers, declines, goes without release: now and then */
+	bool prompt;             /* what it sends is not very late */
 	bool scripted;           /* does what a scenario says, and nothing else */
 	uint32_t deaf_nodes;     /* bits: these do not hear it */
 	uint32_t xid;
@@ -311,7 +311,9 @@ struct sim_event {
 	void *data; /* malloc'ed, or NULL */
 };
 struct sim_bytes {
-	uint64_t from, sent_us;
+	uint64_t from;
+	uint64_t arrives_us; /* when it comes to the node's socket */
+	bool queued;         /* it waited there for a process that was stopped */
 	bool unicast;
 	uint32_t source_ip;
 	size_t count;
@@ -375,8 +377,9 @@ void sim_net_broadcast(struct sim *sim, const struct sim_client *client, const u
 void sim_net_reply(struct sim *sim, struct sim_node *node, const struct dhcp4_reply *reply);
 bool sim_net_hears(
 	const struct sim *sim, const struct sim_client *client, const struct sim_node *node);
-/* The longest time that a packet may be under way on the client segment, us. */
-uint64_t sim_net_segment_max_us(const struct sim *sim);
+/* The longest time that a packet may be under way on the client segment, us; prompt: of a client
+ * that is. */
+uint64_t sim_net_segment_max_us(const struct sim *sim, bool prompt);
 
 /* ---- sim_node.c: doing things to nodes */
 /* A new slot: id and key follow. */

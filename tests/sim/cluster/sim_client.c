@@ -19,7 +19,6 @@
 #define REQUEST_TRIES  4
 #define REBOOT_TRIES   3
 #define BOOTS_MAX      2
-#define PROPOSAL_US    (5500 * SIM_MS) /* for so long a node tries to have a command taken */
 #define RENEW_MIN_US   (300 * SIM_MS)
 
 struct sim_client *sim_client_new(struct sim *sim, unsigned subnet)
@@ -203,13 +202,13 @@ static void give_up(struct sim *sim, struct sim_client *client, enum dhcp4_type 
 		packet.requested = client->ip;
 		sim_address(sim, client->ip)->touched = true;
 	}
+	/* Many ask again at once. What they send next does not overtake this on the segment, where no
+	 * server could tell; but it may still wait at a node, or be under way to the log. */
+	client->prompt = sim_chance(sim, 500);
 	sim_client_say(sim, client, &packet);
-	/* What it sent before must not arrive after what it sends next, nor be under way to the
-	 * log: what the nodes acknowledge from their state meanwhile, the log does not know. */
-	uint64_t rest_us =
-		sim_net_segment_max_us(sim) + sim_between(sim, 100, 3000) * (uint64_t)SIM_MS;
-	if (!sim->options.late_releases)
-		rest_us += PROPOSAL_US;
+	uint64_t rest_us = sim_net_segment_max_us(sim, client->prompt);
+	rest_us += sim_random(sim, 50 * SIM_MS);
+	client->prompt = false;
 	client->state = SIM_CLIENT_WAIT;
 	client->ip = client->offered_ip = 0;
 	client->expires_us = 0;

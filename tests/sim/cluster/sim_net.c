@@ -104,6 +104,7 @@ void transport_get_stats(const struct transport *t, struct transport_stats *ret_
 
 struct link_quality {
 	unsigned loss, repeat; /* permille */
+	bool prompt;           /* none is very late */
 	uint64_t delay_us;
 };
 
@@ -111,7 +112,7 @@ static uint64_t delay(struct sim *sim, const struct link_quality *quality)
 {
 	uint64_t us = 60 + sim_random(sim, (unsigned)quality->delay_us);
 
-	if (!sim->calm_links && sim_chance(sim, 5))
+	if (!sim->calm_links && !quality->prompt && sim_chance(sim, 5))
 		us += sim_random(sim, LATE_MS * SIM_MS);
 	return us;
 }
@@ -134,7 +135,9 @@ static void post_copies(struct sim *sim, const struct link_quality *quality,
 			abort();
 		memcpy(data, bytes, sizeof *data + bytes->count);
 		copy.data = data;
-		sim_post(sim, delay(sim, quality), &copy);
+		uint64_t delay_us = delay(sim, quality);
+		data->arrives_us = sim->now_us + delay_us;
+		sim_post(sim, delay_us, &copy);
 	}
 }
 
@@ -156,9 +159,9 @@ static struct link_quality segment_quality(const struct sim *sim)
 		.delay_us = (uint64_t)sim->chaos.segment_delay_ms * SIM_MS};
 }
 
-uint64_t sim_net_segment_max_us(const struct sim *sim)
+uint64_t sim_net_segment_max_us(const struct sim *sim, bool prompt)
 {
-	return (uint64_t)(sim->chaos.segment_delay_ms + LATE_MS + 1) * SIM_MS;
+	return (uint64_t)(sim->chaos.segment_delay_ms + (prompt ? 0 : LATE_MS) + 1) * SIM_MS;
 }
 
 /* ---- node to node */
@@ -281,8 +284,8 @@ void sim_net_broadcast(struct sim *sim, const struct sim_client *client, const u
 
 	if (bytes == NULL)
 		abort();
+	quality.prompt = client->prompt;
 	*bytes = (struct sim_bytes){.from = client->at,
-		.sent_us = sim->now_us,
 		.count = count,
 		.unicast = only >= 0,
 		.source_ip = source_ip};

@@ -14,7 +14,6 @@
 #define TICK_US      (20 * SIM_MS)
 #define TURN_US      200
 #define STATUS_TICKS 5
-#define STALE_US     (1000 * SIM_MS)
 
 /* ---- clocks and chance */
 
@@ -419,14 +418,6 @@ static void on_turn(struct sim_node *node)
 		dhcp4_service_turn_end(node->service);
 }
 
-static bool is_release(const struct sim_bytes *bytes)
-{
-	struct dhcp4_message message;
-
-	return dhcp4_decode(bytes->byte, bytes->count, &message) == DHCP4_OK &&
-	       message.type == DHCP4_RELEASE;
-}
-
 static void on_packet(struct sim_node *node, const struct sim_event *event)
 {
 	const struct sim_bytes *bytes = event->data;
@@ -436,13 +427,13 @@ static void on_packet(struct sim_node *node, const struct sim_event *event)
 		.link_ip = sim_ip(node->sim, 0, SIM_SUBNET_IPS - 100 + node->at),
 		.source_ip = bytes->source_ip,
 		.destination_ip = bytes->unicast ? sim_ip(node->sim, 0, 1) : UINT32_MAX,
-		.unicast = bytes->unicast};
+		.unicast = bytes->unicast,
+		.age_ms = (node->sim->now_us - bytes->arrives_us) / SIM_MS};
 
 	if (client->relayed)
 		input.unicast = true;
-	/* It lay in the socket of a process that was stopped. */
-	if (!node->sim->options.late_releases && node->sim->now_us - bytes->sent_us > STALE_US &&
-		is_release(bytes))
+	/* What a socket holds goes with its process. */
+	if (bytes->queued && event->life != node->life)
 		return;
 	node->sim->counts.packets++;
 	dhcp4_service_on_packets(node->service, &input, 1);
