@@ -294,7 +294,7 @@ static Pxe__JoinReply *join(
 	struct token copy = *token;
 	uint8_t data[1024], ip[4] = {10, 20, 0, 12}, public_key[32], *answer;
 	char address[] = "127.0.0.1:9";
-	size_t bytes;
+	size_t bytes = 0;
 	memcpy(public_key, key->public_key, 32);
 	member.public_key = (ProtobufCBinaryData){32, public_key};
 	member.peer_address = member.api_address = member.join_address = address;
