@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define CLOCK_DRIFT_PART 1000 /* the error grows by one part in so many */
+#define CLOCK_STEP_MS    500  /* more than it drifts in REPLICA_CLOCK_MS */
 
 static uint64_t clock_read(const uint8_t *bytes)
 {
@@ -70,7 +71,8 @@ static void clock_lead(struct replica *r)
 static void clock_write_fact(struct replica *r)
 {
 	const struct replica_env *env = r->config.env;
-	uint64_t pair[2] = {cluster_time_now(&r->time, r->now_ms), env->now_wall_ms(env->ctx)};
+	uint64_t wall_ms = env->now_wall_ms(env->ctx);
+	uint64_t pair[2] = {cluster_time_now(&r->time, r->now_ms), wall_ms};
 	uint8_t fact[REPLICA_CLOCK_FACT_BYTES];
 	for (unsigned i = 0; i < 16; i++)
 		fact[i] = (uint8_t)(pair[i / 8] >> (8 * (i % 8)));
@@ -78,6 +80,18 @@ static void clock_write_fact(struct replica *r)
 	kv_meta_put(r->kv, "clock", fact, sizeof fact);
 	r->tickets.queued = true;
 	r->clock.due_ms = r->now_ms + REPLICA_CLOCK_MS;
+	r->clock.written_wall_ms = wall_ms;
+	r->clock.written_boot_ms = r->now_ms;
+}
+
+/* Since the fact was written the wall clock was set: what the fact says of it is wrong now. */
+static bool clock_stepped(const struct replica *r)
+{
+	const struct replica_env *env = r->config.env;
+	uint64_t expected_ms = r->clock.written_wall_ms + (r->now_ms - r->clock.written_boot_ms);
+	uint64_t wall_ms = env->now_wall_ms(env->ctx);
+	uint64_t off_ms = wall_ms > expected_ms ? wall_ms - expected_ms : expected_ms - wall_ms;
+	return off_ms > CLOCK_STEP_MS;
 }
 
 static void clock_estimate(struct replica *r)
@@ -97,7 +111,8 @@ void replica_clock_tick(struct replica *r)
 	if (r->clock.heard_ms == 0 && r->clock.estimate_ms == 0 && r->clock.fact_cluster_ms != 0 &&
 		r->clock.fact_synchronised && r->status.wall_synchronised)
 		clock_estimate(r);
-	if (r->now_ms >= r->clock.due_ms && r->clock.heard_ms != 0 && replica_view_is_fresh(r))
+	if (r->clock.heard_ms != 0 && replica_view_is_fresh(r) &&
+		(r->now_ms >= r->clock.due_ms || clock_stepped(r)))
 		clock_write_fact(r);
 }
 

@@ -121,7 +121,8 @@ struct replica_journal {
 struct replica_clock {
 	uint64_t heard_ms; /* host clock: the newest time before which a leader's time did not come;
 			      0: never */
-	uint64_t due_ms;   /* when the fact is written again */
+	uint64_t due_ms;   /* when the fact is written again, unless the wall clock steps */
+	uint64_t written_wall_ms, written_boot_ms; /* both clocks, when it was written */
 	uint64_t fact_cluster_ms, fact_wall_ms; /* as found at start; 0: none */
 	bool fact_synchronised;                 /* the wall clock was, then */
 	uint64_t estimate_ms, estimate_at_ms;   /* cluster time that followed from it, at this host

@@ -101,8 +101,11 @@ static bool view_has_quorum(const struct replica *r)
 	return view_age_ms(r, r->contact_ms) < 2 * (uint64_t)r->raft.config.election_ms;
 }
 
+/* Who does not know the time yet cannot tell how long a lease still runs. */
 bool replica_view_is_fresh(const struct replica *r)
 {
+	if (!r->time.known)
+		return false;
 	if (r->raft.role == RAFT_LEADER)
 		return view_lease_age_ms(r) < REPLICA_FRESH_MS &&
 		       view_has_applied(r, r->raft.commit, r->raft.term);

@@ -220,6 +220,75 @@ static void test_a_leader_corrects_what_followed_from_the_clock(void **state)
 	cluster_close(&cluster);
 }
 
+/* What the fact says of a clock that was set since would make it right by as much too far. */
+static void test_a_clock_that_is_set_gives_a_new_fact_at_once(void **state)
+{
+	struct cluster cluster;
+	struct clocks clocks = {.synchronised = true};
+	struct replica_env env = clocks_env(&clocks);
+	struct cluster_node *node = &cluster.node[1];
+	(void)state;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 2);
+	node_stop(node);
+	node->env = &env;
+	cluster_restart(&cluster, 1);
+	cluster_wait(&cluster, knows_time, node, "the time is known");
+	cluster_wait_equal(&cluster);
+	turn_for(&cluster, 500);
+	clocks.wall_offset_ms = 5000000;
+	turn_for(&cluster, 500);
+	uint64_t now_ms = replica_now_ms(node->replica);
+	node_stop(node);
+	node_stop(&cluster.node[0]);
+	cluster_restart(&cluster, 1);
+	cluster_wait(&cluster, knows_time, node, "the time follows from the clock");
+	assert_true(replica_now_ms(node->replica) < now_ms + 2500000);
+	cluster_close(&cluster);
+}
+
+struct resumption {
+	uint64_t at_least_ms;
+	unsigned fresh;
+};
+
+/* After every turn: who calls its state fresh knows the time. */
+static bool counts_from_now(struct cluster *cluster, void *ctx)
+{
+	struct resumption *resumption = ctx;
+	resumption->fresh = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		if (!view_of(&cluster->node[i]).fresh)
+			continue;
+		assert_true(replica_now_ms(cluster->node[i].replica) >= resumption->at_least_ms);
+		resumption->fresh++;
+	}
+	return resumption->fresh == 2;
+}
+
+static void test_a_state_is_fresh_only_when_the_time_is_known(void **state)
+{
+	struct cluster cluster;
+	struct clocks clocks = {.synchronised = false};
+	struct replica_env env = clocks_env(&clocks);
+	(void)state;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 2);
+	cluster_wait_equal(&cluster);
+	turn_for(&cluster, 500);
+	uint64_t now_ms = replica_now_ms(cluster.node[0].replica);
+	for (unsigned i = 0; i < 2; i++) {
+		node_stop(&cluster.node[i]);
+		cluster.node[i].env = &env;
+	}
+	clocks.wall_offset_ms = clocks.boot_offset_ms = 100000; /* so long all were off */
+	struct resumption resumption = {.at_least_ms = now_ms + 98000};
+	for (unsigned i = 0; i < 2; i++)
+		cluster_restart(&cluster, i);
+	cluster_wait(&cluster, counts_from_now, &resumption, "both are fresh");
+	cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +298,8 @@ int main(void)
 		cmocka_unit_test(test_a_clock_that_stands_before_the_fact_gives_nothing),
 		cmocka_unit_test(test_no_fact_is_written_by_a_clock_that_is_not_synchronised),
 		cmocka_unit_test(test_a_leader_corrects_what_followed_from_the_clock),
+		cmocka_unit_test(test_a_clock_that_is_set_gives_a_new_fact_at_once),
+		cmocka_unit_test(test_a_state_is_fresh_only_when_the_time_is_known),
 	};
 	cmocka_set_test_filter(getenv("PXE_TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
