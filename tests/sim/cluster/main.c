@@ -18,6 +18,7 @@ struct arguments {
 	double seconds;              /* 0: no limit */
 	const char *const *scenario; /* files; NULL: seeds of modes */
 	int scenario_count;
+	bool seeded; /* seeds were given */
 };
 
 /* For the line that a failed assertion leaves. */
@@ -38,7 +39,7 @@ static void usage(void)
 {
 	fputs("usage: cluster_sim [--mode NAME] [--seeds A-B | --seed N] [--seconds S] [--trace] "
 	      "[--keep-going] [--hashes]\n"
-	      "       cluster_sim --scenario [--trace] [--keep-going] FILE...\n"
+	      "       cluster_sim --scenario [--seeds A-B] [--trace] [--keep-going] FILE...\n"
 	      "modes: ",
 		stderr);
 	for (unsigned i = 0; i < sim_mode_count(); i++)
@@ -80,6 +81,7 @@ static void parse(int argc, char **argv, struct arguments *ret)
 			break;
 		case 's': {
 			char *end;
+			ret->seeded = true;
 			ret->from = ret->to = strtoull(optarg, &end, 10);
 			if (*end == '-')
 				ret->to = strtoull(end + 1, &end, 10);
@@ -160,31 +162,43 @@ static bool run_seed(
 	return false;
 }
 
-/* Each begins with a simulator of its own: what a failed one left behind is not looked at. */
-static unsigned run_scenarios(const struct arguments *arguments)
+/* Begins with a simulator of its own: what a failed one left behind is not looked at. */
+static bool run_scenario(const struct arguments *arguments, const char *path, uint64_t seed)
 {
-	unsigned failed = 0;
+	struct sim *sim = sim_new();
+	char which[40] = "";
+
+	running = sim;
+	if (seed != 0)
+		snprintf(which, sizeof which, " seed %" PRIu64, seed);
+	enum sim_failure failure = scenario_run(sim, path, seed, arguments->verbose);
+	if (failure == SIM_OK) {
+		printf("ok   %s%s\n", path, which);
+		sim_free(sim);
+	} else {
+		printf("FAIL scenario %s%s: %s: %s\n", path, which, sim_failure_name(failure),
+			sim->message);
+		sim_trace_print(sim);
+	}
+	fflush(stdout);
+	return failure == SIM_OK;
+}
+
+/* With the seeds that were given, or their own. */
+static bool run_scenarios(const struct arguments *arguments)
+{
+	bool good = true;
 
 	for (int i = 0; i < arguments->scenario_count; i++) {
-		struct sim *sim = sim_new();
+		uint64_t seed = arguments->seeded ? arguments->from : 0;
 
-		running = sim;
-		enum sim_failure failure =
-			scenario_run(sim, arguments->scenario[i], arguments->verbose);
-		if (failure == SIM_OK) {
-			printf("ok   %s\n", arguments->scenario[i]);
-		} else {
-			failed++;
-			printf("FAIL scenario %s: %s: %s\n", arguments->scenario[i],
-				sim_failure_name(failure), sim->message);
-			sim_trace_print(sim);
-		}
-		fflush(stdout);
-		if (failure != SIM_OK && !arguments->keep_going)
-			break;
-		sim_free(sim);
+		do {
+			good = run_scenario(arguments, arguments->scenario[i], seed) && good;
+			if (!good && !arguments->keep_going)
+				return false;
+		} while (arguments->seeded && seed++ < arguments->to);
 	}
-	return failed;
+	return good;
 }
 
 int main(int argc, char **argv)
@@ -203,7 +217,7 @@ int main(int argc, char **argv)
 	signal(SIGFPE, on_abort);
 	if (arguments.scenario != NULL) {
 		sim_free(sim);
-		return run_scenarios(&arguments) > 0 ? 1 : 0;
+		return run_scenarios(&arguments) ? 0 : 1;
 	}
 	for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
 		if (arguments.seconds > 0 && seconds_now() - begin > arguments.seconds)

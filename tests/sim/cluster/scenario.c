@@ -148,7 +148,7 @@ static void run(struct scenario *scenario)
 	run_to(scenario, sim->now_us + AFTER_US);
 }
 
-enum sim_failure scenario_run(struct sim *sim, const char *path, bool verbose)
+enum sim_failure scenario_run(struct sim *sim, const char *path, uint64_t seed, bool verbose)
 {
 	struct scenario *scenario = malloc(sizeof *scenario);
 	const struct sim_options nothing = {.seed = 1};
@@ -162,6 +162,8 @@ enum sim_failure scenario_run(struct sim *sim, const char *path, bool verbose)
 		return SIM_UNEXPECTED;
 	}
 	scenario->options.verbose = verbose;
+	if (seed != 0)
+		scenario->options.seed = seed;
 	sim_reset(sim, &scenario->options);
 	scenario->sim = sim;
 	sim->scenario = scenario;

@@ -52,7 +52,8 @@ enum scenario_verb {
 	SCENARIO_DESTROY,
 	SCENARIO_PAUSE,
 	SCENARIO_CLOCK,
-	SCENARIO_DISK, /* how long a sync takes */
+	SCENARIO_DISK,  /* how long a sync takes */
+	SCENARIO_DRIFT, /* of CLOCK_BOOTTIME, ppm */
 	SCENARIO_CALL,
 	SCENARIO_MARK_LOG,
 	SCENARIO_STEP_DOWN,
@@ -160,7 +161,7 @@ struct scenario_line {
 	bool force, witness;
 	Pxe__MemberMode mode;
 	/* PAUSE, CLOCK, DISK, RECOVER */
-	int64_t amount_ms;
+	int64_t amount_ms; /* DRIFT: ppm */
 	bool unsynchronised;
 	struct scenario_expect expect;
 };

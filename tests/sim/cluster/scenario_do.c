@@ -294,6 +294,17 @@ static void do_recover(struct scenario *scenario, const struct scenario_line *li
 	kv_close(kv);
 }
 
+/* From here on; what the clock shows does not jump. */
+static void do_drift(struct sim_node *node, int64_t ppm)
+{
+	int64_t passed_us = (int64_t)node->sim->now_us - node->boot_zero_us;
+	int64_t shown_us = passed_us + passed_us * node->drift_ppm / 1000000;
+
+	node->drift_ppm = ppm;
+	node->boot_zero_us =
+		(int64_t)node->sim->now_us - (shown_us * 1000000 + 1999999) / (1000000 + ppm);
+}
+
 static void do_node(
 	struct scenario *scenario, const struct scenario_line *line, struct sim_node *node)
 {
@@ -304,6 +315,7 @@ static void do_node(
 		sim_node_set_wall(
 			node, node->wall_offset_ms + line->amount_ms, !line->unsynchronised);
 		break;
+	case SCENARIO_DRIFT: do_drift(node, line->amount_ms); break;
 	case SCENARIO_DISK: node->disk_us = (unsigned)line->amount_ms * SIM_MS; break;
 	case SCENARIO_CALL: scenario->alias_node[line->target.at] = (int)node->at; break;
 	case SCENARIO_STEP_DOWN:
@@ -483,6 +495,7 @@ void scenario_do(struct scenario *scenario, const struct scenario_line *line)
 	case SCENARIO_PAUSE:
 	case SCENARIO_CLOCK:
 	case SCENARIO_DISK:
+	case SCENARIO_DRIFT:
 	case SCENARIO_CALL:
 	case SCENARIO_STEP_DOWN:
 		do_node(scenario, line, scenario_node(scenario, line, &line->node));

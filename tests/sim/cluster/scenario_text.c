@@ -558,6 +558,19 @@ static void read_clock(struct words *words, struct scenario_line *line)
 	line->unsynchronised = take(words, "unsynchronised");
 }
 
+/* NODE -900ppm */
+static void read_drift(struct words *words, struct scenario_line *line)
+{
+	char *end;
+
+	line->node = node_of(words);
+	const char *word = next(words);
+	long ppm = strtol(word, &end, 10);
+	if (end == word || strcmp(end, "ppm") != 0 || ppm < -1000 || ppm > 1000)
+		complain(words, "-1000ppm to 1000ppm was expected, not '%s'", word);
+	line->amount_ms = ppm;
+}
+
 static void read_call(struct words *words, struct scenario_line *line)
 {
 	struct scenario *scenario = words->scenario;
@@ -660,6 +673,7 @@ static const struct verb_word verb_words[] = {
 	{"pause", SCENARIO_PAUSE},
 	{"clock", SCENARIO_CLOCK},
 	{"disk", SCENARIO_DISK},
+	{"drift", SCENARIO_DRIFT},
 	{"call", SCENARIO_CALL},
 	{"step-down", SCENARIO_STEP_DOWN},
 	{"recover", SCENARIO_RECOVER},
@@ -670,6 +684,7 @@ static void read_verb(struct words *words, struct scenario_line *line)
 	switch ((unsigned)line->verb) {
 	case SCENARIO_HEAL: break;
 	case SCENARIO_CLOCK: read_clock(words, line); break;
+	case SCENARIO_DRIFT: read_drift(words, line); break;
 	case SCENARIO_CALL: read_call(words, line); break;
 	case SCENARIO_KILL:
 	case SCENARIO_POWER:

@@ -498,8 +498,9 @@ void sim_mode_run(struct sim *sim);
 
 /* ---- scenario.c */
 struct scenario;
-/* Runs a file of steps and expectations. The message of a failure is in sim->message. */
-enum sim_failure scenario_run(struct sim *sim, const char *path, bool verbose);
+/* Runs a file of steps and expectations; seed 0: its own. The message of a failure is in
+ * sim->message. */
+enum sim_failure scenario_run(struct sim *sim, const char *path, uint64_t seed, bool verbose);
 /* The client's message had no answer for a while. */
 void scenario_on_timer(struct sim *sim, struct sim_client *client);
 void scenario_on_reply(struct sim *sim, struct sim_client *client, struct sim_node *node,

@@ -202,8 +202,8 @@ static void give_up(struct sim *sim, struct sim_client *client, enum dhcp4_type 
 		packet.requested = client->ip;
 		sim_address(sim, client->ip)->touched = true;
 	}
-	/* Many ask again at once. What they send next does not overtake this on the segment, where no
-	 * server could tell; but it may still wait at a node, or be under way to the log. */
+	/* Many ask again at once. What they send next does not overtake this on the segment, where
+	 * no server could tell; but it may still wait at a node, or be under way to the log. */
 	client->prompt = sim_chance(sim, 500);
 	sim_client_say(sim, client, &packet);
 	uint64_t rest_us = sim_net_segment_max_us(sim, client->prompt);

@@ -285,10 +285,8 @@ void sim_net_broadcast(struct sim *sim, const struct sim_client *client, const u
 	if (bytes == NULL)
 		abort();
 	quality.prompt = client->prompt;
-	*bytes = (struct sim_bytes){.from = client->at,
-		.count = count,
-		.unicast = only >= 0,
-		.source_ip = source_ip};
+	*bytes = (struct sim_bytes){
+		.from = client->at, .count = count, .unicast = only >= 0, .source_ip = source_ip};
 	memcpy(bytes->byte, packet, count);
 	for (unsigned i = 0; i < sim->node_count; i++) {
 		const struct sim_node *node = &sim->node[i];
