@@ -60,6 +60,16 @@ uint64_t cluster_time_now(const struct cluster_time *time, uint64_t boot_ms)
 	return now_ms > time->floor_ms ? now_ms : time->floor_ms;
 }
 
+uint64_t cluster_time_heading(const struct cluster_time *time, uint64_t boot_ms)
+{
+	uint64_t now_ms = cluster_time_now(time, boot_ms);
+	uint64_t elapsed_ms = boot_ms > time->base_boot_ms ? boot_ms - time->base_boot_ms : 0;
+	uint64_t us = (uint64_t)((int64_t)(time->base_us + elapsed_ms * 1000) + time->adjust_us);
+	if (time->ppm != CLUSTER_TIME_FOLLOW_PPM || us / 1000 > now_ms)
+		return now_ms;
+	return us / 1000 > time->floor_ms ? us / 1000 : time->floor_ms;
+}
+
 void cluster_time_raise(struct cluster_time *time, uint64_t stamp_ms)
 {
 	if (stamp_ms > time->floor_ms)
@@ -105,8 +115,11 @@ enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64
 {
 	assert(time != NULL && needed > 0 && sample_count <= CLUSTER_TIME_SAMPLES_MAX);
 	if (time->known) {
-		/* What was heard late is no reason for a leader to run slow. */
+		/* Who ran ahead of the last leader goes on where that was: others count from there.
+		 */
+		uint64_t heading_ms = cluster_time_heading(time, boot_ms);
 		cluster_time_rebase(time, boot_ms);
+		time->base_us = heading_ms * 1000;
 		time->adjust_us = 0;
 		return CLUSTER_TIME_CONTINUED;
 	}

@@ -54,15 +54,19 @@ enum cluster_time_resumption {
 
 /* stamp_ms: newest stamp of the durable state. */
 void cluster_time_init(struct cluster_time *time, uint64_t stamp_ms, uint64_t boot_ms);
-/* Cluster time at boot_ms; never below an earlier result for an earlier boot_ms. */
+/* Cluster time at boot_ms; never below an earlier result for an earlier boot_ms, unless
+ * cluster_time_lead() came between. */
 uint64_t cluster_time_now(const struct cluster_time *time, uint64_t boot_ms);
+/* The same, but for a follower that runs ahead: its leader's time, to which it gives way. */
+uint64_t cluster_time_heading(const struct cluster_time *time, uint64_t boot_ms);
 /* A stamp was found in the log or applied. */
 void cluster_time_raise(struct cluster_time *time, uint64_t stamp_ms);
 /* Follower: the leader's time when it sent a message that arrives now. Forward at once, back only
  * by giving way slowly. */
 void cluster_time_heard(struct cluster_time *time, uint64_t boot_ms, uint64_t cluster_ms);
 /* New leader: may it stamp? needed: samples that make a majority, its own counted. Does nothing
- * when the time is known. */
+ * when the time is known, but that one who ran ahead of the last leader goes on from that one's
+ * time: leases that were told by it must not end early. */
 enum cluster_time_resumption cluster_time_lead(struct cluster_time *time, uint64_t boot_ms,
 	const struct cluster_time_sample *sample, size_t sample_count, size_t needed);
 /* Leader, a few times a second: set course for the median of the wall clocks. */

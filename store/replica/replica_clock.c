@@ -72,7 +72,7 @@ static void clock_write_fact(struct replica *r)
 {
 	const struct replica_env *env = r->config.env;
 	uint64_t wall_ms = env->now_wall_ms(env->ctx);
-	uint64_t pair[2] = {cluster_time_now(&r->time, r->now_ms), wall_ms};
+	uint64_t pair[2] = {cluster_time_heading(&r->time, r->now_ms), wall_ms};
 	uint8_t fact[REPLICA_CLOCK_FACT_BYTES];
 	for (unsigned i = 0; i < 16; i++)
 		fact[i] = (uint8_t)(pair[i / 8] >> (8 * (i % 8)));

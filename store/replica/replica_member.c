@@ -198,7 +198,7 @@ static void member_fill_status(struct replica *r, Pxe__PeerStatus *status)
 	status->applied = r->applied.index;
 	status->stored = r->raft.stored;
 	status->wall_ms = env->now_wall_ms(env->ctx);
-	status->cluster_ms = r->time.known ? cluster_time_now(&r->time, r->now_ms) : 0;
+	status->cluster_ms = r->time.known ? cluster_time_heading(&r->time, r->now_ms) : 0;
 	status->resume_ms = replica_clock_resume_ms(r);
 	status->life_ms = replica_clock_life_ms(r);
 	status->stamp_ms = replica_view_stamp_ms(r);

@@ -123,7 +123,7 @@ static bool is_of_machine(
 }
 
 /* Addresses pass on by the leader's stamps. A node that ran ahead of them, after a restart without
- * clocks that agree, waits for them. */
+ * clocks that agree, waits for them; without a leader the newest one is all that is known. */
 static uint64_t log_time_ms(const struct sim *sim, const struct sim_node *node)
 {
 	uint64_t now_ms = replica_now_ms(node->replica);
@@ -138,7 +138,7 @@ static uint64_t log_time_ms(const struct sim *sim, const struct sim_node *node)
 		uint64_t leader_ms = replica_now_ms(leader->replica);
 		return leader_ms < now_ms ? leader_ms : now_ms;
 	}
-	return now_ms;
+	return model_stamp_ms(replica_model(node->replica));
 }
 
 /* As far as the state of this node goes, is the client's lease at least that long? */
@@ -359,8 +359,7 @@ static const char *missing(struct sim *sim, char *text, size_t text_bytes)
 		struct sim_node *node = &sim->node[i];
 		struct dhcp4_isolation isolation = {.journal = 0};
 
-		if (node->gone || node->leaving ||
-			model_member(replica_model(leader->replica), node->id) == NULL)
+		if (node->gone || model_member(replica_model(leader->replica), node->id) == NULL)
 			continue;
 		snprintf(text, text_bytes, "node %u is down", i + 1);
 		if (!node->up)
