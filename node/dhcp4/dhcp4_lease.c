@@ -397,7 +397,7 @@ static bool is_met_from_reserve(struct dhcp4_step *step, enum dhcp4_purpose purp
 	if (result->verdict != PXE__VERDICT__VERDICT_POOL_FULL)
 		return false;
 	dhcp4_step_found_full(step);
-	return dhcp4_reserve_offer(step);
+	return dhcp4_reserve_stands_in(step) && dhcp4_reserve_offer(step);
 }
 
 static void refuse_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,

@@ -142,7 +142,7 @@ static bool is_full_for(const struct dhcp4_step *step)
 void dhcp4_step_propose_offer(struct dhcp4_step *step)
 {
 	if (is_full_for(step)) {
-		if (!dhcp4_reserve_offer(step))
+		if (!dhcp4_reserve_stands_in(step) || !dhcp4_reserve_offer(step))
 			dhcp4_step_drop(step, DHCP4_COUNT_DROP_REFUSED);
 		return;
 	}

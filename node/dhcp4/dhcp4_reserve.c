@@ -24,6 +24,13 @@ static void count_reply(struct dhcp4_step *step, enum dhcp4_count isolated)
 		dhcp4_engine_count(step->engine, isolated);
 }
 
+bool dhcp4_reserve_stands_in(const struct dhcp4_step *step)
+{
+	const struct dhcp4_view *view = step->view;
+	return view->isolated || step->host != NULL ||
+	       view->now_ms < model_unknown_until_ms(view->model);
+}
+
 bool dhcp4_reserve_offer(struct dhcp4_step *step)
 {
 	const struct dhcp4_request *request = step->request;

@@ -70,6 +70,10 @@ void dhcp4_lease_reply(
 /* ---- dhcp4_reserve.c */
 /* Was the address leased or offered to the client by us alone? */
 bool dhcp4_reserve_knows(const struct dhcp4_step *step, uint32_t ip);
+/* With the quorum: does our own reserve serve a client for whom the pool has nothing? One that
+ * somebody declared; and any, while leases that are not known may still run. For the rest the nodes
+ * give back what they hold, so that a flood of made-up clients does not take the reserves too. */
+bool dhcp4_reserve_stands_in(const struct dhcp4_step *step);
 /* false: there is nothing for the client; nothing was done. */
 bool dhcp4_reserve_offer(struct dhcp4_step *step);
 bool dhcp4_reserve_request(struct dhcp4_step *step, uint32_t ip);
