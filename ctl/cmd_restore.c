@@ -12,6 +12,7 @@
 #include "ctl/offline.h"
 #include "ctl/show.h"
 
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 
 #include <errno.h>
@@ -134,7 +135,7 @@ static void tell(struct ctl *ctl, const struct node_conf *conf,
 		"have to be pushed again.\n"
 		"  Operators need the new API key: pxectl cluster info",
 		text_duration_short(info->unknown_s * 1000, wait));
-	if (show_ip_number(&content->settings->server_ip) != conf->serve_ip) {
+	if (msg_ip4_get(content->settings->server_ip) != conf->serve_ip) {
 		ctl_note(ctl,
 			"  DHCP server identifier is still %s; to change it: pxectl cluster set "
 			"server-id=IP",

@@ -2,6 +2,7 @@
 
 #include "proto/cred/credfile.h"
 #include "proto/cred/suggest.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
@@ -46,9 +47,9 @@ void edit_set_bytes(ProtobufCBinaryData *field, const void *data, size_t bytes)
 
 void edit_set_ip(ProtobufCBinaryData *field, uint32_t ip)
 {
-	uint8_t bytes[4] = {
-		(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
+	uint8_t bytes[4];
 
+	msg_ip4_put(ip, bytes);
 	edit_set_bytes(field, bytes, ip == 0 ? 0 : sizeof bytes);
 }
 
@@ -135,10 +136,7 @@ static int set_ips(const struct ctl *ctl, const struct invocation *in, const cha
 					"--%s '%.*s': write IPv4 addresses with commas, or none",
 					option, (int)length, value);
 			}
-			bytes[0] = (uint8_t)(ip >> 24);
-			bytes[1] = (uint8_t)(ip >> 16);
-			bytes[2] = (uint8_t)(ip >> 8);
-			bytes[3] = (uint8_t)ip;
+			msg_ip4_put(ip, bytes);
 			append_bytes(list, count, bytes, sizeof bytes);
 			value += length + (value[length] == ',');
 		}

@@ -3,6 +3,7 @@
 #include "ctl/client.h"
 #include "ctl/edit.h"
 #include "ctl/show.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/msg/msg_json.h"
 
 #include <assert.h>
@@ -86,7 +87,7 @@ static const struct table_column pool_columns[] = {{"NAME", false, false}, {"SUB
 
 static uint32_t pool_size(const Pxe__Pool *pool)
 {
-	return show_ip_number(&pool->last_ip) - show_ip_number(&pool->first_ip) + 1;
+	return msg_ip4_get(pool->last_ip) - msg_ip4_get(pool->first_ip) + 1;
 }
 
 static void pool_row(struct table *table, const void *object)
@@ -445,9 +446,9 @@ static bool has_mac(const Pxe__Host *host, const ProtobufCBinaryData *mac)
 static uint32_t find_free(const Pxe__ObjectList *pools, const struct taken *taken)
 {
 	for (size_t i = 0; i < pools->n_pools; i++) {
-		uint32_t first = show_ip_number(&pools->pools[i]->first_ip);
-		for (uint32_t ip = show_ip_number(&pools->pools[i]->last_ip);
-			ip >= first && ip != 0; ip--) {
+		uint32_t first = msg_ip4_get(pools->pools[i]->first_ip);
+		for (uint32_t ip = msg_ip4_get(pools->pools[i]->last_ip); ip >= first && ip != 0;
+			ip--) {
 			if (taken->count == 0 || bsearch(&ip, taken->ips, taken->count, sizeof ip,
 							 compare_ips) == NULL) {
 				return ip;
@@ -471,13 +472,13 @@ static int choose_ip(struct ctl *ctl, Pxe__Host *host)
 		result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_POOL, "", &pools);
 	}
 	for (size_t i = 0; result == CTL_OK && i < leases->n_leases; i++) {
-		take(&taken, show_ip_number(&leases->leases[i]->ip));
+		take(&taken, msg_ip4_get(leases->leases[i]->ip));
 		if (has_mac(host, &leases->leases[i]->mac)) {
-			ip = show_ip_number(&leases->leases[i]->ip);
+			ip = msg_ip4_get(leases->leases[i]->ip);
 		}
 	}
 	for (size_t i = 0; result == CTL_OK && i < hosts->n_hosts; i++) {
-		take(&taken, show_ip_number(&hosts->hosts[i]->ip));
+		take(&taken, msg_ip4_get(hosts->hosts[i]->ip));
 	}
 	if (result == CTL_OK && ip == 0) {
 		if (taken.count > 0) {

@@ -9,13 +9,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-uint32_t show_ip_number(const ProtobufCBinaryData *ip)
-{
-	return ip->len != 4 ? 0
-			    : (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-				      (uint32_t)ip->data[2] << 8 | ip->data[3];
-}
-
 char *show_ip(const ProtobufCBinaryData *ip, char ret_text[SHOW_BYTES])
 {
 	ret_text[0] = '\0';

@@ -4,6 +4,7 @@
 #include "node/admin/admin_impl.h"
 
 #include "node/boot/boot.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
@@ -307,13 +308,6 @@ void admin_on_info(struct admin *admin, const struct admin_client *client)
 
 /* ---- boot explain */
 
-static uint32_t ip_of(const ProtobufCBinaryData *ip)
-{
-	return ip->len != 4 ? 0
-			    : (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-				      (uint32_t)ip->data[2] << 8 | ip->data[3];
-}
-
 struct lease_search {
 	const uint8_t *mac;
 	size_t mac_bytes;
@@ -327,7 +321,7 @@ static bool find_lease(void *ctx, const void *object)
 
 	if (lease->mac.len == search->mac_bytes &&
 		memcmp(lease->mac.data, search->mac, search->mac_bytes) == 0) {
-		search->ip = ip_of(&lease->ip);
+		search->ip = msg_ip4_get(lease->ip);
 		return false;
 	}
 	return true;
@@ -343,7 +337,7 @@ static uint32_t known_ip(const struct model *model, const struct boot_client *wh
 		host = model_host_of_uuid(model, who->uuid);
 	}
 	if (host != NULL && host->ip.len == 4) {
-		return ip_of(&host->ip);
+		return msg_ip4_get(host->ip);
 	}
 	model_each(model, PXE__OBJECT_KIND__OBJECT_LEASE, find_lease, &search);
 	return search.ip;
@@ -393,7 +387,7 @@ static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][
 				continue;
 			}
 			snprintf(urls[used], 48, "http://%s:%" PRIu32,
-				text_ip4_format(ip_of(&members[i]->serve_ip), ip),
+				text_ip4_format(msg_ip4_get(members[i]->serve_ip), ip),
 				members[i]->http_port);
 			ret_urls[used] = urls[used];
 			used++;
@@ -421,9 +415,9 @@ void admin_on_boot_explain(
 		return;
 	}
 	who.ip = known_ip(admin_model(admin), &who);
-	who.subnet_ip = who.ip != 0 ? who.ip : ip_of(&self->serve_ip);
+	who.subnet_ip = who.ip != 0 ? who.ip : msg_ip4_get(self->serve_ip);
 	boot_source_of_model(admin_model(admin), &source);
-	reply.explanation = boot_explain(&source, &who, ip_of(&self->serve_ip),
+	reply.explanation = boot_explain(&source, &who, msg_ip4_get(self->serve_ip),
 		(uint16_t)self->http_port, url_list, base_urls(admin, urls, url_list));
 	if (reply.explanation == NULL) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,

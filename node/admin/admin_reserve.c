@@ -2,6 +2,7 @@
  * a time without the quorum. */
 #include "node/admin/admin_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 
 #include <inttypes.h>
@@ -15,17 +16,10 @@ struct reserve_sum {
 	const Pxe__Pool *pool; /* NULL: all */
 };
 
-static uint32_t ip_of(const ProtobufCBinaryData *ip)
-{
-	return ip->len != 4 ? 0
-			    : (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-				      (uint32_t)ip->data[2] << 8 | ip->data[3];
-}
-
 static bool add_block(void *ctx, const Pxe__Block *block)
 {
 	struct reserve_sum *sum = ctx;
-	uint32_t first = ip_of(&block->first_ip);
+	uint32_t first = msg_ip4_get(block->first_ip);
 
 	if (sum->pool == NULL) {
 		sum->count += (uint64_t)__builtin_popcountll(block->mask);
@@ -33,8 +27,8 @@ static bool add_block(void *ctx, const Pxe__Block *block)
 	}
 	for (uint32_t i = 0; i < RESERVE_WINDOW; i++) {
 		sum->count += (block->mask >> i & 1) != 0 &&
-			      first + i >= ip_of(&sum->pool->first_ip) &&
-			      first + i <= ip_of(&sum->pool->last_ip);
+			      first + i >= msg_ip4_get(sum->pool->first_ip) &&
+			      first + i <= msg_ip4_get(sum->pool->last_ip);
 	}
 	return true;
 }

@@ -5,6 +5,7 @@
  * pinned by digest: a boot that began with one version gets the rest of that version. */
 #include "node/boot/boot_choice.h"
 #include "node/boot/boot_template.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
@@ -341,9 +342,8 @@ static void vars_fill(struct script *script)
 	} else {
 		snprintf(vars->mac, sizeof vars->mac, "${mac}");
 	}
-	if (ip == 0 && host != NULL && host->ip.len == 4) {
-		const uint8_t *b = host->ip.data;
-		ip = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+	if (ip == 0 && host != NULL) {
+		ip = msg_ip4_get(host->ip);
 	}
 	if (ip != 0) {
 		text_ip4_format(ip, vars->ip);

@@ -4,6 +4,7 @@
 #include "node/content/content_cache.h"
 #include "node/content/content_kv.h"
 #include "node/content/content_path.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 #include "store/model/model.h"
@@ -56,17 +57,11 @@ void content_fini(struct content *content)
 	content->text = NULL;
 }
 
-static uint32_t ip_of(const ProtobufCBinaryData *ip)
-{
-	return ip->len == 4 ? (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-				      (uint32_t)ip->data[2] << 8 | ip->data[3]
-			    : 0;
-}
-
 static bool member_serves(const Pxe__Member *member)
 {
-	return member->role == PXE__MEMBER_ROLE__MEMBER_FULL && ip_of(&member->serve_ip) != 0 &&
-	       member->http_port > 0 && member->http_port <= UINT16_MAX;
+	return member->role == PXE__MEMBER_ROLE__MEMBER_FULL &&
+	       msg_ip4_get(member->serve_ip) != 0 && member->http_port > 0 &&
+	       member->http_port <= UINT16_MAX;
 }
 
 static void base_url(uint32_t ip, uint32_t port, char url[BASE_URL_BYTES])
@@ -179,7 +174,7 @@ static int redirect(const struct content_source *source, struct content_kv *stat
 	if (count == 0) {
 		return -EIO;
 	}
-	base_url(ip_of(&candidates[request->client_ip % count]->serve_ip),
+	base_url(msg_ip4_get(candidates[request->client_ip % count]->serve_ip),
 		candidates[request->client_ip % count]->http_port, base);
 	text_hex_format(content->sha256, 32, digits, sizeof digits);
 	if (name[strspn(name,
@@ -304,7 +299,7 @@ static void base_urls(const struct content_source *source, struct content_kv *st
 		const Pxe__Member *member = members[(own + i) % count];
 		if (member_serves(member) &&
 			(!member->removing || member->id == source->config.self)) {
-			base_add(list, ip_of(&member->serve_ip), member->http_port);
+			base_add(list, msg_ip4_get(member->serve_ip), member->http_port);
 		}
 	}
 }

@@ -1,5 +1,6 @@
 #include "node/content/content_kv.h"
 
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 #include "store/model/model.h"
 
@@ -144,7 +145,6 @@ static bool visit_subnet(
 {
 	struct subnet_visit *visit = ctx;
 	Pxe__Subnet *subnet = pxe__subnet__unpack(NULL, value_bytes, value);
-	const uint8_t *b;
 	uint32_t network, mask;
 
 	(void)key;
@@ -153,8 +153,7 @@ static bool visit_subnet(
 		return true;
 	}
 	if (subnet->network_ip.len == 4 && subnet->prefix_len <= 32) {
-		b = subnet->network_ip.data;
-		network = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+		network = msg_ip4_get(subnet->network_ip);
 		mask = text_ip4_mask(subnet->prefix_len);
 		if ((visit->ip & mask) == (network & mask) &&
 			(visit->best == NULL || visit->best->prefix_len < subnet->prefix_len)) {
@@ -244,8 +243,7 @@ void content_kv_boot_source(struct content_kv *state, struct boot_source *ret_so
 
 size_t content_kv_mac_of_ip(struct content_kv *state, uint32_t ip, uint8_t ret_mac[16])
 {
-	const uint8_t octets[4] = {
-		(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
+	uint8_t octets[4];
 	const Pxe__Lease *lease;
 	const Pxe__Host *host;
 	const ProtobufCBinaryData *mac = NULL;
@@ -253,6 +251,7 @@ size_t content_kv_mac_of_ip(struct content_kv *state, uint32_t ip, uint8_t ret_m
 	if (ip == 0) {
 		return 0;
 	}
+	msg_ip4_put(ip, octets);
 	/* The lease knows which of a host's ports it is. */
 	lease = (const Pxe__Lease *)content_kv_get(
 		state, &pxe__lease__descriptor, RECORD_LEASE, octets, 4);

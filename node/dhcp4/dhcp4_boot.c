@@ -1,6 +1,7 @@
 #include "node/dhcp4/dhcp4_boot.h"
 
 #include "node/dhcp4/dhcp4_answer.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 #include <string.h>
 
@@ -141,8 +142,6 @@ void dhcp4_boot_choose(const struct dhcp4_view *view, const struct dhcp4_request
 	const Pxe__Member *holder = version != NULL ? choose_holder(view, request, version) : NULL;
 	if (holder == NULL)
 		return;
-	const uint8_t *ip_bytes = holder->serve_ip.data;
-	uint32_t holder_ip = (uint32_t)ip_bytes[0] << 24 | (uint32_t)ip_bytes[1] << 16 |
-			     (uint32_t)ip_bytes[2] << 8 | ip_bytes[3];
-	boot_decide(&source, &client, holder_ip, (uint16_t)holder->http_port, ret_decision);
+	boot_decide(&source, &client, msg_ip4_get(holder->serve_ip), (uint16_t)holder->http_port,
+		ret_decision);
 }

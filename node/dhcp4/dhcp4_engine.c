@@ -3,6 +3,7 @@
 #include "node/dhcp4/dhcp4_engine.h"
 
 #include "node/dhcp4/dhcp4_step.h"
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static enum dhcp4_count gate(const struct dhcp4_view *view)
 	const Pxe__Member *self = model_member(view->model, view->self);
 	if (self != NULL && (self->role != PXE__MEMBER_ROLE__MEMBER_FULL || self->removing))
 		return DHCP4_COUNT_DROP_NOT_SERVING;
-	if (dhcp4_reply_ip(&settings->server_ip) == 0)
+	if (msg_ip4_get(settings->server_ip) == 0)
 		return DHCP4_COUNT_DROP_NO_SERVER_IP;
 	return DHCP4_COUNT_NONE;
 }
@@ -115,7 +116,7 @@ static enum dhcp4_count resolve(struct dhcp4_step *step)
 		return shut;
 	step->server_id = request->server_id_override;
 	if (step->server_id == 0)
-		step->server_id = dhcp4_reply_ip(&model_settings(model)->server_ip);
+		step->server_id = msg_ip4_get(model_settings(model)->server_ip);
 	step->subnet = model_subnet_of(model, request->link_ip);
 	if (request->mac_bytes > 0)
 		step->host = model_host_of_mac(model, request->mac, request->mac_bytes);

@@ -2,6 +2,7 @@
 #include "node/dhcp4/dhcp4_step.h"
 
 #include "node/dhcp4/dhcp4_boot.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 #include <assert.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
 static bool is_on_link(const Pxe__Subnet *subnet, uint32_t ip)
 {
 	uint32_t mask = text_ip4_mask(subnet->prefix_len <= 32 ? subnet->prefix_len : 32);
-	return ((dhcp4_reply_ip(&subnet->network_ip) ^ ip) & mask) == 0;
+	return ((msg_ip4_get(subnet->network_ip) ^ ip) & mask) == 0;
 }
 
 static void finish_reply(struct dhcp4_step *step, const struct dhcp4_plan *plan)
@@ -117,8 +118,8 @@ static bool match_pool(void *ctx, const void *object)
 	struct pool_search *search = ctx;
 	const Pxe__Pool *pool = object;
 	search->found = strcmp(pool->subnet, search->subnet) == 0 &&
-			search->ip >= dhcp4_reply_ip(&pool->first_ip) &&
-			search->ip <= dhcp4_reply_ip(&pool->last_ip);
+			search->ip >= msg_ip4_get(pool->first_ip) &&
+			search->ip <= msg_ip4_get(pool->last_ip);
 	return !search->found;
 }
 

@@ -1,5 +1,6 @@
 #include "node/dhcp4/dhcp4_options.h"
 
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4.h"
 #include "proto/wire/text.h"
 #include <string.h>
@@ -26,8 +27,8 @@ static void add_copy(struct dhcp4_options *options, uint8_t code, const void *da
 
 static void add_ip(struct dhcp4_options *options, uint8_t code, uint32_t ip)
 {
-	uint8_t bytes[4] = {
-		(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip};
+	uint8_t bytes[4];
+	msg_ip4_put(ip, bytes);
 	add_copy(options, code, bytes, sizeof bytes);
 }
 
@@ -99,9 +100,7 @@ void dhcp4_options_collect(const Pxe__Subnet *subnet, const Pxe__Host *host, boo
 		add_copy(options, DHCP4_INTERFACE_MTU, mtu, sizeof mtu);
 	}
 	if (subnet->network_ip.len == 4 && subnet->prefix_len <= 32) {
-		const uint8_t *ip = subnet->network_ip.data;
-		uint32_t network = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 |
-				   (uint32_t)ip[2] << 8 | ip[3];
+		uint32_t network = msg_ip4_get(subnet->network_ip);
 		add_ip(options, DHCP4_BROADCAST_ADDRESS,
 			network | ~text_ip4_mask(subnet->prefix_len));
 	}

@@ -1,6 +1,7 @@
 /* Commands for the log, and the events and counts that go with a step. */
 #include "node/dhcp4/dhcp4_step.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,14 +56,6 @@ void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *t
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REFUSED, request->wanted_ip, text);
 }
 
-static void put_ip(uint8_t ret[4], uint32_t ip)
-{
-	ret[0] = (uint8_t)(ip >> 24);
-	ret[1] = (uint8_t)(ip >> 16);
-	ret[2] = (uint8_t)(ip >> 8);
-	ret[3] = (uint8_t)ip;
-}
-
 static struct dhcp4_proposal *begin(struct dhcp4_step *step, uint64_t ticket, uint32_t ip)
 {
 	struct dhcp4_proposal *proposal = &step->effects->proposal;
@@ -70,7 +63,7 @@ static struct dhcp4_proposal *begin(struct dhcp4_step *step, uint64_t ticket, ui
 	step->effects->has_proposal = true;
 	proposal->ticket = ticket;
 	pxe__command__init(&proposal->command);
-	put_ip(proposal->ip, ip);
+	msg_ip4_put(ip, proposal->ip);
 	dhcp4_engine_count(step->engine, DHCP4_COUNT_PROPOSED);
 	return proposal;
 }

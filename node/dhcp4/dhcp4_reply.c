@@ -16,14 +16,6 @@
 #define HTYPE_ETHERNET   1
 #define OPTION_PIECE_MAX 255
 
-uint32_t dhcp4_reply_ip(const ProtobufCBinaryData *bytes)
-{
-	if (bytes->len != 4)
-		return 0;
-	return (uint32_t)bytes->data[0] << 24 | (uint32_t)bytes->data[1] << 16 |
-	       (uint32_t)bytes->data[2] << 8 | bytes->data[3];
-}
-
 static bool has_boot_file(const struct dhcp4_plan *plan)
 {
 	return plan->boot != NULL && dhcp4_boot_has_file(plan->boot);

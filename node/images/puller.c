@@ -12,6 +12,7 @@
 #include "node/images/plan.h"
 #include "node/images/puller_impl.h"
 #include "node/log/log.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 #include "store/model/record.h"
 
@@ -85,13 +86,9 @@ static size_t peers_of(const struct image_puller *puller, const Pxe__ImageVersio
 
 	for (size_t i = 0; i < count; i++) {
 		const Pxe__Member *member = members[i];
-		const ProtobufCBinaryData *ip = &member->serve_ip;
 		peers[i] = (struct plan_peer){
 			.id = member->id,
-			.ip = ip->len == 4
-				      ? (uint32_t)ip->data[0] << 24 | (uint32_t)ip->data[1] << 16 |
-						(uint32_t)ip->data[2] << 8 | ip->data[3]
-				      : 0,
+			.ip = msg_ip4_get(member->serve_ip),
 			.port = (uint16_t)(member->http_port <= UINT16_MAX ? member->http_port : 0),
 			.live = puller->config.cluster.is_live(
 				puller->config.cluster.ctx, member->id),

@@ -1,5 +1,6 @@
 #include "node/reserve/reserve_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ void reserve_give_write(
 {
 	assert(reserve->written == NULL); /* reserve_on_written() was called for the last one */
 	if (entry->is_removing) {
-		reserve_ip_put(entry->ip, ret_write->key);
+		msg_ip4_put(entry->ip, ret_write->key);
 		ret_write->value_bytes = 0;
 	} else {
 		reserve_entry_encode(entry, ret_write);
@@ -311,7 +312,7 @@ static bool add_block(void *ctx, const Pxe__Block *block)
 {
 	struct usage *usage = ctx;
 	const struct reserve_view *view = usage->ask.view;
-	uint32_t base = reserve_ip_get(&block->first_ip);
+	uint32_t base = msg_ip4_get(block->first_ip);
 	uint64_t usable = block->free_at_ms == 0 ? reserve_rule_usable(view, block) : 0;
 	for (unsigned i = 0; i < 64; i++) {
 		if ((block->mask >> i & 1) == 0)

@@ -1,25 +1,10 @@
 #include "node/reserve/reserve_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-void reserve_ip_put(uint32_t ip, uint8_t ret_bytes[4])
-{
-	ret_bytes[0] = (uint8_t)(ip >> 24);
-	ret_bytes[1] = (uint8_t)(ip >> 16);
-	ret_bytes[2] = (uint8_t)(ip >> 8);
-	ret_bytes[3] = (uint8_t)ip;
-}
-
-uint32_t reserve_ip_get(const ProtobufCBinaryData *bytes)
-{
-	if (bytes->len != 4)
-		return 0;
-	return (uint32_t)bytes->data[0] << 24 | (uint32_t)bytes->data[1] << 16 |
-	       (uint32_t)bytes->data[2] << 8 | bytes->data[3];
-}
 
 /* What does not fit is left out: it is information only. */
 static uint8_t take_bytes(uint8_t *into, size_t max, const ProtobufCBinaryData *from)
@@ -54,7 +39,7 @@ void reserve_entry_encode(const struct reserve_entry *entry, struct reserve_writ
 {
 	Pxe__JournalEntry message = PXE__JOURNAL_ENTRY__INIT;
 	Pxe__ClientInfo who;
-	reserve_ip_put(entry->ip, ret_write->key);
+	msg_ip4_put(entry->ip, ret_write->key);
 	message.kind = entry->kind;
 	message.ip = (ProtobufCBinaryData){sizeof ret_write->key, ret_write->key};
 	message.serial = entry->serial;
@@ -76,7 +61,7 @@ void reserve_entry_encode(const struct reserve_entry *entry, struct reserve_writ
 static bool is_sound(const Pxe__JournalEntry *message)
 {
 	const Pxe__ClientInfo *who = message->who;
-	if (message->ip.len != 4 || reserve_ip_get(&message->ip) == 0)
+	if (msg_ip4_get(message->ip) == 0)
 		return false;
 	if (message->kind == PXE__JOURNAL_KIND__JOURNAL_RETURNED)
 		return message->serial != 0;
@@ -97,7 +82,7 @@ int reserve_entry_decode(const uint8_t *value, size_t value_bytes, struct reserv
 	bool sound = is_sound(message);
 	if (sound) {
 		*ret_entry = (struct reserve_entry){
-			.ip = reserve_ip_get(&message->ip),
+			.ip = msg_ip4_get(message->ip),
 			.kind = message->kind,
 			.serial = message->serial,
 			.state_ms = message->state_ms,

@@ -2,6 +2,7 @@
  * is safe whatever the rest of the cluster does meanwhile. */
 #include "node/reserve/reserve_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <string.h>
 
@@ -119,14 +120,14 @@ static bool add_pool(void *ctx, const void *object)
 	struct pool_bits *search = ctx;
 	const Pxe__Pool *pool = object;
 	if (strcmp(pool->subnet, search->subnet) == 0)
-		search->bits |= window_bits(search->base, reserve_ip_get(&pool->first_ip),
-			reserve_ip_get(&pool->last_ip));
+		search->bits |= window_bits(
+			search->base, msg_ip4_get(pool->first_ip), msg_ip4_get(pool->last_ip));
 	return true;
 }
 
 static uint64_t bit_of(uint32_t base, const ProtobufCBinaryData *bytes)
 {
-	uint32_t ip = reserve_ip_get(bytes);
+	uint32_t ip = msg_ip4_get(*bytes);
 	return ip != 0 ? window_bits(base, ip, ip) : 0;
 }
 
@@ -150,7 +151,7 @@ static uint64_t special_bits(
 
 uint64_t reserve_rule_usable(const struct reserve_view *view, const Pxe__Block *block)
 {
-	uint32_t base = reserve_ip_get(&block->first_ip);
+	uint32_t base = msg_ip4_get(block->first_ip);
 	struct pool_bits pools = {block->subnet, base, 0};
 	const Pxe__Subnet *subnet = model_subnet(view->model, block->subnet);
 	if (subnet == NULL)
@@ -201,7 +202,7 @@ bool reserve_rule_is_free(const struct reserve *reserve, const struct reserve_as
 
 static bool is_bit(const Pxe__Block *block, uint64_t bits, uint32_t ip)
 {
-	uint32_t bit = ip - reserve_ip_get(&block->first_ip);
+	uint32_t bit = ip - msg_ip4_get(block->first_ip);
 	return bit < WINDOW && (bits >> bit & 1) != 0;
 }
 
@@ -244,7 +245,7 @@ static bool look_into_block(void *ctx, const Pxe__Block *block)
 	size_t number = pick->count++;
 	if (number < pick->from || number >= pick->until)
 		return number < pick->until;
-	uint32_t base = reserve_ip_get(&block->first_ip);
+	uint32_t base = msg_ip4_get(block->first_ip);
 	uint64_t usable = reserve_rule_usable(pick->ask->view, block);
 	for (unsigned i = 0; i < WINDOW; i++) {
 		unsigned bit = (unsigned)(pick->hash + i) % WINDOW;

@@ -1,5 +1,6 @@
 #include "node/reserve/reserve_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ uint64_t reserve_hash(const uint8_t *bytes, size_t count)
 static uint64_t hash_ip(uint32_t ip)
 {
 	uint8_t bytes[4];
-	reserve_ip_put(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	return reserve_hash(bytes, sizeof bytes);
 }
 

@@ -2,6 +2,7 @@
  * or no longer to be leased are given back. One thing at a time; see struct reserve_job. */
 #include "node/reserve/reserve_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <string.h>
 
@@ -93,7 +94,7 @@ static bool give_back_of_block(void *ctx, const Pxe__Block *block)
 	bool homeless = model_subnet(view->model, block->subnet) == NULL;
 	if (!homeless && strcmp(block->subnet, too_many->subnet->name) != 0)
 		return true;
-	uint32_t base = reserve_ip_get(&block->first_ip);
+	uint32_t base = msg_ip4_get(block->first_ip);
 	uint64_t usable = reserve_rule_usable(view, block);
 	for (unsigned i = WINDOW; i-- > 0;) {
 		bool misplaced = (usable >> i & 1) == 0;
@@ -277,7 +278,7 @@ static void fill_merge(struct reserve *reserve, const struct reserve_view *view)
 		const struct reserve_entry *entry = &reserve->table.entry[job->slot[i]];
 		Pxe__IsolatedLease *lease = &message->lease[i];
 		pxe__isolated_lease__init(lease);
-		reserve_ip_put(entry->ip, message->ip[i]);
+		msg_ip4_put(entry->ip, message->ip[i]);
 		reserve_entry_who(entry, &message->who[i]);
 		lease->ip = (ProtobufCBinaryData){4, message->ip[i]};
 		lease->who = &message->who[i];

@@ -57,7 +57,7 @@ static const Pxe__Host *delete_host_in(const struct model *model, const Pxe__Sub
 	const struct shelf *hosts = &model->shelf[RECORD_HOST];
 	for (size_t i = 0; i < hosts->count; i++) {
 		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
-		uint32_t ip = internal_ip(host->ip);
+		uint32_t ip = msg_ip4_get(host->ip);
 		if (ip != 0 && ip >= first && ip <= last)
 			return host;
 	}

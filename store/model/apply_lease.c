@@ -189,7 +189,7 @@ static Pxe__Lease lease_draft(struct apply *a, const struct lease_asker *asker,
 		lease = lease_record_view(record, ip_bytes);
 	if (record != NULL && record->free_at_ms <= a->now_ms)
 		lease.since_ms = lease.promised_ms = lease.released_ms = 0;
-	internal_ip_put(ip, ip_bytes);
+	msg_ip4_put(ip, ip_bytes);
 	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
 	lease.client = who->client;
 	lease.mac = who->mac;
@@ -410,7 +410,7 @@ Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer)
 	if (offer->wanted_ip.len != 0 && offer->wanted_ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
 			"wanted address has %zu bytes: give 4 or none", offer->wanted_ip.len);
-	uint32_t ip = lease_choose(a, &asker, internal_ip(offer->wanted_ip));
+	uint32_t ip = lease_choose(a, &asker, msg_ip4_get(offer->wanted_ip));
 	if (ip == 0)
 		return lease_pool_full(a, &asker);
 	if (lease_table_find(&a->model->leases, ip) == NULL && lease_make_room(a) != OK)
@@ -523,7 +523,7 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 	if (bind->ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
 			"address has %zu bytes: give 4", bind->ip.len);
-	uint32_t ip = internal_ip(bind->ip);
+	uint32_t ip = msg_ip4_get(bind->ip);
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	if (lease_is_taken(a, &asker, record))
 		return lease_taken_by_other(a, record, ip);
@@ -570,7 +570,7 @@ static struct lease_record *lease_end(struct apply *a, struct lease_record *reco
 Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 {
 	char text[TEXT_IP4_BYTES];
-	uint32_t ip = internal_ip(release->ip);
+	uint32_t ip = msg_ip4_get(release->ip);
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	if (release->ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
@@ -639,7 +639,7 @@ struct lease_record *apply_lease_quarantine(
 	struct apply *a, uint32_t ip, const char *subnet, const struct lease_record *old)
 {
 	uint8_t ip_bytes[4];
-	internal_ip_put(ip, ip_bytes);
+	msg_ip4_put(ip, ip_bytes);
 	Pxe__Lease lease = PXE__LEASE__INIT;
 	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
 	lease.state = PXE__LEASE_STATE__LEASE_DECLINED;
@@ -659,7 +659,7 @@ Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline)
 	if (decline->ip.len != 4)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
 			"address has %zu bytes: give 4", decline->ip.len);
-	uint32_t ip = internal_ip(decline->ip);
+	uint32_t ip = msg_ip4_get(decline->ip);
 	Pxe__Verdict verdict = lease_may_decline(a, decline, ip);
 	if (verdict != OK)
 		return verdict;

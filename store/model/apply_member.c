@@ -75,7 +75,7 @@ static Pxe__Verdict member_check_serve_ip(struct apply *a, const Pxe__Member *me
 		return OK;
 	if (!check_ip(a, "address that clients use", member->serve_ip))
 		return INVALID;
-	uint32_t ip = internal_ip(member->serve_ip);
+	uint32_t ip = msg_ip4_get(member->serve_ip);
 	text_ip4_format(ip, text);
 	const Pxe__Host *host = model_host_of_ip(a->model, ip);
 	if (host != NULL)
@@ -85,7 +85,7 @@ static Pxe__Verdict member_check_serve_ip(struct apply *a, const Pxe__Member *me
 	const struct shelf *members = &a->model->shelf[RECORD_MEMBER];
 	for (size_t i = 0; i < members->count; i++) {
 		const Pxe__Member *other = (const Pxe__Member *)members->records[i]->message;
-		if (other->id != id && internal_ip(other->serve_ip) == ip)
+		if (other->id != id && msg_ip4_get(other->serve_ip) == ip)
 			return internal_refuse(
 				a, CONFLICT, "address %s is that of node %s", text, other->name);
 	}

@@ -41,7 +41,7 @@ static uint64_t merge_max(uint64_t a, uint64_t b)
 static bool merge_is_sound(const Pxe__IsolatedLease *told)
 {
 	const Pxe__ClientInfo *who = told->who;
-	return internal_ip(told->ip) != 0 && who != NULL && who->client.len > 0 &&
+	return msg_ip4_get(told->ip) != 0 && who != NULL && who->client.len > 0 &&
 	       who->client.len <= MODEL_CLIENT_MAX && who->mac.len <= 16;
 }
 
@@ -62,7 +62,7 @@ static void merge_new_lease(struct apply *a, const struct merge_entry *entry)
 	uint64_t mclt_ms = entry->promised_ms - a->now_ms;
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = PXE__LEASE__INIT;
-	internal_ip_put(entry->ip, ip_bytes);
+	msg_ip4_put(entry->ip, ip_bytes);
 	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
 	lease.state = BOUND;
 	lease.client = who->client;
@@ -226,7 +226,7 @@ static enum merge_outcome merge_judge(struct apply *a, const Pxe__IsolatedLease 
 	if (!merge_is_sound(told))
 		return MERGE_STALE;
 	struct merge_entry entry = {.told = told,
-		.ip = internal_ip(told->ip),
+		.ip = msg_ip4_get(told->ip),
 		.promised_ms = internal_after(a->now_ms, model_mclt_bound_ms(a->model))};
 	entry.block = model_block_of(a->model, entry.ip);
 	entry.record = lease_table_find(&a->model->leases, entry.ip);

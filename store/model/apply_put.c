@@ -145,7 +145,7 @@ static Pxe__Verdict put_check_server_ip(
 {
 	char text[TEXT_IP4_BYTES];
 	struct lease lease;
-	uint32_t ip = internal_ip(settings->server_ip);
+	uint32_t ip = msg_ip4_get(settings->server_ip);
 	if (ip == 0 || (old != NULL && internal_same_bytes(settings->server_ip, old->server_ip)))
 		return OK;
 	text_ip4_format(ip, text);

@@ -69,7 +69,7 @@ static void reserve_give_window(
 	struct apply *a, struct reserve_gift *gift, uint32_t first_ip, uint64_t mask)
 {
 	uint8_t ip_bytes[4];
-	internal_ip_put(first_ip, ip_bytes);
+	msg_ip4_put(first_ip, ip_bytes);
 	Pxe__Block block = PXE__BLOCK__INIT;
 	block.serial = ++a->model->serial;
 	block.owner = gift->owner;

@@ -60,7 +60,7 @@ void apply_settle_hold(struct apply *a, const Pxe__Host *host)
 	hold.mac = macs;
 	hold.n_mac = host->n_mac;
 	hold.since_ms = a->now_ms;
-	size_t bytes = record_key_hold(internal_ip(host->ip), hold.since_ms, key);
+	size_t bytes = record_key_hold(msg_ip4_get(host->ip), hold.since_ms, key);
 	const Pxe__Hold *old =
 		(const Pxe__Hold *)keep_find(a->model, RECORD_HOLD, key + 1, bytes - 1);
 	if (old != NULL)
@@ -105,7 +105,7 @@ static bool settle_next(struct apply *a, uint64_t lives_ms)
 	if (hold == NULL || hold->since_ms >= a->model->settled_ms)
 		return false;
 	uint8_t key[RECORD_KEY_MAX];
-	size_t bytes = record_key_hold(internal_ip(hold->ip), hold->since_ms, key);
+	size_t bytes = record_key_hold(msg_ip4_get(hold->ip), hold->since_ms, key);
 	keep_remove(a->model, a->sink, RECORD_HOLD, key + 1, bytes - 1);
 	return true;
 }

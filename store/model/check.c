@@ -149,7 +149,7 @@ bool check_ip(struct apply *a, const char *what, ProtobufCBinaryData bytes)
 			a, INVALID, "%s has %zu bytes: give an IPv4 address", what, bytes.len);
 		return false;
 	}
-	uint32_t ip = internal_ip(bytes);
+	uint32_t ip = msg_ip4_get(bytes);
 	uint32_t top = ip >> 24;
 	if (top == 0 || top == 127 || top >= 224) {
 		char text[TEXT_IP4_BYTES];

@@ -15,22 +15,6 @@ Pxe__Verdict internal_refuse(struct apply *a, Pxe__Verdict verdict, const char *
 	return verdict;
 }
 
-uint32_t internal_ip(ProtobufCBinaryData bytes)
-{
-	if (bytes.len != 4 || bytes.data == NULL)
-		return 0;
-	return (uint32_t)bytes.data[0] << 24 | (uint32_t)bytes.data[1] << 16 |
-	       (uint32_t)bytes.data[2] << 8 | bytes.data[3];
-}
-
-void internal_ip_put(uint32_t ip, uint8_t ret_bytes[4])
-{
-	ret_bytes[0] = (uint8_t)(ip >> 24);
-	ret_bytes[1] = (uint8_t)(ip >> 16);
-	ret_bytes[2] = (uint8_t)(ip >> 8);
-	ret_bytes[3] = (uint8_t)ip;
-}
-
 uint64_t internal_after(uint64_t a, uint64_t b)
 {
 	return b > UINT64_MAX - a ? UINT64_MAX : a + b;
@@ -45,7 +29,7 @@ void internal_subnet_range(const Pxe__Subnet *subnet, uint32_t *ret_first, uint3
 {
 	assert(subnet->prefix_len <= 32);
 	uint32_t mask = text_ip4_mask(subnet->prefix_len);
-	*ret_first = internal_ip(subnet->network_ip) & mask;
+	*ret_first = msg_ip4_get(subnet->network_ip) & mask;
 	*ret_last = *ret_first | ~mask;
 }
 
@@ -58,15 +42,15 @@ const char *internal_ip_of_cluster(
 		return "the network address of its subnet";
 	if (ip == last)
 		return "the broadcast address of its subnet";
-	if (ip == internal_ip(subnet->gateway_ip))
+	if (ip == msg_ip4_get(subnet->gateway_ip))
 		return "the gateway of its subnet";
 	const Pxe__Settings *settings = model_settings(model);
-	if (settings != NULL && ip == internal_ip(settings->server_ip))
+	if (settings != NULL && ip == msg_ip4_get(settings->server_ip))
 		return "the cluster's server address";
 	const struct shelf *members = &model->shelf[RECORD_MEMBER];
 	for (size_t i = 0; i < members->count; i++) {
 		const Pxe__Member *member = (const Pxe__Member *)members->records[i]->message;
-		if (ip == internal_ip(member->serve_ip))
+		if (ip == msg_ip4_get(member->serve_ip))
 			return "the address of a node";
 	}
 	return NULL;
@@ -83,7 +67,7 @@ bool internal_never_leased(const struct model *model, const Pxe__Subnet *subnet,
 const struct shelf_record *internal_reservation(const struct model *model, uint32_t ip)
 {
 	uint8_t bytes[4], key[RECORD_KEY_MAX];
-	internal_ip_put(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	size_t key_bytes = record_key(RECORD_HOST_IP, bytes, sizeof(bytes), key);
 	return shelf_find(&model->shelf[RECORD_HOST_IP], key, key_bytes);
 }

@@ -3,6 +3,7 @@
 #ifndef STORE_MODEL_INTERNAL_H
 #define STORE_MODEL_INTERNAL_H
 
+#include "proto/msg/msg_ip4.h"
 #include "store/model/digest.h"
 #include "store/model/lease_table.h"
 #include "store/model/model.h"
@@ -55,9 +56,6 @@ struct apply {
 Pxe__Verdict internal_refuse(struct apply *a, Pxe__Verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Four bytes in network order to host order; 0 if it is not four bytes. */
-uint32_t internal_ip(ProtobufCBinaryData bytes);
-void internal_ip_put(uint32_t ip, uint8_t ret_bytes[4]);
 /* a + b, at most UINT64_MAX. */
 uint64_t internal_after(uint64_t a, uint64_t b);
 bool internal_same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b);

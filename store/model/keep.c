@@ -61,7 +61,7 @@ static size_t keep_key_version(const Pxe__ImageVersion *version, uint8_t *ret_ke
 static size_t keep_key_hold(const Pxe__Hold *hold, uint8_t *ret_key)
 {
 	return hold->ip.len != 4 ? 0
-				 : record_key_hold(internal_ip(hold->ip), hold->since_ms, ret_key);
+				 : record_key_hold(msg_ip4_get(hold->ip), hold->since_ms, ret_key);
 }
 
 size_t keep_key_of(
@@ -175,9 +175,9 @@ static void keep_on_ip_field(
 	struct model *model, const ProtobufCBinaryData *old, const ProtobufCBinaryData *now)
 {
 	if (old != NULL && old->len == 4)
-		pool_map_on_ip(model, internal_ip(*old));
+		pool_map_on_ip(model, msg_ip4_get(*old));
 	if (now != NULL && now->len == 4)
-		pool_map_on_ip(model, internal_ip(*now));
+		pool_map_on_ip(model, msg_ip4_get(*now));
 }
 
 static void keep_on_request(
@@ -223,7 +223,7 @@ static void keep_reindex_key(struct model *model, const uint8_t *key, size_t key
 		return;
 	uint8_t bytes[4];
 	memcpy(bytes, key + 1, sizeof(bytes));
-	pool_map_on_ip(model, internal_ip((ProtobufCBinaryData){.len = 4, .data = bytes}));
+	pool_map_on_ip(model, msg_ip4_get((ProtobufCBinaryData){.len = 4, .data = bytes}));
 }
 
 /* ---- changes ---- */
@@ -321,7 +321,7 @@ struct lease_record *keep_lease(
 	struct model *model, const struct model_sink *sink, const Pxe__Lease *lease)
 {
 	uint8_t ip_bytes[4];
-	struct lease_record *old = lease_table_find(&model->leases, internal_ip(lease->ip));
+	struct lease_record *old = lease_table_find(&model->leases, msg_ip4_get(lease->ip));
 	if (old != NULL) {
 		Pxe__Lease before = lease_record_view(old, ip_bytes);
 		keep_digest_lease(model, &before, false, NULL);
@@ -403,12 +403,12 @@ static bool keep_is_sound(enum record_kind kind, const ProtobufCMessage *message
 	}
 	if (kind == RECORD_BLOCK) {
 		const Pxe__Block *block = (const Pxe__Block *)message;
-		return block->first_ip.len == 4 && internal_ip(block->first_ip) % 64 == 0 &&
+		return block->first_ip.len == 4 && msg_ip4_get(block->first_ip) % 64 == 0 &&
 		       block->mask != 0 && strlen(block->subnet) <= MODEL_NAME_MAX;
 	}
 	if (kind == RECORD_POOL) {
 		const Pxe__Pool *pool = (const Pxe__Pool *)message;
-		uint32_t first = internal_ip(pool->first_ip), last = internal_ip(pool->last_ip);
+		uint32_t first = msg_ip4_get(pool->first_ip), last = msg_ip4_get(pool->last_ip);
 		return pool->first_ip.len == 4 && pool->last_ip.len == 4 && first <= last &&
 		       last - first < MODEL_POOL_ADDRESSES_MAX;
 	}

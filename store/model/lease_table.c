@@ -47,7 +47,7 @@ Pxe__Lease lease_record_view(struct lease_record *record, uint8_t ip_bytes[4])
 {
 	Pxe__Lease lease = PXE__LEASE__INIT;
 	uint8_t *at = record->bytes;
-	internal_ip_put(record->ip, ip_bytes);
+	msg_ip4_put(record->ip, ip_bytes);
 	lease.ip = (ProtobufCBinaryData){.len = 4, .data = ip_bytes};
 	lease.state = (Pxe__LeaseState)record->state;
 	lease.client = (ProtobufCBinaryData){.len = record->client_bytes, .data = at};
@@ -105,7 +105,7 @@ static struct lease_record *lease_record_new(const Pxe__Lease *lease)
 	struct lease_record *record = calloc(1, sizeof(*record) + bytes);
 	if (record == NULL)
 		abort();
-	record->ip = internal_ip(lease->ip);
+	record->ip = msg_ip4_get(lease->ip);
 	record->state = (uint8_t)lease->state;
 	record->client_bytes = lease_length(lease->client.len);
 	record->mac_bytes = lease_length(lease->mac.len);

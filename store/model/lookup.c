@@ -91,7 +91,7 @@ const Pxe__Host *model_host_of_uuid(const struct model *model, const uint8_t uui
 const Pxe__Host *model_host_of_ip(const struct model *model, uint32_t ip)
 {
 	uint8_t bytes[4];
-	internal_ip_put(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	return lookup_host_by(model, RECORD_HOST_IP, bytes, sizeof(bytes));
 }
 
@@ -215,7 +215,7 @@ uint32_t model_reserved_ip(
 	const Pxe__Host *host = model_host_of_mac(model, who->mac.data, who->mac.len);
 	if (host == NULL || host->ip.len != 4)
 		return 0;
-	uint32_t first, last, ip = internal_ip(host->ip);
+	uint32_t first, last, ip = msg_ip4_get(host->ip);
 	internal_subnet_range(subnet, &first, &last);
 	return ip >= first && ip <= last ? ip : 0;
 }
@@ -236,7 +236,7 @@ static void lookup_count_taken(const struct model *model, const Pxe__Subnet *sub
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
 	uint64_t *ret_size, uint64_t *ret_used)
 {
-	const struct pool_span *span = pool_map_span_of(&model->pools, internal_ip(pool->first_ip));
+	const struct pool_span *span = pool_map_span_of(&model->pools, msg_ip4_get(pool->first_ip));
 	const Pxe__Subnet *subnet = model_subnet(model, pool->subnet);
 	*ret_size = 0;
 	*ret_used = 0;

@@ -33,7 +33,7 @@ static uint64_t lookup_held(const struct model *model, const Pxe__Subnet *subnet
 		const Pxe__Block *block = (const Pxe__Block *)blocks->records[i]->message;
 		if (block->free_at_ms != 0 || (owner != 0 && block->owner != owner))
 			continue;
-		uint32_t ip = internal_ip(block->first_ip);
+		uint32_t ip = msg_ip4_get(block->first_ip);
 		uint64_t mask = block->mask;
 		/* A subnet of less than 64 addresses has a part of the window. */
 		if (ip > last || ip + 63 < first)

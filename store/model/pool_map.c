@@ -184,8 +184,8 @@ static void pool_span_drop(struct pool_map *map, const Pxe__Pool *pool)
 
 static struct pool_span *pool_span_insert(struct pool_map *map, const Pxe__Pool *pool)
 {
-	struct pool_span span = {.first = internal_ip(pool->first_ip),
-		.last = internal_ip(pool->last_ip),
+	struct pool_span span = {.first = msg_ip4_get(pool->first_ip),
+		.last = msg_ip4_get(pool->last_ip),
 		.pool = pool};
 	assert(span.first <= span.last);
 	if (map->span_count == map->span_capacity) {

@@ -80,7 +80,7 @@ static Pxe__Verdict put_check_reservation(struct apply *a, const Pxe__Host *host
 		return OK;
 	if (!check_ip(a, "reserved address", host->ip))
 		return INVALID;
-	uint32_t ip = internal_ip(host->ip);
+	uint32_t ip = msg_ip4_get(host->ip);
 	text_ip4_format(ip, text);
 	if (host->n_mac == 0)
 		return internal_refuse(a, INVALID,

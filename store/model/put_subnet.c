@@ -56,7 +56,7 @@ static bool put_check_network(struct apply *a, const Pxe__Subnet *subnet)
 	char text[TEXT_CIDR4_BYTES], better[TEXT_CIDR4_BYTES];
 	if (!check_ip(a, "network", subnet->network_ip))
 		return false;
-	uint32_t network = internal_ip(subnet->network_ip);
+	uint32_t network = msg_ip4_get(subnet->network_ip);
 	if (subnet->prefix_len < 8 || subnet->prefix_len > 30) {
 		internal_refuse(a, INVALID, "subnet %s has the prefix length %u: use 8 to 30",
 			subnet->name, subnet->prefix_len);
@@ -78,7 +78,7 @@ static bool put_check_gateway(struct apply *a, const Pxe__Subnet *subnet)
 		return true;
 	if (!check_ip(a, "gateway", subnet->gateway_ip))
 		return false;
-	uint32_t first, last, ip = internal_ip(subnet->gateway_ip);
+	uint32_t first, last, ip = msg_ip4_get(subnet->gateway_ip);
 	internal_subnet_range(subnet, &first, &last);
 	if (ip > first && ip < last)
 		return true;
@@ -157,8 +157,8 @@ static Pxe__Verdict put_check_pools_stay(
 	for (size_t i = 0; i < pools->count; i++) {
 		const Pxe__Pool *pool = (const Pxe__Pool *)pools->records[i]->message;
 		if (strcmp(pool->subnet, subnet->name) != 0 ||
-			(internal_ip(pool->first_ip) >= first &&
-				internal_ip(pool->last_ip) <= last))
+			(msg_ip4_get(pool->first_ip) >= first &&
+				msg_ip4_get(pool->last_ip) <= last))
 			continue;
 		return internal_refuse(a, CONFLICT,
 			"pool %s would lie outside of subnet %s: change the pool first", pool->name,
@@ -176,7 +176,7 @@ static Pxe__Verdict put_check_hosts_stay(struct apply *a, const Pxe__Subnet *old
 	const struct shelf *hosts = &a->model->shelf[RECORD_HOST];
 	for (size_t i = 0; i < hosts->count; i++) {
 		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
-		uint32_t ip = internal_ip(host->ip);
+		uint32_t ip = msg_ip4_get(host->ip);
 		if (ip == 0 || ip < old_first || ip > old_last || (ip >= first && ip <= last))
 			continue;
 		return internal_refuse(a, CONFLICT,
@@ -244,7 +244,7 @@ Pxe__Verdict put_subnet(struct apply *a, const Pxe__Put *put, const Pxe__Subnet 
 		verdict = put_check_cidr_change(a, old, subnet);
 	if (verdict != OK)
 		return verdict;
-	const Pxe__Host *host = model_host_of_ip(a->model, internal_ip(subnet->gateway_ip));
+	const Pxe__Host *host = model_host_of_ip(a->model, msg_ip4_get(subnet->gateway_ip));
 	if (subnet->gateway_ip.len != 0 && host != NULL)
 		return internal_refuse(a, CONFLICT,
 			"the gateway of subnet %s is reserved for host %s: pxectl host show %s",
@@ -261,7 +261,7 @@ static Pxe__Verdict put_check_pool_range(struct apply *a, const Pxe__Pool *pool)
 	if (!check_ip(a, "first address", pool->first_ip) ||
 		!check_ip(a, "last address", pool->last_ip))
 		return INVALID;
-	uint32_t first = internal_ip(pool->first_ip), last = internal_ip(pool->last_ip);
+	uint32_t first = msg_ip4_get(pool->first_ip), last = msg_ip4_get(pool->last_ip);
 	text_ip4_format(first, first_text);
 	text_ip4_format(last, last_text);
 	if (first > last)
@@ -287,7 +287,7 @@ static Pxe__Verdict put_check_pool_fits(
 {
 	char text[TEXT_IP4_BYTES], last_text[TEXT_IP4_BYTES];
 	const struct pool_map *map = &a->model->pools;
-	uint32_t first = internal_ip(pool->first_ip), last = internal_ip(pool->last_ip);
+	uint32_t first = msg_ip4_get(pool->first_ip), last = msg_ip4_get(pool->last_ip);
 	uint64_t total = map->address_count + (last - first) + 1;
 	for (size_t i = 0; i < map->span_count; i++) {
 		const struct pool_span *span = &map->spans[i];

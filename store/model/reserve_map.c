@@ -22,11 +22,11 @@ static void reserve_on_bits(struct model *model, uint32_t first_ip, uint64_t mas
 void reserve_map_on_block(struct model *model, const Pxe__Block *old, const Pxe__Block *now)
 {
 	struct reserve_map *map = &model->reserves;
-	uint32_t first_ip = internal_ip(now != NULL ? now->first_ip : old->first_ip);
+	uint32_t first_ip = msg_ip4_get(now != NULL ? now->first_ip : old->first_ip);
 	uint32_t hash = reserve_hash(first_ip / 64);
 	uint64_t changed = 0;
 	if (old != NULL) {
-		assert(internal_ip(old->first_ip) == first_ip);
+		assert(msg_ip4_get(old->first_ip) == first_ip);
 		table_remove(&map->blocks, hash, old);
 		map->orphans -= old->free_at_ms != 0 ? 1 : 0;
 		changed ^= old->mask;
@@ -45,7 +45,7 @@ const Pxe__Block *model_block_of(const struct model *model, uint32_t ip)
 	const Pxe__Block *block;
 	while ((block = table_next(&model->reserves.blocks, reserve_hash(ip / 64), &cursor)) !=
 		NULL) {
-		uint32_t first_ip = internal_ip(block->first_ip);
+		uint32_t first_ip = msg_ip4_get(block->first_ip);
 		if (first_ip / 64 == ip / 64 && (block->mask >> (ip % 64) & 1) != 0)
 			return block;
 	}
@@ -68,7 +68,7 @@ static void reserve_drop_hold(struct reserve_map *map, const Pxe__Hold *hold)
 {
 	size_t cursor = 0;
 	struct reserve_hold *entry;
-	uint32_t ip = internal_ip(hold->ip);
+	uint32_t ip = msg_ip4_get(hold->ip);
 	while ((entry = reserve_next(map, ip, &cursor)) != NULL && entry->hold != hold)
 		;
 	assert(entry != NULL);
@@ -83,7 +83,7 @@ static void reserve_add_hold(struct reserve_map *map, const Pxe__Hold *hold)
 	if (entry == NULL)
 		abort();
 	*entry = (struct reserve_hold){
-		.node = {.at_ms = hold->since_ms, .ip = internal_ip(hold->ip)}, .hold = hold};
+		.node = {.at_ms = hold->since_ms, .ip = msg_ip4_get(hold->ip)}, .hold = hold};
 	table_put(&map->holds, reserve_hash(entry->node.ip), entry);
 	heap_put(&map->oldest, &entry->node);
 }
@@ -94,7 +94,7 @@ void reserve_map_on_hold(struct model *model, const Pxe__Hold *old, const Pxe__H
 		reserve_drop_hold(&model->reserves, old);
 	if (now != NULL)
 		reserve_add_hold(&model->reserves, now);
-	pool_map_on_ip(model, internal_ip(now != NULL ? now->ip : old->ip));
+	pool_map_on_ip(model, msg_ip4_get(now != NULL ? now->ip : old->ip));
 }
 
 bool reserve_map_has_hold(const struct reserve_map *map, uint32_t ip)

@@ -9,6 +9,7 @@
  */
 #include "store/replica/replica_impl.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <assert.h>
 #include <string.h>
 
@@ -18,10 +19,7 @@ static bool room_is_renewal(const struct replica *r, const Pxe__Bind *bind)
 	struct lease lease;
 	if (bind->who == NULL || bind->ip.len != 4)
 		return false;
-	const uint8_t *ip = bind->ip.data;
-	uint32_t address = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 |
-			   (uint32_t)ip[3];
-	return model_lease_of_ip(r->model, address, &lease) &&
+	return model_lease_of_ip(r->model, msg_ip4_get(bind->ip), &lease) &&
 	       lease.client_len == bind->who->client.len &&
 	       memcmp(lease.client, bind->who->client.data, lease.client_len) == 0;
 }

@@ -2,6 +2,7 @@
  * verdict, whatever it says; and what the sink was told, read back, must give the very same state.
  */
 #include "proto/msg/budget.h"
+#include "proto/msg/msg_ip4.h"
 #include "store/model/model.h"
 
 #include <stdlib.h>
@@ -157,9 +158,7 @@ static void furnish(struct model *model, const struct model_sink *sink)
 static bool expect_whole(void *ctx, const Pxe__Block *block)
 {
 	const struct model *model = ctx;
-	const uint8_t *bytes = block->first_ip.data;
-	uint32_t first_ip = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-			    (uint32_t)bytes[2] << 8 | bytes[3];
+	uint32_t first_ip = msg_ip4_get(block->first_ip);
 	struct lease lease;
 
 	for (unsigned i = 0; i < 64; i++) {

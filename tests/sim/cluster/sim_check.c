@@ -5,6 +5,7 @@
  */
 #include "tests/sim/cluster/sim.h"
 
+#include "proto/msg/msg_ip4.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -190,7 +191,7 @@ static bool has_another_fixed(
 	const struct model *model = replica_model(node->replica);
 	const Pxe__Host *host = model_host_of_mac(model, client->mac, sizeof client->mac);
 
-	return host != NULL && host->ip.len == 4 && dhcp4_reply_ip(&host->ip) != ip;
+	return host != NULL && host->ip.len == 4 && msg_ip4_get(host->ip) != ip;
 }
 
 void sim_check_nak(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip)

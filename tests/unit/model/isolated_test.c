@@ -289,7 +289,7 @@ static void step_merge(struct world *world, unsigned id)
 			continue;
 		Pxe__IsolatedLease *lease = &leases[merge.n_lease];
 		pxe__isolated_lease__init(lease);
-		kit_ip_to(FIRST_IP + i, bytes[i]);
+		msg_ip4_put(FIRST_IP + i, bytes[i]);
 		lease->ip = kit_bytes(bytes[i], 4);
 		lease->who = kit_who(entry->client, &who[i]);
 		lease->subnet = (char *)(uintptr_t) "lab";
@@ -431,7 +431,7 @@ static void step_lease(struct world *world)
 	Pxe__Offer offer = PXE__OFFER__INIT;
 	Pxe__Bind bind = PXE__BIND__INIT;
 	Pxe__Command given = PXE__COMMAND__INIT;
-	kit_ip_to(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	offer.who = bind.who = kit_who(client, &who);
 	offer.subnet = bind.subnet = (char *)(uintptr_t) "lab";
 	if (below(world, 2) == 0) {
@@ -440,7 +440,7 @@ static void step_lease(struct world *world)
 		given.offer = &offer;
 		if (command(world, &given) != V(OK))
 			return;
-		kit_ip_to(lease->ip, bytes);
+		msg_ip4_put(lease->ip, bytes);
 	}
 	bind.ip = kit_bytes(bytes, 4);
 	bind.create = below(world, 2) == 0;
@@ -464,7 +464,7 @@ static void step_give_up(struct world *world)
 	Pxe__Command given = PXE__COMMAND__INIT;
 	if (world->told_ms[at][client] <= world->kit.now_ms)
 		return;
-	kit_ip_to(FIRST_IP + at, bytes);
+	msg_ip4_put(FIRST_IP + at, bytes);
 	release.client = decline.client = kit_who(client, &who)->client;
 	release.ip = decline.ip = kit_bytes(bytes, 4);
 	given.op_case = PXE__COMMAND__OP_RELEASE;
@@ -483,7 +483,7 @@ static void step_probe_or_sweep(struct world *world)
 	Pxe__Decline decline = PXE__DECLINE__INIT;
 	Pxe__Sweep sweep = PXE__SWEEP__INIT;
 	Pxe__Command given = PXE__COMMAND__INIT;
-	kit_ip_to(FIRST_IP + (uint32_t)below(world, IPS), bytes);
+	msg_ip4_put(FIRST_IP + (uint32_t)below(world, IPS), bytes);
 	decline.ip = kit_bytes(bytes, 4);
 	decline.by_probe = true;
 	given.op_case = PXE__COMMAND__OP_SWEEP;
@@ -514,7 +514,7 @@ static void step_host(struct world *world)
 	snprintf(name, sizeof(name), "host%u", (unsigned)below(world, 4));
 	kit_mac(client, mac);
 	macs[0] = kit_bytes(mac, 6);
-	kit_ip_to(FIRST_IP + 4 + (uint32_t)below(world, 10), bytes);
+	msg_ip4_put(FIRST_IP + 4 + (uint32_t)below(world, 10), bytes);
 	host.name = name;
 	host.mac = macs;
 	host.n_mac = 1;
@@ -530,8 +530,8 @@ static void step_pool(struct world *world)
 	uint32_t ip = FIRST_IP + 4 + (uint32_t)below(world, 12);
 	Pxe__Pool pool = PXE__POOL__INIT;
 	Pxe__Put put_ = PXE__PUT__INIT;
-	kit_ip_to(ip, first);
-	kit_ip_to(ip + (uint32_t)below(world, FIRST_IP + IPS - ip), last);
+	msg_ip4_put(ip, first);
+	msg_ip4_put(ip + (uint32_t)below(world, FIRST_IP + IPS - ip), last);
 	pool.name = (char *)(uintptr_t) "lab-1";
 	pool.subnet = (char *)(uintptr_t) "lab";
 	pool.first_ip = kit_bytes(first, 4);

@@ -262,7 +262,7 @@ static void test_late_release_leaves_the_newer_lease(void **state)
 	Pxe__Release release = PXE__RELEASE__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
 	kit_init(&kit);
-	kit_ip_to(IP(12), ip);
+	msg_ip4_put(IP(12), ip);
 	release.client = kit_who(1, &who)->client;
 	release.ip = kit_bytes(ip, 4);
 	command.op_case = PXE__COMMAND__OP_RELEASE;

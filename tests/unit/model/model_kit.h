@@ -11,6 +11,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 #include "store/model/model.h"
 #include "store/model/record.h"
@@ -189,14 +190,6 @@ KIT ProtobufCBinaryData kit_bytes(const void *data, size_t bytes)
 	return (ProtobufCBinaryData){.len = bytes, .data = (uint8_t *)(uintptr_t)data};
 }
 
-KIT void kit_ip_to(uint32_t ip, uint8_t bytes[4])
-{
-	bytes[0] = (uint8_t)(ip >> 24);
-	bytes[1] = (uint8_t)(ip >> 16);
-	bytes[2] = (uint8_t)(ip >> 8);
-	bytes[3] = (uint8_t)ip;
-}
-
 KIT uint32_t kit_ip(const char *text)
 {
 	uint32_t ip;
@@ -238,11 +231,11 @@ KIT Pxe__Verdict kit_subnet(struct kit *kit, const char *name, const char *netwo
 	uint8_t network_bytes[4], gateway_bytes[4];
 	Pxe__Subnet subnet = PXE__SUBNET__INIT;
 	subnet.name = (char *)(uintptr_t)name;
-	kit_ip_to(kit_ip(network), network_bytes);
+	msg_ip4_put(kit_ip(network), network_bytes);
 	subnet.network_ip = kit_bytes(network_bytes, 4);
 	subnet.prefix_len = prefix;
 	if (gateway != NULL) {
-		kit_ip_to(kit_ip(gateway), gateway_bytes);
+		msg_ip4_put(kit_ip(gateway), gateway_bytes);
 		subnet.gateway_ip = kit_bytes(gateway_bytes, 4);
 	}
 	return kit_put_subnet(kit, &subnet);
@@ -256,8 +249,8 @@ KIT Pxe__Verdict kit_pool(
 	Pxe__Put put = PXE__PUT__INIT;
 	pool.name = (char *)(uintptr_t)name;
 	pool.subnet = (char *)(uintptr_t)subnet;
-	kit_ip_to(kit_ip(first), first_bytes);
-	kit_ip_to(kit_ip(last), last_bytes);
+	msg_ip4_put(kit_ip(first), first_bytes);
+	msg_ip4_put(kit_ip(last), last_bytes);
 	pool.first_ip = kit_bytes(first_bytes, 4);
 	pool.last_ip = kit_bytes(last_bytes, 4);
 	put.object_case = PXE__PUT__OBJECT_POOL;
@@ -296,7 +289,7 @@ KIT Pxe__Verdict kit_host(
 	host.mac = macs;
 	host.n_mac = n2 == 0 ? 1 : 2;
 	if (ip != NULL) {
-		kit_ip_to(kit_ip(ip), ip_bytes);
+		msg_ip4_put(kit_ip(ip), ip_bytes);
 		host.ip = kit_bytes(ip_bytes, 4);
 	}
 	return kit_put_host(kit, &host);
@@ -338,7 +331,7 @@ KIT Pxe__Verdict kit_offer_in(struct kit *kit, const char *subnet, unsigned n, u
 	Pxe__Command command = PXE__COMMAND__INIT;
 	offer.who = kit_who(n, &who);
 	offer.subnet = (char *)(uintptr_t)subnet;
-	kit_ip_to(wanted, wanted_bytes);
+	msg_ip4_put(wanted, wanted_bytes);
 	if (wanted != 0)
 		offer.wanted_ip = kit_bytes(wanted_bytes, 4);
 	command.op_case = PXE__COMMAND__OP_OFFER;
@@ -359,7 +352,7 @@ KIT Pxe__Verdict kit_bind(struct kit *kit, unsigned n, uint32_t ip, uint32_t lea
 	Pxe__Command command = PXE__COMMAND__INIT;
 	bind.who = kit_who(n, &who);
 	bind.subnet = (char *)(uintptr_t) "lab";
-	kit_ip_to(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	bind.ip = kit_bytes(bytes, 4);
 	bind.lease_s = lease_s;
 	bind.create = create;
@@ -375,7 +368,7 @@ KIT Pxe__Verdict kit_release(struct kit *kit, unsigned n, uint32_t ip, bool by_o
 	Pxe__Release release = PXE__RELEASE__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
 	release.client = kit_who(n, &who)->client;
-	kit_ip_to(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	release.ip = kit_bytes(bytes, 4);
 	release.by_operator = by_operator;
 	command.op_case = PXE__COMMAND__OP_RELEASE;
@@ -390,7 +383,7 @@ KIT Pxe__Verdict kit_decline(struct kit *kit, unsigned n, uint32_t ip, bool by_p
 	Pxe__Decline decline = PXE__DECLINE__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
 	decline.client = kit_who(n, &who)->client;
-	kit_ip_to(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	decline.ip = kit_bytes(bytes, 4);
 	decline.by_probe = by_probe;
 	command.op_case = PXE__COMMAND__OP_DECLINE;
@@ -461,7 +454,7 @@ KIT Pxe__Verdict kit_merge(struct kit *kit, uint64_t owner, unsigned n, uint32_t
 	Pxe__IsolatedLease lease = PXE__ISOLATED_LEASE__INIT, *leases[1] = {&lease};
 	Pxe__Merge merge = PXE__MERGE__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
-	kit_ip_to(ip, bytes);
+	msg_ip4_put(ip, bytes);
 	lease.ip = kit_bytes(bytes, 4);
 	lease.who = kit_who(n, &who);
 	lease.subnet = (char *)(uintptr_t) "lab";

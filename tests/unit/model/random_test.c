@@ -60,7 +60,7 @@ struct maker {
 
 static void pick_ip(struct maker *m, uint8_t bytes[4])
 {
-	kit_ip_to(0x0a000000u + (uint32_t)kit_below(&m->seed, 600), bytes);
+	msg_ip4_put(0x0a000000u + (uint32_t)kit_below(&m->seed, 600), bytes);
 }
 
 static char *pick_name(struct maker *m, char *name, const char *stem, unsigned count)
@@ -121,7 +121,7 @@ static void make_put_net(struct maker *m)
 		pxe__subnet__init(&m->subnet);
 		snprintf(m->name, sizeof(m->name), "net%u", n);
 		m->subnet.name = m->name;
-		kit_ip_to(0x0a000000u + n * 256, m->ip);
+		msg_ip4_put(0x0a000000u + n * 256, m->ip);
 		m->subnet.network_ip = kit_bytes(m->ip, 4);
 		m->subnet.prefix_len = 23 + (uint32_t)kit_below(&m->seed, 4);
 		m->put.object_case = PXE__PUT__OBJECT_SUBNET;
@@ -132,8 +132,8 @@ static void make_put_net(struct maker *m)
 	pxe__pool__init(&m->pool);
 	m->pool.name = pick_name(m, m->name, "pool", 5);
 	m->pool.subnet = pick_name(m, m->name2, "net", 3);
-	kit_ip_to(first, m->ip);
-	kit_ip_to(first + (uint32_t)kit_below(&m->seed, 50), m->ip2);
+	msg_ip4_put(first, m->ip);
+	msg_ip4_put(first + (uint32_t)kit_below(&m->seed, 50), m->ip2);
 	m->pool.first_ip = kit_bytes(m->ip, 4);
 	m->pool.last_ip = kit_bytes(m->ip2, 4);
 	m->put.object_case = PXE__PUT__OBJECT_POOL;
@@ -260,7 +260,7 @@ static void make_member_op(struct maker *m)
 		m->key[0] = (uint8_t)(0x80 + n);
 		snprintf(m->name, sizeof(m->name), "node%u", n);
 		snprintf(m->address, sizeof(m->address), "10.0.2.%u:7440", n + 100u);
-		kit_ip_to(0x0a000200u + n + 100u, m->ip);
+		msg_ip4_put(0x0a000200u + n + 100u, m->ip);
 		m->member.name = m->name;
 		m->member.peer_address = m->member.api_address = m->address;
 		m->member.serve_ip = kit_bytes(m->ip, 4);
@@ -409,9 +409,7 @@ static void assert_same_result(const struct model_result *a, const struct model_
 static bool check_block(void *ctx, const Pxe__Block *block)
 {
 	const struct model *model = ctx;
-	const uint8_t *bytes = block->first_ip.data;
-	uint32_t first_ip = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-			    (uint32_t)bytes[2] << 8 | bytes[3];
+	uint32_t first_ip = msg_ip4_get(block->first_ip);
 	struct lease lease;
 	assert_true(block->mask != 0 && first_ip % 64 == 0);
 	assert_true(block->free_at_ms != 0 || model_member(model, block->owner) != NULL);

@@ -32,10 +32,8 @@ static struct lease lease_of(const struct kit *kit, uint32_t ip)
 
 static uint32_t first_of(const Pxe__Block *block)
 {
-	const uint8_t *bytes = block->first_ip.data;
 	assert_int_equal(block->first_ip.len, 4);
-	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-	       bytes[3];
+	return msg_ip4_get(block->first_ip);
 }
 
 static bool is_fixed(const struct kit *kit, unsigned n, uint32_t ip)
@@ -162,7 +160,7 @@ static void test_r1_the_cluster_takes_no_address_out_of_a_reserve(void **state)
 	Pxe__Settings settings = *model_settings(kit.model);
 	Pxe__Put put = PXE__PUT__INIT;
 	uint8_t bytes[4];
-	kit_ip_to(IP(19), bytes);
+	msg_ip4_put(IP(19), bytes);
 	settings.server_ip = kit_bytes(bytes, 4);
 	settings.epoch = 7;
 	put.object_case = PXE__PUT__OBJECT_SETTINGS;
@@ -191,7 +189,7 @@ static void test_r1_a_reserved_address_of_another_subnet_is_refused(void **state
 	init(&kit);
 	assert_int_equal(kit_subnet(&kit, "far", "10.9.0.0", 24, NULL), V(OK));
 	assert_int_equal(kit_give(&kit, 2, 1), V(OK));
-	kit_ip_to(IP(19), bytes);
+	msg_ip4_put(IP(19), bytes);
 	bind.who = kit_who(1, &who);
 	bind.subnet = (char *)(uintptr_t) "far";
 	bind.ip = kit_bytes(bytes, 4);

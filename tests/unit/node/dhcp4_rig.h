@@ -7,6 +7,7 @@
 #define TESTS_UNIT_NODE_DHCP4_RIG_H
 
 #include "node/dhcp4/dhcp4_engine.h"
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4_build.h"
 #include "proto/wire/dhcp4_sub.h"
 
@@ -61,14 +62,6 @@ struct ask {
 	size_t options_bytes;
 };
 
-static inline void rig_put_ip(uint8_t bytes[4], uint32_t ip)
-{
-	bytes[0] = (uint8_t)(ip >> 24);
-	bytes[1] = (uint8_t)(ip >> 16);
-	bytes[2] = (uint8_t)(ip >> 8);
-	bytes[3] = (uint8_t)ip;
-}
-
 static inline void rig_mac(unsigned client, uint8_t ret_mac[6])
 {
 	const uint8_t mac[6] = {0x52, 0x54, 0, 0, (uint8_t)(client >> 8), (uint8_t)client};
@@ -120,8 +113,8 @@ static inline void rig_pool(
 	uint8_t first_ip[4], last_ip[4];
 	Pxe__Put put = PXE__PUT__INIT;
 	Pxe__Pool pool = PXE__POOL__INIT;
-	rig_put_ip(first_ip, first);
-	rig_put_ip(last_ip, last);
+	msg_ip4_put(first, first_ip);
+	msg_ip4_put(last, last_ip);
 	pool.name = (char *)(uintptr_t)name;
 	pool.subnet = (char *)(uintptr_t)subnet;
 	pool.first_ip = (ProtobufCBinaryData){4, first_ip};
@@ -141,11 +134,11 @@ static inline void rig_subnet(
 	Pxe__Option *options[] = {&log_option};
 	Pxe__Put put = PXE__PUT__INIT;
 	Pxe__Subnet subnet = PXE__SUBNET__INIT;
-	rig_put_ip(network_ip, network);
-	rig_put_ip(gateway_ip, network + 1);
-	rig_put_ip(dns_ip, network + 3);
-	rig_put_ip(ntp_ip, network + 4);
-	rig_put_ip(log_ip, network + 5);
+	msg_ip4_put(network, network_ip);
+	msg_ip4_put(network + 1, gateway_ip);
+	msg_ip4_put(network + 3, dns_ip);
+	msg_ip4_put(network + 4, ntp_ip);
+	msg_ip4_put(network + 5, log_ip);
 	log_option.code = DHCP4_LOG_SERVERS;
 	log_option.data = (ProtobufCBinaryData){4, log_ip};
 	subnet.name = (char *)(uintptr_t)name;
@@ -174,7 +167,7 @@ static inline void rig_host(
 	Pxe__Put put = PXE__PUT__INIT;
 	Pxe__Host host = PXE__HOST__INIT;
 	rig_mac(client, mac);
-	rig_put_ip(ip_bytes, ip);
+	msg_ip4_put(ip, ip_bytes);
 	host.name = (char *)(uintptr_t)name;
 	host.n_mac = 1;
 	host.mac = macs;
@@ -258,7 +251,7 @@ static inline void rig_settings_fill(
 	static char cluster[] = "lab";
 	static uint8_t cluster_id[16] = {1}, key[32] = {2};
 	pxe__settings__init(settings);
-	rig_put_ip(server_ip, RIG_SERVER_IP);
+	msg_ip4_put(RIG_SERVER_IP, server_ip);
 	settings->cluster = cluster;
 	settings->cluster_id = (ProtobufCBinaryData){16, cluster_id};
 	settings->server_ip = (ProtobufCBinaryData){4, server_ip};
@@ -285,7 +278,7 @@ static inline void rig_member_fill(struct rig_member *m, uint64_t id)
 	snprintf(m->peer, sizeof m->peer, "10.0.0.%u:7440", 10 + (unsigned)id);
 	snprintf(m->api, sizeof m->api, "10.0.0.%u:7441", 10 + (unsigned)id);
 	snprintf(m->join, sizeof m->join, "10.0.0.%u:7442", 10 + (unsigned)id);
-	rig_put_ip(m->serve_ip, IP(10, 0, 0, 10) + (uint32_t)id);
+	msg_ip4_put(IP(10, 0, 0, 10) + (uint32_t)id, m->serve_ip);
 	memset(m->key, (int)id, sizeof m->key);
 	m->member.id = id;
 	m->member.name = m->name;

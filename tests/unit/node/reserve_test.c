@@ -495,7 +495,7 @@ static void a_full_journal_takes_no_more(void **state)
 	entry.serial = 1;
 	entry.ip = (ProtobufCBinaryData){4, ip};
 	for (uint32_t i = 0; i <= RESERVE_ENTRIES_MAX; i++) {
-		rig_put_ip(ip, IP(10, 9, 0, 0) + i);
+		msg_ip4_put(IP(10, 9, 0, 0) + i, ip);
 		size_t size = pxe__journal_entry__pack(&entry, bytes);
 		assert_int_equal(reserve_load(node->reserve, bytes, size),
 			i < RESERVE_ENTRIES_MAX ? 0 : -ENOSPC);

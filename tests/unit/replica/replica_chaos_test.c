@@ -8,6 +8,7 @@
  *   parent -> node   'q' stop proposing   'd' report   'x' exit
  *   node -> parent   struct report
  */
+#include "proto/msg/msg_ip4.h"
 #include "tests/unit/replica/support/cluster.h"
 
 #include <errno.h>
@@ -125,9 +126,7 @@ static bool worker_on_lease(void *ctx, const void *object)
 	const Pxe__Lease *lease = object;
 	struct report report = {.kind = REPORT_LEASE};
 	if (lease->ip.len == 4 && lease->client.len == 7) {
-		uint32_t ip = (uint32_t)lease->ip.data[0] << 24 |
-			      (uint32_t)lease->ip.data[1] << 16 | (uint32_t)lease->ip.data[2] << 8 |
-			      lease->ip.data[3];
+		uint32_t ip = msg_ip4_get(lease->ip);
 		struct bind_command bind;
 		bind_command_init(&bind, bind_number(ip));
 		/* Only a lease of the right client counts. */
