@@ -19,8 +19,6 @@ char *show_digest(const ProtobufCBinaryData *digest, char ret_text[SHOW_BYTES]);
 char *show_when(uint64_t at_ms, uint64_t now_ms, char ret_text[SHOW_BYTES]);
 char *show_duration_s(uint64_t seconds, char ret_text[SHOW_BYTES]);
 char *show_size(uint64_t bytes, char ret_text[SHOW_BYTES]);
-/* Host byte order; 0 when it is none. */
-uint32_t show_ip_number(const ProtobufCBinaryData *ip);
 
 /* Print a table as the options say, to the terminal's width, and free it. Always CTL_OK. */
 int show_table(const struct ctl *ctl, struct table *table);

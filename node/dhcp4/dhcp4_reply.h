@@ -50,7 +50,4 @@ struct dhcp4_plan {
 __attribute__((warn_unused_result)) bool dhcp4_reply_build(
 	const struct dhcp4_plan *plan, struct dhcp4_reply *ret_reply);
 
-/* 4 bytes in network order to a number; 0 for any other length. */
-uint32_t dhcp4_reply_ip(const ProtobufCBinaryData *bytes);
-
 #endif

@@ -156,8 +156,6 @@ void reserve_entry_encode(const struct reserve_entry *entry, struct reserve_writ
 void reserve_entry_who(const struct reserve_entry *entry, Pxe__ClientInfo *ret_who);
 /* Take over what the client says about itself. */
 void reserve_entry_set_who(struct reserve_entry *entry, const Pxe__ClientInfo *who);
-void reserve_ip_put(uint32_t ip, uint8_t ret_bytes[4]);
-uint32_t reserve_ip_get(const ProtobufCBinaryData *bytes);
 
 /* ---- reserve_rule.c */
 struct reserve_ask {
