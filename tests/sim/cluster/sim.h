@@ -90,7 +90,8 @@ struct sim_options {
 
 /* How often what happens: weights of one draw of the chaos, and permille. */
 struct sim_chaos {
-	unsigned gap_ms;                              /* mean time between two draws */
+	unsigned gap_ms; /* mean time between two draws */
+	bool is_slow;    /* so long that leases run out while nodes are apart */
 	unsigned crash, power, blackout, pause, stop; /* of nodes; blackout: all of them */
 	unsigned partition, oneway, segment, heal;    /* of links; segment: of the clients' side */
 	unsigned clock_step, clock_back, drift_ppm, reboot_permille;

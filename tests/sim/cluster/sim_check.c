@@ -13,6 +13,7 @@
 
 #define CHECK_US   (500 * SIM_MS)
 #define SLACK_MS   (MODEL_MAX_SKEW_MS + 1000) /* cluster time is not true time */
+#define ROUNDED_MS 500                        /* leases are told in seconds */
 #define REFUSED_MS 500
 #define FRESH_US   (1200 * SIM_MS) /* fresh state may be older by a second [R9] */
 #define ANSWER_US  (7 * (uint64_t)SIM_S)
@@ -123,6 +124,14 @@ static bool is_of_machine(
 	return false;
 }
 
+static bool is_isolated(const struct sim_node *node)
+{
+	struct replica_view view;
+
+	replica_get_view(node->replica, &view);
+	return !view.has_quorum;
+}
+
 /* Addresses pass on by the leader's stamps. A node that ran ahead of them, after a restart without
  * clocks that agree, waits for them; without a leader the newest one is all that is known. */
 static uint64_t log_time_ms(const struct sim *sim, const struct sim_node *node)
@@ -142,18 +151,30 @@ static uint64_t log_time_ms(const struct sim *sim, const struct sim_node *node)
 	return model_stamp_ms(replica_model(node->replica));
 }
 
-/* As far as the state of this node goes, is the client's lease at least that long? */
-static bool state_holds(const struct sim *sim, const struct sim_node *node,
-	const struct sim_client *client, uint32_t ip, uint64_t left_ms, bool promised,
-	struct lease *ret_lease)
+/* As far as the state of this node goes, is the lease still promised for so long? */
+static bool state_promises(const struct sim *sim, const struct sim_node *node,
+	const struct sim_client *client, uint32_t ip, uint64_t left_ms, struct lease *ret_lease)
 {
 	const struct model *model = replica_model(node->replica);
-	uint64_t now_ms = log_time_ms(sim, node), until_ms;
 
 	if (!model_lease_of_ip(model, ip, ret_lease) || !is_of_machine(sim, ret_lease, client))
 		return false;
-	until_ms = promised ? ret_lease->promised_ms : ret_lease->expires_ms;
-	return until_ms + SLACK_MS >= now_ms + left_ms;
+	return ret_lease->promised_ms + SLACK_MS >= log_time_ms(sim, node) + left_ms;
+}
+
+/* Is what the node tells the lease that its state has, or one that goes into its journal? */
+static bool state_holds(const struct sim *sim, const struct sim_node *node,
+	const struct sim_client *client, uint32_t ip, uint64_t left_ms)
+{
+	bool alone = is_isolated(node);
+	uint64_t slack_ms = alone ? ROUNDED_MS : SLACK_MS;
+	uint64_t now_ms = alone ? replica_now_ms(node->replica) : log_time_ms(sim, node);
+	struct lease lease;
+
+	if (!model_lease_of_ip(replica_model(node->replica), ip, &lease) ||
+		!is_of_machine(sim, &lease, client))
+		return false;
+	return lease.expires_ms + slack_ms >= now_ms + left_ms;
 }
 
 void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip,
@@ -161,12 +182,11 @@ void sim_check_told(struct sim *sim, struct sim_node *node, struct sim_client *c
 {
 	struct sim_address *address = sim_address(sim, ip);
 	struct replica_view view;
-	struct lease lease;
 
 	replica_get_view(node->replica, &view);
 	if (address == NULL)
 		fail(sim, SIM_CONTRACT, client, ip, "no such address was configured");
-	bool known = state_holds(sim, node, client, ip, lease_s * (uint64_t)1000, false, &lease);
+	bool known = state_holds(sim, node, client, ip, lease_s * (uint64_t)1000);
 	sim_trace(sim, SIM_TRACE_ACK, (int)node->at, (int)client->at, ip, lease_s,
 		known ? (view.has_quorum ? "quorum" : "known, no quorum") : "isolated");
 	sim->counts.acks++;
@@ -243,7 +263,7 @@ static void check_told_at(struct sim *sim, const struct sim_node *node, bool iso
 			(!address->told.quorum && sim->node[address->told.node].gone))
 			continue;
 		uint64_t left_ms = (address->told.until_us - sim->now_us) / SIM_MS;
-		if (state_holds(sim, node, client, client->ip, left_ms, true, &lease))
+		if (state_promises(sim, node, client, client->ip, left_ms, &lease))
 			continue;
 		if (lease.ip == 0 || !is_of_machine(sim, &lease, client))
 			fail(sim, SIM_LOST_LEASE, client, client->ip,
@@ -473,9 +493,10 @@ void sim_check_healed(struct sim *sim)
 	sim->counts.heal_us_sum += took_us;
 	if (took_us > sim->counts.heal_us_max)
 		sim->counts.heal_us_max = took_us;
-	for (unsigned i = 0; i < sim->node_count; i++)
-		if (is_fresh(&sim->node[i]))
-			check_told_at(sim, &sim->node[i], true);
+	/* What the leader knows all members know: their digests are equal. */
+	struct sim_node *leader = sim_node_leader(sim);
+	if (leader != NULL && is_fresh(leader))
+		check_told_at(sim, leader, true);
 	/* And after that, what was promised is still kept. */
 	sim_run_until(sim, sim->now_us + 3 * (uint64_t)SIM_S);
 }

@@ -140,6 +140,22 @@ static const struct mode modes[] = {
 			.pause = 4,
 			CLIENTS,
 			LINKS}},
+	{"apart", 2, 3, 1, 6, 24, 700, 1500, false,
+		{.gap_ms = 3500,
+			.partition = 12,
+			.heal = 2,
+			.crash = 3,
+			.host = 9,
+			.free_lease = 1,
+			.wipe = 1,
+			.client_move = 6,
+			.client_off = 10,
+			.release = 8,
+			.decline = 60,
+			.peer_delay_ms = 4,
+			.segment_delay_ms = 10,
+			.drift_ppm = 200,
+			.is_slow = true}},
 	{"everything", 2, 5, 1, 4, 60, 600, 4000, false,
 		{.gap_ms = 500,
 			.crash = 5,
@@ -212,12 +228,18 @@ void sim_mode_options(
 		.heal_us = HEAL_US,
 		.check_answers = m->check_answers,
 	};
+	if (m->chaos.is_slow) {
+		ret_options->lease_s = sim_between(sim, 10, 15);
+		ret_options->mclt_s = sim_between(sim, 8, 20);
+		ret_options->chaos_us = sim_between(sim, 40, 90) * (uint64_t)SIM_S;
+	}
 	unsigned each = ret_options->clients / ret_options->subnets + 1;
 	unsigned permille = sim_between(sim, m->pool_permille_min, m->pool_permille_max);
 	ret_options->pool_size = each * permille / 1000 + 3;
 	if (ret_options->pool_size > SIM_SECOND_POOL - 20)
 		ret_options->pool_size = SIM_SECOND_POOL - 20;
-	ret_options->hosts = sim_chance(sim, 500) ? ret_options->clients / 4 : 0;
+	ret_options->hosts =
+		m->chaos.is_slow || sim_chance(sim, 500) ? ret_options->clients / 4 : 0;
 }
 
 void sim_mode_chaos(struct sim *sim, unsigned mode)

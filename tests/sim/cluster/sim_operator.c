@@ -258,6 +258,7 @@ void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__MemberRemove remove = PXE__MEMBER_REMOVE__INIT;
+	char text[40];
 
 	assert(!force || node->gone);
 	node->leaving = true;
@@ -265,7 +266,8 @@ void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force)
 	remove.force = force;
 	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
 	command.member_remove = &remove;
-	operate(sim, &command, force ? "remove by force" : "remove");
+	snprintf(text, sizeof text, "remove %s%s", node->name, force ? " by force" : "");
+	operate(sim, &command, text);
 }
 
 void sim_operator_member(struct sim *sim, struct sim_node *node, Pxe__MemberMode mode)
