@@ -42,7 +42,7 @@ static size_t delete_count_leases(const struct apply *a, const char *subnet)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < a->model->leases.count; i++) {
-		const struct lease_record *record = a->model->leases.heap[i];
+		const struct lease_record *record = lease_table_at(&a->model->leases, i);
 		if (record->free_at_ms > a->now_ms &&
 			strcmp(lease_record_subnet(record), subnet) == 0)
 			count++;

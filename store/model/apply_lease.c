@@ -213,7 +213,7 @@ static void lease_withdraw(struct apply *a, struct lease_record *record)
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_record_view(record, ip_bytes);
 	lease.state = BOUND;
-	lease.expires_ms = lease.expires_ms < a->now_ms ? lease.expires_ms : a->now_ms;
+	lease.expires_ms = internal_min(lease.expires_ms, a->now_ms);
 	lease_write(a, &lease);
 }
 
@@ -374,11 +374,6 @@ static uint64_t lease_setting_ms(uint32_t set_s, uint32_t otherwise_s)
 	return (uint64_t)(set_s != 0 ? set_s : otherwise_s) * 1000;
 }
 
-static uint64_t lease_max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Hold the address for the asker. A lease that runs is left as it is: no promise is ever shortened.
  */
 static struct lease_record *lease_hold(
@@ -395,8 +390,8 @@ static struct lease_record *lease_hold(
 	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
 	uint64_t old_ms = is_mine && record->state == OFFERED ? record->expires_ms : 0;
 	lease.state = OFFERED;
-	lease.expires_ms = lease_max(old_ms, internal_after(a->now_ms, hold_ms));
-	lease.promised_ms = lease_max(lease.promised_ms, lease.expires_ms);
+	lease.expires_ms = internal_max(old_ms, internal_after(a->now_ms, hold_ms));
+	lease.promised_ms = internal_max(lease.promised_ms, lease.expires_ms);
 	lease.started_ms = a->now_ms;
 	return lease_write(a, &lease);
 }
@@ -488,11 +483,12 @@ static struct lease_record *lease_grant(
 	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
 	lease.state = BOUND;
 	lease.expires_ms = internal_after(a->now_ms, time_ms);
-	lease.promised_ms = lease_max(lease.promised_ms, internal_after(lease.expires_ms, mclt_ms));
+	lease.promised_ms =
+		internal_max(lease.promised_ms, internal_after(lease.expires_ms, mclt_ms));
 	lease.started_ms = a->now_ms;
 	lease.released_ms = 0;
 	if (lease.since_ms == 0)
-		lease.since_ms = lease_max(a->now_ms, 1);
+		lease.since_ms = internal_max(a->now_ms, 1);
 	return lease_write(a, &lease);
 }
 
@@ -563,7 +559,7 @@ static struct lease_record *lease_end(struct apply *a, struct lease_record *reco
 		lease.state = BOUND;
 	if (lease.state == BOUND && lease.released_ms == 0 && lease.promised_ms > a->now_ms)
 		lease.released_ms = a->now_ms;
-	lease.expires_ms = lease.expires_ms < a->now_ms ? lease.expires_ms : a->now_ms;
+	lease.expires_ms = internal_min(lease.expires_ms, a->now_ms);
 	return lease_write(a, &lease);
 }
 

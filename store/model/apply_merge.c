@@ -28,16 +28,6 @@ struct merge_entry {
 	uint64_t promised_ms;        /* what is certainly enough: now + MCLT */
 };
 
-static uint64_t merge_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t merge_max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static bool merge_is_sound(const Pxe__IsolatedLease *told)
 {
 	const Pxe__ClientInfo *who = told->who;
@@ -76,7 +66,7 @@ static void merge_new_lease(struct apply *a, const struct merge_entry *entry)
 	lease.subnet = (char *)(uintptr_t)merge_subnet(a, entry);
 	lease.expires_ms = entry->promised_ms;
 	if (entry->told->expires_ms != 0)
-		lease.expires_ms = merge_min(entry->told->expires_ms, entry->promised_ms);
+		lease.expires_ms = internal_min(entry->told->expires_ms, entry->promised_ms);
 	lease.promised_ms = entry->promised_ms;
 	/* It ran for MCLT, or for less; or nobody knows since when, and a renewal shall be a whole
 	 * lease. */
@@ -98,7 +88,7 @@ static void merge_extended(struct apply *a, const struct merge_entry *entry)
 	uint64_t most_ms = lease.promised_ms;
 	uint64_t running_ms = lease.state == BOUND ? lease.expires_ms : 0;
 	if (model_host_of_ip(a->model, entry->ip) != NULL || lease.since_ms == 0)
-		most_ms = merge_max(most_ms, entry->promised_ms);
+		most_ms = internal_max(most_ms, entry->promised_ms);
 	if (entry->told->expires_ms == 0)
 		told_ms = entry->promised_ms;
 	if (running_ms <= a->now_ms) {
@@ -106,12 +96,12 @@ static void merge_extended(struct apply *a, const struct merge_entry *entry)
 		lease.mac = entry->told->who->mac;
 	}
 	lease.state = BOUND;
-	lease.expires_ms = merge_max(running_ms, merge_min(told_ms, most_ms));
+	lease.expires_ms = internal_max(running_ms, internal_min(told_ms, most_ms));
 	lease.promised_ms =
-		merge_max(merge_max(lease.promised_ms, entry->promised_ms), lease.expires_ms);
+		internal_max(internal_max(lease.promised_ms, entry->promised_ms), lease.expires_ms);
 	lease.released_ms = 0;
 	if (lease.since_ms == 0)
-		lease.since_ms = merge_max(lease.started_ms, 1);
+		lease.since_ms = internal_max(lease.started_ms, 1);
 	lease.node = (uint32_t)a->command->origin;
 	keep_lease(a->model, a->sink, &lease);
 }
@@ -121,7 +111,7 @@ static void merge_into_quarantine(struct apply *a, const struct merge_entry *ent
 {
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_record_view(entry->record, ip_bytes);
-	lease.promised_ms = merge_max(lease.promised_ms, entry->promised_ms);
+	lease.promised_ms = internal_max(lease.promised_ms, entry->promised_ms);
 	lease.released_ms = 0;
 	keep_lease(a->model, a->sink, &lease);
 }

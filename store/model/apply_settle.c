@@ -71,11 +71,6 @@ void apply_settle_hold(struct apply *a, const Pxe__Host *host)
 
 /* ---- settle ---- */
 
-static uint64_t settle_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Nobody extends the lease any more: its promise ends when it was given up. It keeps its promise if
  * a member may have extended it before that was removed by force, or if a member's process began so
  * late that one before it may have acknowledged the lease once more [R9]. */
@@ -85,7 +80,7 @@ static void settle_lease(struct apply *a, struct lease_record *record, uint64_t 
 	Pxe__Lease lease = lease_record_view(record, ip_bytes);
 	if (lease.released_ms > a->model->kept_ms &&
 		lease.released_ms >= internal_after(lives_ms, MODEL_LIFE_MS)) {
-		lease.promised_ms = settle_min(lease.promised_ms, lease.released_ms);
+		lease.promised_ms = internal_min(lease.promised_ms, lease.released_ms);
 		if (lease.state != PXE__LEASE_STATE__LEASE_DECLINED &&
 			lease.promised_ms < lease.expires_ms)
 			lease.promised_ms = lease.expires_ms;
@@ -140,10 +135,10 @@ uint64_t model_unsettled_ms(const struct model *model)
 	const struct lease_record *record = lease_table_first_released(&model->leases);
 	const Pxe__Hold *hold = reserve_map_oldest_hold(&model->reserves);
 	if (record != NULL)
-		oldest = settle_min(oldest, record->released_ms);
+		oldest = internal_min(oldest, record->released_ms);
 	if (hold != NULL)
-		oldest = settle_min(oldest, hold->since_ms);
+		oldest = internal_min(oldest, hold->since_ms);
 	if (model->mclt_was_ms != 0)
-		oldest = settle_min(oldest, model->mclt_was_ms);
+		oldest = internal_min(oldest, model->mclt_was_ms);
 	return oldest == UINT64_MAX ? 0 : oldest;
 }

@@ -56,6 +56,16 @@ struct apply {
 Pxe__Verdict internal_refuse(struct apply *a, Pxe__Verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+static inline uint64_t internal_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t internal_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* a + b, at most UINT64_MAX. */
 uint64_t internal_after(uint64_t a, uint64_t b);
 bool internal_same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b);

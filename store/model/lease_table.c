@@ -129,50 +129,6 @@ static struct lease_record *lease_record_new(const Pxe__Lease *lease)
 	return record;
 }
 
-static bool lease_is_before(const struct lease_record *a, const struct lease_record *b)
-{
-	if (a->free_at_ms != b->free_at_ms)
-		return a->free_at_ms < b->free_at_ms;
-	return a->ip < b->ip;
-}
-
-static void lease_heap_place(
-	struct lease_table *leases, struct lease_record *record, size_t at, size_t count)
-{
-	while (at > 0 && lease_is_before(record, leases->heap[(at - 1) / 2])) {
-		leases->heap[at] = leases->heap[(at - 1) / 2];
-		leases->heap[at]->heap_at = (uint32_t)at;
-		at = (at - 1) / 2;
-	}
-	for (;;) {
-		size_t child = 2 * at + 1;
-		if (child >= count)
-			break;
-		if (child + 1 < count &&
-			lease_is_before(leases->heap[child + 1], leases->heap[child]))
-			child++;
-		if (!lease_is_before(leases->heap[child], record))
-			break;
-		leases->heap[at] = leases->heap[child];
-		leases->heap[at]->heap_at = (uint32_t)at;
-		at = child;
-	}
-	leases->heap[at] = record;
-	record->heap_at = (uint32_t)at;
-}
-
-static void lease_heap_grow(struct lease_table *leases)
-{
-	if (leases->count < leases->heap_capacity)
-		return;
-	size_t capacity = leases->heap_capacity == 0 ? 64 : 2 * leases->heap_capacity;
-	struct lease_record **heap = realloc(leases->heap, capacity * sizeof(*heap));
-	if (heap == NULL)
-		abort();
-	leases->heap = heap;
-	leases->heap_capacity = capacity;
-}
-
 static uint32_t lease_record_hash(const struct lease_record *record)
 {
 	return lease_client_hash(
@@ -196,11 +152,11 @@ struct lease_record *lease_table_set(struct lease_table *leases, const Pxe__Leas
 	struct lease_record *old = lease_table_find(leases, record->ip);
 	if (old != NULL)
 		lease_table_remove(leases, old);
-	lease_heap_grow(leases);
 	table_put(&leases->by_ip, lease_ip_hash(record->ip), record);
 	table_put(&leases->by_client, lease_record_hash(record), record);
-	lease_heap_place(leases, record, leases->count, leases->count + 1);
 	leases->count++;
+	record->freeing = (struct heap_node){.at_ms = record->free_at_ms, .ip = record->ip};
+	heap_put(&leases->freeing, &record->freeing);
 	record->released = (struct heap_node){.at_ms = record->released_ms, .ip = record->ip};
 	if (record->released_ms != 0)
 		heap_put(&leases->released, &record->released);
@@ -209,15 +165,13 @@ struct lease_record *lease_table_set(struct lease_table *leases, const Pxe__Leas
 
 void lease_table_remove(struct lease_table *leases, struct lease_record *record)
 {
-	assert(leases->count > 0 && leases->heap[record->heap_at] == record);
+	assert(leases->count > 0);
 	table_remove(&leases->by_ip, lease_ip_hash(record->ip), record);
 	table_remove(&leases->by_client, lease_record_hash(record), record);
+	heap_remove(&leases->freeing, &record->freeing);
 	if (record->released_ms != 0)
 		heap_remove(&leases->released, &record->released);
 	leases->count--;
-	struct lease_record *last = leases->heap[leases->count];
-	if (last != record)
-		lease_heap_place(leases, last, record->heap_at, leases->count);
 	free(record);
 }
 
@@ -235,15 +189,27 @@ struct lease_record *lease_table_next_of_client(const struct lease_table *leases
 	return NULL;
 }
 
+/* The record of a node at this offset in it. */
+static struct lease_record *lease_of_node(struct heap_node *node, size_t offset)
+{
+	return node == NULL ? NULL : (struct lease_record *)(void *)((uint8_t *)node - offset);
+}
+
+struct lease_record *lease_table_at(const struct lease_table *leases, size_t at)
+{
+	assert(at < leases->count);
+	return lease_of_node(leases->freeing.nodes[at], offsetof(struct lease_record, freeing));
+}
+
 struct lease_record *lease_table_first(const struct lease_table *leases)
 {
-	return leases->count == 0 ? NULL : leases->heap[0];
+	return lease_of_node(heap_first(&leases->freeing), offsetof(struct lease_record, freeing));
 }
 
 struct lease_record *lease_table_first_released(const struct lease_table *leases)
 {
-	const struct heap_node *first = heap_first(&leases->released);
-	return first == NULL ? NULL : lease_table_find(leases, first->ip);
+	return lease_of_node(
+		heap_first(&leases->released), offsetof(struct lease_record, released));
 }
 
 static int lease_compare_ip(const void *a, const void *b)
@@ -260,7 +226,8 @@ struct lease_record **lease_table_sorted(const struct lease_table *leases)
 	struct lease_record **sorted = malloc(leases->count * sizeof(struct lease_record *));
 	if (sorted == NULL)
 		abort();
-	memcpy(sorted, leases->heap, leases->count * sizeof(struct lease_record *));
+	for (size_t i = 0; i < leases->count; i++)
+		sorted[i] = lease_table_at(leases, i);
 	qsort(sorted, leases->count, sizeof(struct lease_record *), lease_compare_ip);
 	return sorted;
 }
@@ -268,8 +235,8 @@ struct lease_record **lease_table_sorted(const struct lease_table *leases)
 void lease_table_fini(struct lease_table *leases)
 {
 	for (size_t i = 0; i < leases->count; i++)
-		free(leases->heap[i]);
-	free(leases->heap);
+		free(lease_table_at(leases, i));
+	heap_fini(&leases->freeing);
 	heap_fini(&leases->released);
 	table_fini(&leases->by_ip);
 	table_fini(&leases->by_client);

@@ -22,20 +22,18 @@ struct lease_record {
 	uint64_t free_at_ms;  /* from then on another client may get the address [R4] [R9] */
 	uint32_t ip;          /* host order */
 	uint32_t node;
-	uint32_t heap_at;
+	struct heap_node freeing;  /* in the table's `freeing`, by free_at_ms */
 	struct heap_node released; /* in `released` while released_ms is not 0 */
 	uint8_t state;             /* Pxe__LeaseState */
 	uint8_t client_bytes, mac_bytes, client_id_bytes, uuid_bytes, hostname_bytes, subnet_bytes;
 	uint8_t bytes[];
 };
 
-/* All zero is an empty table. heap: the record with the lowest (free_at_ms, ip) is first. released:
- * those that were given up early, the lowest (released_ms, ip) first. */
+/* All zero is an empty table. */
 struct lease_table {
 	struct table by_ip, by_client;
-	struct heap released;
-	struct lease_record **heap;
-	size_t heap_capacity;
+	struct heap freeing;  /* all, by when they become free */
+	struct heap released; /* those that were given up early, by when */
 	size_t count;
 };
 
@@ -50,6 +48,9 @@ void lease_table_remove(struct lease_table *leases, struct lease_record *record)
  * first. */
 struct lease_record *lease_table_next_of_client(const struct lease_table *leases,
 	const char *subnet, const uint8_t *client, size_t client_bytes, size_t *cursor);
+/* Each record once, in no defined order: `at` counts up to leases->count. Holds until the next
+ * change of the table. */
+struct lease_record *lease_table_at(const struct lease_table *leases, size_t at);
 /* The record that becomes free first; NULL: none. */
 struct lease_record *lease_table_first(const struct lease_table *leases);
 /* The record that was given up first, of those that wait to be settled; NULL: none. */

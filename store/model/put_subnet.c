@@ -195,7 +195,7 @@ static Pxe__Verdict put_check_leases_stay(
 	size_t count = 0;
 	uint32_t lowest = UINT32_MAX;
 	for (size_t i = 0; i < a->model->leases.count; i++) {
-		const struct lease_record *record = a->model->leases.heap[i];
+		const struct lease_record *record = lease_table_at(&a->model->leases, i);
 		if (strcmp(lease_record_subnet(record), subnet->name) != 0 ||
 			(record->ip >= first && record->ip <= last) ||
 			record->free_at_ms <= a->now_ms)
