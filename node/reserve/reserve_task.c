@@ -124,14 +124,16 @@ static bool visit_subnet(void *ctx, const void *object)
 	return true;
 }
 
-/* Addresses of the subnet that are to be given back. */
+/* Addresses of the subnet that are to be given back. A pool that has nothing left gets all that is
+ * above the target: its clients wait for it. */
 static uint64_t excess_of(const struct reserve_view *view, const Pxe__Subnet *subnet)
 {
 	uint64_t free_count, held, target = 0;
 	if (reserve_rule_serves(view))
 		target = model_reserve_target(view->model, subnet, view->self);
 	model_reserve_usage(view->model, subnet, view->self, &free_count, &held);
-	return target == 0 || held > target + target / 4 ? held - target : 0;
+	uint64_t slack = free_count == 0 ? 0 : target / 4;
+	return held > target + slack ? held - target : 0;
 }
 
 /* One subnet at a time; blocks of subnets that are gone with any. A node that leaves gives

@@ -297,6 +297,15 @@ static void a_little_above_the_target_is_kept(void **state)
 	assert_int_equal(held(node), 31);
 }
 
+static void a_little_above_the_target_is_given_back_when_the_pool_has_nothing_left(void **state)
+{
+	struct node *node = *state;
+	node_give(node, 1, 26);
+	node_give(node, 2, 74);
+	assert_int_equal(node_settle(node), 1);
+	assert_int_equal(held(node), 25);
+}
+
 /* The crash came before the proposal, or before its outcome. */
 static void what_is_to_be_given_back_is_written_first_and_never_leased_again(void **state)
 {
@@ -373,6 +382,7 @@ int main(void)
 		TEST(a_declined_address_is_not_given_out_and_goes_into_quarantine),
 		TEST(what_is_above_the_target_is_given_back),
 		TEST(a_little_above_the_target_is_kept),
+		TEST(a_little_above_the_target_is_given_back_when_the_pool_has_nothing_left),
 		TEST(what_is_to_be_given_back_is_written_first_and_never_leased_again),
 		TEST(addresses_that_became_reserved_or_left_the_pool_are_given_back),
 	};
