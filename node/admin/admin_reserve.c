@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RESERVE_WINDOW 64 /* addresses of a block's mask */
-
 struct reserve_sum {
 	uint64_t count;
 	const Pxe__Pool *pool; /* NULL: all */
@@ -25,7 +23,7 @@ static bool add_block(void *ctx, const Pxe__Block *block)
 		sum->count += (uint64_t)__builtin_popcountll(block->mask);
 		return true;
 	}
-	for (uint32_t i = 0; i < RESERVE_WINDOW; i++) {
+	for (uint32_t i = 0; i < MODEL_BLOCK_IPS; i++) {
 		sum->count += (block->mask >> i & 1) != 0 &&
 			      first + i >= msg_ip4_get(sum->pool->first_ip) &&
 			      first + i <= msg_ip4_get(sum->pool->last_ip);

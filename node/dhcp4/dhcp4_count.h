@@ -19,7 +19,7 @@ enum dhcp4_count {
 	DHCP4_COUNT_OFFER_SENT,
 	DHCP4_COUNT_ACK_SENT,
 	DHCP4_COUNT_NAK_SENT,
-	DHCP4_COUNT_ISOLATED_OFFER, /* of the three above, those given without the quorum */
+	DHCP4_COUNT_ISOLATED_OFFER, /* of those above, the ones without the quorum */
 	DHCP4_COUNT_ISOLATED_ACK,
 	DHCP4_COUNT_MALFORMED, /* all reasons together */
 

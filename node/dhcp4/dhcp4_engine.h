@@ -4,14 +4,14 @@
  * Pure: a function of its tables, the view and the input; no clock, no I/O, no heap after
  * dhcp4_engine_new().
  *
- *   packet -> decode -> is it for us? -> whose turn? -> deferred ------------- tick: the other node
- * is gone |                                        | v                                        v
- *                          known and fresh: OFFER, ACK, NAK at once [R9]  <--- answer it
- *                          else: PROPOSE, and wait (pending) -> outcome of the log -> OFFER, ACK,
- * NAK or silence
- *
- *                          without the quorum, or if the pool is full: the node's reserve: OFFER,
- *                          or JOURNAL, and wait (pending) -> durable here -> ACK [R1] to [R3]
+ *   packet -> decode -> is it for us? -> whose turn? -> another's: deferred
+ *                                             |            | tick: that node is gone
+ *                                             v            v
+ *     known and fresh:          OFFER, ACK, NAK at once [R9]
+ *     else:                     PROPOSE, and wait (pending) -> outcome of the log -> OFFER, ACK,
+ *                               NAK or silence
+ *     without the quorum, or    the node's reserve: OFFER, or JOURNAL, and wait (pending) ->
+ *     if the pool is full:      durable here -> ACK [R1] to [R3]
  *
  * An ACK leaves only for what the log holds [P2], or this node's own journal [R2]; a NAK only on
  * what the quorum knows [P4]. While it is not clear whether there is a quorum requests are held
@@ -49,10 +49,10 @@
 #define DHCP4_WAITING_MAX 2048 /* clients held for the quorum; the oldest gives way */
 #define DHCP4_WAIT_MS     2000 /* how long they are held at most; clients then ask again themselves */
 #define DHCP4_RETRY_MS    40   /* what the log did not take is tried again after this */
-#define DHCP4_WRITE_MS                                                                             \
-	500 /* an ACK that waited longer for our own disk tells the time that is left by then: a   \
-	     * client may count from when it comes */
-#define DHCP4_EVENTS_MAX 3
+#define DHCP4_EVENTS_MAX  3
+/* An ACK that took longer than this tells the time that is left by then: a client may count from
+ * when it comes. */
+#define DHCP4_WRITE_MS 500
 
 struct dhcp4_engine;
 

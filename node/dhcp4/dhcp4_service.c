@@ -84,20 +84,26 @@ static bool is_live(const struct dhcp4_service *service, const Pxe__Member *memb
 	       !member->draining && !(service->replica_view.has_quorum && seen->status.isolated);
 }
 
+/* Of a live member: if we drain, all others come before us; if we have no quorum, who may have it
+ * does. */
+static bool makes_us_last(const struct dhcp4_service *service, const struct dhcp4_view *view,
+	const Pxe__Member *member)
+{
+	if (member->id == service->config.self)
+		return member->draining;
+	return view->isolated && !member_view(&service->replica_view, member->id)->status.isolated;
+}
+
 static void find_live(const struct dhcp4_service *service, struct dhcp4_view *view)
 {
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
 	size_t count = model_members(view->model, members, MODEL_MEMBERS_MAX);
 	view->live_count = 0;
 	for (size_t i = 0; i < count && i < MODEL_MEMBERS_MAX; i++) {
-		bool self = members[i]->id == service->config.self;
 		if (!is_live(service, members[i]))
 			continue;
 		view->live[view->live_count++] = members[i]->id;
-		if (self && members[i]->draining)
-			view->last = true;
-		else if (!self && view->isolated &&
-			 !member_view(&service->replica_view, members[i]->id)->status.isolated)
+		if (makes_us_last(service, view, members[i]))
 			view->last = true;
 	}
 }

@@ -6,9 +6,9 @@
  * simulated time. Loop thread only.
  *
  *   packet -> engine --> answer at once, or
- *                    |-> replica_propose() ------> outcome -> engine -> answer     with the quorum
- *                    `-> replica_journal_put() --> durable -> engine -> answer     without [R1] to
- * [R3] tick   -> engine: those who wait for a turn, or for the quorum
+ *                    |-> replica_propose() -----> outcome -> engine -> answer   with the quorum
+ *                    `-> replica_journal_put() -> durable -> engine -> answer   without [R1] [R3]
+ *   tick   -> engine: those who wait for a turn, or for the quorum
  *          -> reserve: what the journal holds is merged, what is too much is given back
  *
  * An ACK leaves only for what is on the disks of a majority [P2], or in this node's own journal.
@@ -30,8 +30,7 @@ struct dhcp4_service_config {
 	struct replica *replica;       /* borrowed until the service is freed */
 	const struct replica_env *env; /* NULL: replica_env_system() */
 	uint64_t self;                 /* member id */
-	uint32_t
-		serve_ip; /* our address on the interface, host order: TFTP and HTTP, raw answers */
+	uint32_t serve_ip;             /* ours, host order: TFTP and HTTP, raw answers */
 	uint16_t http_port;
 	void *ctx;
 	void (*send)(void *ctx, const struct dhcp4_reply *reply); /* borrowed for the call */

@@ -111,8 +111,8 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create);
 void dhcp4_step_propose_release(struct dhcp4_step *step);
 void dhcp4_step_propose_decline(struct dhcp4_step *step);
 
-/* A lease that we acknowledged from the state was given up meanwhile: bind it again. true: there are
- * effects. */
+/* A lease that we acknowledged from the state was given up meanwhile: bind it again. true: there
+ * are effects. */
 bool dhcp4_propose_again(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	struct dhcp4_effects *ret_effects);
 

@@ -314,7 +314,7 @@ static bool add_block(void *ctx, const Pxe__Block *block)
 	const struct reserve_view *view = usage->ask.view;
 	uint32_t base = msg_ip4_get(block->first_ip);
 	uint64_t usable = block->free_at_ms == 0 ? reserve_rule_usable(view, block) : 0;
-	for (unsigned i = 0; i < 64; i++) {
+	for (unsigned i = 0; i < MODEL_BLOCK_IPS; i++) {
 		if ((block->mask >> i & 1) == 0)
 			continue;
 		usage->total++;

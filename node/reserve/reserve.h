@@ -7,11 +7,13 @@
  *
  * Three sources, in this order:
  *   BINDING [R3]  a lease that is known as committed is extended up to its `promised`, less what
- * our clock may be off; only while the time is known [R8] FIXED   [R5]  the address that a
- * reservation gives this machine, for at most MCLT OWN     [R1]  an address of our own blocks, for
- * at most MCLT All three are safe at any time, also while there is a quorum that we do not hear of:
- * nobody frees a binding before its promise [R4], nobody else leases our blocks, and a changed
- * reservation waits until we have applied it and our journal is merged.
+ *                 our clock may be off; only while the time is known [R8]
+ *   FIXED   [R5]  the address that a reservation gives this machine, for at most MCLT
+ *   OWN     [R1]  an address of our own blocks, for at most MCLT
+ *
+ * All three are safe at any time, also while there is a quorum that we do not hear of: nobody frees
+ * a binding before its promise [R4], nobody else leases our blocks, and a changed reservation waits
+ * until we have applied it and our journal is merged.
  *
  *   entry:  (offer: memory only) -> being written -> LEASE durable --merge applied--> removed
  *                                                       |  ^ renewed
@@ -29,9 +31,8 @@
 #define RESERVE_ENTRIES_MAX 16384 /* of the journal; no new ones beyond */
 #define RESERVE_OFFERS_MAX  4096  /* addresses offered and not yet asked for */
 #define RESERVE_OFFER_MS    60000
-#define RESERVE_LEASE_MIN_S                                                                        \
-	10 /* of a binding that has less left nothing is offered; a REQUEST gets it */
-#define RESERVE_MERGE_MAX 64 /* entries of one Merge */
+#define RESERVE_LEASE_MIN_S 10 /* a binding with less left is not offered; a REQUEST gets it */
+#define RESERVE_MERGE_MAX   64 /* entries of one Merge */
 
 struct reserve;
 

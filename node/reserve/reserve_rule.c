@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define WINDOW 64 /* addresses of a block */
-
 bool reserve_rule_serves(const struct reserve_view *view)
 {
 	const Pxe__Member *self = model_member(view->model, view->self);
@@ -102,11 +100,11 @@ const Pxe__Block *reserve_rule_block(const struct reserve_view *view, uint32_t i
 /* Bits of [first, last] in the window that begins at `base`. */
 static uint64_t window_bits(uint32_t base, uint32_t first, uint32_t last)
 {
-	if (last < base || first > base + (WINDOW - 1))
+	if (last < base || first > base + (MODEL_BLOCK_IPS - 1))
 		return 0;
 	unsigned low = first > base ? first - base : 0;
-	unsigned high = last - base < WINDOW - 1 ? last - base : WINDOW - 1;
-	return UINT64_MAX >> (WINDOW - 1 - (high - low)) << low;
+	unsigned high = last - base < MODEL_BLOCK_IPS - 1 ? last - base : MODEL_BLOCK_IPS - 1;
+	return UINT64_MAX >> (MODEL_BLOCK_IPS - 1 - (high - low)) << low;
 }
 
 struct pool_bits {
@@ -143,7 +141,7 @@ static uint64_t special_bits(
 		bits |= bit_of(base, &settings->server_ip);
 	for (size_t i = 0; i < count && i < MODEL_MEMBERS_MAX; i++)
 		bits |= bit_of(base, &members[i]->serve_ip);
-	for (unsigned i = 0; i < WINDOW; i++)
+	for (unsigned i = 0; i < MODEL_BLOCK_IPS; i++)
 		if ((among >> i & 1) != 0 && model_host_of_ip(view->model, base + i) != NULL)
 			bits |= (uint64_t)1 << i;
 	return bits;
@@ -203,7 +201,7 @@ bool reserve_rule_is_free(const struct reserve *reserve, const struct reserve_as
 static bool is_bit(const Pxe__Block *block, uint64_t bits, uint32_t ip)
 {
 	uint32_t bit = ip - msg_ip4_get(block->first_ip);
-	return bit < WINDOW && (bits >> bit & 1) != 0;
+	return bit < MODEL_BLOCK_IPS && (bits >> bit & 1) != 0;
 }
 
 uint64_t reserve_rule_own_ms(
@@ -247,8 +245,8 @@ static bool look_into_block(void *ctx, const Pxe__Block *block)
 		return number < pick->until;
 	uint32_t base = msg_ip4_get(block->first_ip);
 	uint64_t usable = reserve_rule_usable(pick->ask->view, block);
-	for (unsigned i = 0; i < WINDOW; i++) {
-		unsigned bit = (unsigned)(pick->hash + i) % WINDOW;
+	for (unsigned i = 0; i < MODEL_BLOCK_IPS; i++) {
+		unsigned bit = (unsigned)(pick->hash + i) % MODEL_BLOCK_IPS;
 		if ((usable >> bit & 1) == 0 || own_ms(pick->reserve, pick->ask, base + bit) == 0)
 			continue;
 		pick->found = base + bit;

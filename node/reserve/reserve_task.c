@@ -9,7 +9,6 @@
 #define RETRY_MS      1000 /* after a verdict that refused everything */
 #define RETURN_MS     1000 /* every subnet is looked at once in this time, or a little more */
 #define RETURN_MIN_MS 20
-#define WINDOW        64
 
 /* ---- what is next */
 
@@ -96,7 +95,7 @@ static bool give_back_of_block(void *ctx, const Pxe__Block *block)
 		return true;
 	uint32_t base = msg_ip4_get(block->first_ip);
 	uint64_t usable = reserve_rule_usable(view, block);
-	for (unsigned i = WINDOW; i-- > 0;) {
+	for (unsigned i = MODEL_BLOCK_IPS; i-- > 0;) {
 		bool misplaced = (usable >> i & 1) == 0;
 		if ((block->mask >> i & 1) == 0 || (!misplaced && too_many->excess == 0) ||
 			reserve_table_entry(table, base + i) != NULL ||
@@ -317,7 +316,8 @@ static void fill_return(struct reserve *reserve)
 	pxe__reserve_return__init(&message->give_back);
 	for (size_t i = 0; i < job->count; i++) {
 		const struct reserve_entry *entry = &reserve->table.entry[job->slot[i]];
-		part_of(message, entry->serial)->mask |= (uint64_t)1 << (entry->ip % WINDOW);
+		part_of(message, entry->serial)->mask |= (uint64_t)1
+							 << (entry->ip % MODEL_BLOCK_IPS);
 	}
 	message->give_back.part = message->parts;
 	message->command.op_case = PXE__COMMAND__OP_RESERVE_RETURN;

@@ -151,7 +151,7 @@ static enum merge_outcome merge_reserve(struct apply *a, struct merge_entry *ent
 	if (entry->block == NULL || entry->block->serial != entry->told->serial ||
 		entry->block->owner != a->command->origin)
 		return MERGE_STALE;
-	apply_reserve_clear(a, entry->block, UINT64_C(1) << (entry->ip % 64));
+	apply_reserve_clear(a, entry->block, UINT64_C(1) << (entry->ip % MODEL_BLOCK_IPS));
 	if (entry->told->declined)
 		merge_declined(a, entry);
 	else

@@ -84,10 +84,10 @@ static void reserve_give_window(
 static void reserve_give_span(
 	struct apply *a, struct reserve_gift *gift, const struct pool_span *span, bool whole)
 {
-	uint32_t lowest = span->first / 64;
-	for (uint32_t window = span->last / 64 + 1; window > lowest; window--) {
-		uint32_t first_ip = (window - 1) * 64;
-		if (gift->left == 0 || (whole && gift->left < 64))
+	uint32_t lowest = span->first / MODEL_BLOCK_IPS;
+	for (uint32_t window = span->last / MODEL_BLOCK_IPS + 1; window > lowest; window--) {
+		uint32_t first_ip = (window - 1) * MODEL_BLOCK_IPS;
+		if (gift->left == 0 || (whole && gift->left < MODEL_BLOCK_IPS))
 			return;
 		uint64_t mask = pool_map_window(span, first_ip);
 		if (mask != 0 && (!whole || mask == UINT64_MAX))

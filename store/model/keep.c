@@ -403,8 +403,9 @@ static bool keep_is_sound(enum record_kind kind, const ProtobufCMessage *message
 	}
 	if (kind == RECORD_BLOCK) {
 		const Pxe__Block *block = (const Pxe__Block *)message;
-		return block->first_ip.len == 4 && msg_ip4_get(block->first_ip) % 64 == 0 &&
-		       block->mask != 0 && strlen(block->subnet) <= MODEL_NAME_MAX;
+		return block->first_ip.len == 4 &&
+		       msg_ip4_get(block->first_ip) % MODEL_BLOCK_IPS == 0 && block->mask != 0 &&
+		       strlen(block->subnet) <= MODEL_NAME_MAX;
 	}
 	if (kind == RECORD_POOL) {
 		const Pxe__Pool *pool = (const Pxe__Pool *)message;

@@ -33,15 +33,15 @@ static uint64_t lookup_held(const struct model *model, const Pxe__Subnet *subnet
 		const Pxe__Block *block = (const Pxe__Block *)blocks->records[i]->message;
 		if (block->free_at_ms != 0 || (owner != 0 && block->owner != owner))
 			continue;
-		uint32_t ip = msg_ip4_get(block->first_ip);
+		uint32_t ip = msg_ip4_get(block->first_ip), end = ip + (MODEL_BLOCK_IPS - 1);
 		uint64_t mask = block->mask;
-		/* A subnet of less than 64 addresses has a part of the window. */
-		if (ip > last || ip + 63 < first)
+		/* A small subnet has a part of the window. */
+		if (ip > last || end < first)
 			continue;
 		if (ip < first)
 			mask &= UINT64_MAX << (first - ip);
-		if (ip + 63 > last)
-			mask &= UINT64_MAX >> (63 - (last - ip));
+		if (end > last)
+			mask &= UINT64_MAX >> (end - last);
 		held += (uint64_t)__builtin_popcountll(mask);
 	}
 	return held;

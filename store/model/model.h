@@ -37,14 +37,14 @@
 #define MODEL_OPERATORS_MAX       256
 #define MODEL_TOKENS_MAX          256
 #define MODEL_MAX_SKEW_MS         2000 /* by how much members' clocks may differ [P1] */
-#define MODEL_RELEASE_MS                                                                           \
-	1000 /* a RELEASE that took longer from its arrival to the log is refused */
-#define MODEL_LIFE_MS                                                                              \
-	4000 /* what a node acknowledged without the log it remembers for so long, unless its      \
-	      * process ends [R9] */
-#define MODEL_REST_MS                                                                              \
-	(MODEL_MAX_SKEW_MS +                                                                       \
-		1000) /* an address that was bound rests so long after its last promise [R9] */
+#define MODEL_BLOCK_IPS           64   /* addresses of a block's window: a bit of its mask each */
+/* A RELEASE that took longer from its arrival to the log is refused. */
+#define MODEL_RELEASE_MS 1000
+/* A node remembers for so long what it acknowledged without the log, unless its process ends [R9].
+ */
+#define MODEL_LIFE_MS 4000
+/* An address that was bound rests so long after its last promise [R9]. */
+#define MODEL_REST_MS (MODEL_MAX_SKEW_MS + 1000)
 
 struct model;
 
@@ -81,7 +81,7 @@ struct model_result {
 	unsigned conflicts; /* MERGE: entries whose address is another client's [R6]: a bug. The
 			     * verdict is OK all the same; VERDICT_STALE if every entry was stale */
 	char detail[240];   /* for a person: what was wrong and what to do; "" on success, but for
-			     * OFFER and BIND   that gave less than was due (reservation taken by
+			     * OFFER and BIND that gave less than was due (reservation taken by
 			     * another, lease not renewed) */
 };
 
@@ -148,6 +148,7 @@ uint32_t model_reserved_ip(
  * (leased, offered, in grace, declined, or reserved for a host; not: in a node's reserve). */
 void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t now_ms,
 	uint64_t *ret_size, uint64_t *ret_used);
+
 /* ---- reserves, and what a node may do without the quorum [R1] [R3] [R5] */
 
 /* Visit the blocks of an owner (0: of everybody), by serial; false stops. */

@@ -23,7 +23,7 @@ void reserve_map_on_block(struct model *model, const Pxe__Block *old, const Pxe_
 {
 	struct reserve_map *map = &model->reserves;
 	uint32_t first_ip = msg_ip4_get(now != NULL ? now->first_ip : old->first_ip);
-	uint32_t hash = reserve_hash(first_ip / 64);
+	uint32_t hash = reserve_hash(first_ip / MODEL_BLOCK_IPS);
 	uint64_t changed = 0;
 	if (old != NULL) {
 		assert(msg_ip4_get(old->first_ip) == first_ip);
@@ -43,10 +43,11 @@ const Pxe__Block *model_block_of(const struct model *model, uint32_t ip)
 {
 	size_t cursor = 0;
 	const Pxe__Block *block;
-	while ((block = table_next(&model->reserves.blocks, reserve_hash(ip / 64), &cursor)) !=
-		NULL) {
+	while ((block = table_next(&model->reserves.blocks, reserve_hash(ip / MODEL_BLOCK_IPS),
+			&cursor)) != NULL) {
 		uint32_t first_ip = msg_ip4_get(block->first_ip);
-		if (first_ip / 64 == ip / 64 && (block->mask >> (ip % 64) & 1) != 0)
+		if (first_ip / MODEL_BLOCK_IPS == ip / MODEL_BLOCK_IPS &&
+			(block->mask >> (ip % MODEL_BLOCK_IPS) & 1) != 0)
 			return block;
 	}
 	return NULL;

@@ -16,7 +16,7 @@ struct model;
 
 /* All zero is an empty map. */
 struct reserve_map {
-	struct table blocks; /* Pxe__Block, borrowed, by its window of 64 addresses */
+	struct table blocks; /* Pxe__Block, borrowed, by its window */
 	struct table holds;  /* struct reserve_hold, by address */
 	struct heap oldest;  /* holds by since_ms */
 	size_t orphans;      /* blocks with free_at_ms */

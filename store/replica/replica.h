@@ -155,6 +155,7 @@ uint64_t replica_now_ms(const struct replica *replica);
 /* Fill what we tell the others about ourselves (serving, dhcp_per_s, boots, free_bytes, stopping,
  * isolated, reserve_free). */
 void replica_set_status(struct replica *replica, const Pxe__PeerStatus *status);
+
 /* ---- the node's own journal: durable, not replicated [R2] */
 /* Write the entry of a key; value_bytes 0: remove it. Returns a number that grows by one; it leads
  * to on_journal(). */

@@ -5,9 +5,9 @@
  *  - Settle: what waits until every member knows it (a hold [R5], a lease given up early) is let go
  *    once all full members have told that they do. Each tells in its statuses up to which stamp it
  *    knows everything durably and has nothing in its journal that was decided on less; it never
- *    takes that back, so a report stays true whatever becomes of the member. One that was removed
- * by force is waited for by the clock instead [R7]. A cluster at rest has no newer stamp that
- * anybody could know: then a Settle that settles nothing makes one.
+ *    takes that back, so a report stays true whatever becomes of the member. One that was
+ *    removed by force is waited for by the clock instead [R7]. A cluster at rest has no newer
+ *    stamp that anybody could know: then a Settle that settles nothing makes one.
  */
 #include "store/replica/replica_impl.h"
 
