@@ -30,12 +30,16 @@ static uint64_t some_time(struct sim *sim)
 
 static void fault_crash(struct sim *sim)
 {
-	sim_node_crash(pick_node(sim), false, some_time(sim), "kill -9");
+	struct sim_node *node = pick_node(sim);
+
+	sim_node_crash(node, false, some_time(sim), "kill -9");
 }
 
 static void fault_power(struct sim *sim)
 {
-	sim_node_crash(pick_node(sim), true, 1000 * SIM_MS + some_time(sim), "power");
+	struct sim_node *node = pick_node(sim);
+
+	sim_node_crash(node, true, 1000 * SIM_MS + some_time(sim), "power");
 }
 
 static void fault_blackout(struct sim *sim)
@@ -46,12 +50,16 @@ static void fault_blackout(struct sim *sim)
 
 static void fault_pause(struct sim *sim)
 {
-	sim_node_pause(pick_node(sim), some_time(sim));
+	struct sim_node *node = pick_node(sim);
+
+	sim_node_pause(node, some_time(sim));
 }
 
 static void fault_stop(struct sim *sim)
 {
-	sim_node_stop(pick_node(sim), some_time(sim));
+	struct sim_node *node = pick_node(sim);
+
+	sim_node_stop(node, some_time(sim));
 }
 
 /* ---- links */
@@ -68,19 +76,23 @@ static uint32_t some_nodes(struct sim *sim)
 
 static void fault_partition(struct sim *sim)
 {
-	bool segment = sim_chance(sim, 500);
+	uint32_t nodes = some_nodes(sim);
 
-	sim_partition(sim, some_nodes(sim), true, segment, false);
+	sim_partition(sim, nodes, true, sim_chance(sim, 500), false);
 }
 
 static void fault_oneway(struct sim *sim)
 {
-	sim_partition(sim, some_nodes(sim), true, sim_chance(sim, 200), true);
+	uint32_t nodes = some_nodes(sim);
+
+	sim_partition(sim, nodes, true, sim_chance(sim, 200), true);
 }
 
 static void fault_segment(struct sim *sim)
 {
-	sim_partition(sim, some_nodes(sim), false, true, sim_chance(sim, 300));
+	uint32_t nodes = some_nodes(sim);
+
+	sim_partition(sim, nodes, false, true, sim_chance(sim, 300));
 }
 
 static void fault_heal(struct sim *sim)
@@ -98,13 +110,16 @@ static void fault_clock_step(struct sim *sim)
 	for (unsigned i = 0; i < sim->node_count; i++)
 		if (!sim->node[i].wall_synchronised && !sim->node[i].gone)
 			return;
-	sim_node_set_wall(pick_node(sim),
-		step_ms[sim_random(sim, sizeof step_ms / sizeof step_ms[0])], false);
+	struct sim_node *node = pick_node(sim);
+	sim_node_set_wall(
+		node, step_ms[sim_random(sim, sizeof step_ms / sizeof step_ms[0])], false);
 }
 
 static void fault_clock_back(struct sim *sim)
 {
-	sim_node_set_wall(pick_node(sim), (int64_t)sim_random(sim, 1800) - 900, true);
+	struct sim_node *node = pick_node(sim);
+
+	sim_node_set_wall(node, (int64_t)sim_random(sim, 1800) - 900, true);
 }
 
 /* ---- disks */
@@ -182,14 +197,18 @@ static void fault_remove(struct sim *sim)
 
 static void fault_demote(struct sim *sim)
 {
-	sim_operator_member(sim, pick_node(sim),
+	struct sim_node *node = pick_node(sim);
+
+	sim_operator_member(sim, node,
 		sim_chance(sim, 500) ? PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE
 				     : PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE);
 }
 
 static void fault_drain(struct sim *sim)
 {
-	sim_operator_member(sim, pick_node(sim),
+	struct sim_node *node = pick_node(sim);
+
+	sim_operator_member(sim, node,
 		sim_chance(sim, 500) ? PXE__MEMBER_MODE__MEMBER_MODE_DRAIN
 				     : PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN);
 }
@@ -213,7 +232,9 @@ static struct sim_client *pick_client(struct sim *sim)
 
 static void fault_client_move(struct sim *sim)
 {
-	sim_client_move(sim, pick_client(sim), sim_random(sim, SIM_SIDES));
+	struct sim_client *client = pick_client(sim);
+
+	sim_client_move(sim, client, sim_random(sim, SIM_SIDES));
 }
 
 static void fault_client_off(struct sim *sim)

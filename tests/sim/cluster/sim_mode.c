@@ -203,12 +203,30 @@ unsigned sim_mode_named(const char *name)
 	return MODES;
 }
 
+/* One draw a statement: the order of arguments and initialisers is the compiler's. */
+static void draw_times(struct sim *sim, const struct mode *m, struct sim_options *options)
+{
+	unsigned lease_max_s = sim_chance(sim, 500) ? 20 : 60;
+	unsigned mclt_max_s = sim_chance(sim, 500) ? 6 : 15;
+
+	options->lease_s = sim_between(sim, 10, lease_max_s);
+	options->mclt_s = sim_between(sim, 3, mclt_max_s);
+	options->offer_s = sim_between(sim, 3, 20);
+	options->decline_s = sim_between(sim, 3, 20);
+	options->reserve_percent = sim_chance(sim, 700) ? 0 : sim_between(sim, 10, 90);
+	options->chaos_us = sim_between(sim, 8, 20) * (uint64_t)SIM_S;
+	if (!m->chaos.is_slow)
+		return;
+	options->lease_s = sim_between(sim, 10, 15);
+	options->mclt_s = sim_between(sim, 8, 20);
+	options->chaos_us = sim_between(sim, 40, 90) * (uint64_t)SIM_S;
+}
+
 void sim_mode_options(
 	struct sim *sim, unsigned mode, uint64_t seed, struct sim_options *ret_options)
 {
 	const struct mode *m = &modes[mode];
 	unsigned nodes = sim_between(sim, m->nodes_min, m->nodes_max);
-	unsigned low = m->clients_min, high = m->clients_max;
 
 	if (nodes > 3 && sim_chance(sim, 600) && m->nodes_min <= 3)
 		nodes = 3;
@@ -216,23 +234,17 @@ void sim_mode_options(
 		.seed = seed,
 		.mode = mode,
 		.nodes = nodes,
-		.witnesses = m->witnesses_max > 0 && (nodes == 2 || sim_chance(sim, 200)),
-		.clients = sim_between(sim, low, sim_chance(sim, 700) ? (low + high) / 2 : high),
-		.subnets = sim_chance(sim, 750) ? 1 : sim_between(sim, 2, SIM_SUBNETS_MAX),
-		.lease_s = sim_between(sim, 10, sim_chance(sim, 500) ? 20 : 60),
-		.mclt_s = sim_between(sim, 3, sim_chance(sim, 500) ? 6 : 15),
-		.offer_s = sim_between(sim, 3, 20),
-		.decline_s = sim_between(sim, 3, 20),
-		.reserve_percent = sim_chance(sim, 700) ? 0 : sim_between(sim, 10, 90),
-		.chaos_us = sim_between(sim, 8, 20) * (uint64_t)SIM_S,
 		.heal_us = HEAL_US,
 		.check_answers = m->check_answers,
 	};
-	if (m->chaos.is_slow) {
-		ret_options->lease_s = sim_between(sim, 10, 15);
-		ret_options->mclt_s = sim_between(sim, 8, 20);
-		ret_options->chaos_us = sim_between(sim, 40, 90) * (uint64_t)SIM_S;
-	}
+	ret_options->witnesses = m->witnesses_max > 0 && (nodes == 2 || sim_chance(sim, 200));
+	unsigned low = m->clients_min, high = m->clients_max;
+	if (sim_chance(sim, 700))
+		high = (low + high) / 2;
+	ret_options->clients = sim_between(sim, low, high);
+	ret_options->subnets =
+		sim_chance(sim, 750) ? 1 : sim_between(sim, 2, SIM_SUBNETS_MAX);
+	draw_times(sim, m, ret_options);
 	unsigned each = ret_options->clients / ret_options->subnets + 1;
 	unsigned permille = sim_between(sim, m->pool_permille_min, m->pool_permille_max);
 	ret_options->pool_size = each * permille / 1000 + 3;
