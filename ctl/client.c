@@ -32,14 +32,6 @@ struct client {
 	char text[CLIENT_TEXT_BYTES]; /* why the last request failed */
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 int client_open(struct ctl *ctl, struct client **ret_client)
 {
 	struct client *client = calloc(1, sizeof *client);
@@ -112,7 +104,7 @@ static bool dial_one(struct request *request, size_t i)
 	const struct endpoint *endpoint = &client->endpoints.list[i];
 
 	client->dialled[i] = true;
-	request->dialled_ms = now_ms();
+	request->dialled_ms = ctl_now_ms();
 	if (link_open(&client->links[i], client->zmq, endpoint->url, endpoint->name,
 		    endpoint->local ? NULL : &client->endpoints.keys) != 0) {
 		client->links[i].state = LINK_DEAD;
@@ -175,7 +167,7 @@ static void ask(struct request *request, int i)
 		request->sent[i] = true;
 		request->any_sent = true;
 		request->asked = i;
-		request->heard_ms = now_ms();
+		request->heard_ms = ctl_now_ms();
 	} else {
 		request->client->links[i].state = LINK_DEAD;
 	}
@@ -242,7 +234,7 @@ static int fail_unanswered(struct request *request)
 	if (!request->any_sent || !request->change) {
 		return fail_unreachable(request);
 	}
-	uint64_t waited_s = (now_ms() - request->start_ms) / 1000;
+	uint64_t waited_s = (ctl_now_ms() - request->start_ms) / 1000;
 	char what[64] = "the node went away before it answered";
 	if (waited_s > 0) {
 		snprintf(what, sizeof what, "no answer in %llu s", (unsigned long long)waited_s);
@@ -275,7 +267,7 @@ static void learn(struct request *request, const Pxe__AdminReply *reply)
  * then all again, for a while. */
 static bool ask_elsewhere(struct request *request, int i, const char *text)
 {
-	uint64_t now = now_ms();
+	uint64_t now = ctl_now_ms();
 
 	snprintf(request->quorum_text, sizeof request->quorum_text, "%s", text);
 	request->no_quorum[i] = true;
@@ -303,7 +295,7 @@ static bool on_reply(struct request *request, int i, const Pxe__AdminReply *repl
 		return false; /* parts of another node's answer do not fit */
 	}
 	client->current = i;
-	request->heard_ms = now_ms();
+	request->heard_ms = ctl_now_ms();
 	request->answered = true;
 	learn(request, reply);
 	if (reply->status == PXE__ADMIN_STATUS__ADMIN_NO_QUORUM &&
@@ -365,7 +357,7 @@ static bool lost_connection(const struct request *request)
 /* Decide whom to ask or dial next. False: nobody is left. */
 static bool go_on(struct request *request)
 {
-	uint64_t now = now_ms();
+	uint64_t now = ctl_now_ms();
 	unsigned idle_ms = request->call->idle_ms != 0 ? request->call->idle_ms : CLIENT_IDLE_MS;
 	bool waiting = request->asked >= 0 && !lost_connection(request) &&
 		       !request->no_quorum[request->asked] && now - request->heard_ms < idle_ms;
@@ -409,7 +401,7 @@ static void run(struct request *request)
 {
 	request->exit_code = -1;
 	while (request->exit_code < 0) {
-		uint64_t now = now_ms();
+		uint64_t now = ctl_now_ms();
 		if (total_ms(request) != UINT_MAX && now - request->start_ms >= total_ms(request)) {
 			request->exit_code = request->call->ends_in_time && request->answered
 						     ? CTL_OK
@@ -507,7 +499,7 @@ static int ask_silently(struct ctl *ctl, Pxe__AdminRequest *message, const struc
 	if (message->request_id.data == request_id) {
 		message->request_id = (ProtobufCBinaryData){0, NULL};
 	}
-	request.start_ms = request.heard_ms = now_ms();
+	request.start_ms = request.heard_ms = ctl_now_ms();
 	run(&request);
 	free(request.data);
 	return request.exit_code;

@@ -16,6 +16,9 @@ int cmd_status(struct ctl *ctl, const struct invocation *in);
 int cmd_node_list(struct ctl *ctl, const struct invocation *in);
 /* The status; the exit code, told unless CTL_OK. */
 int cmd_status_get(struct ctl *ctl, Pxe__AdminReply **ret_reply);
+/* The status without a word on err: of `node`, or (NULL) as ctl->node says. NULL: no answer within
+ * timeout_ms. To be freed. */
+Pxe__AdminReply *cmd_status_try(struct ctl *ctl, const char *node, unsigned timeout_ms);
 /* "ok", "down for 4m 12s". */
 char *cmd_status_state(const Pxe__NodeStatus *node, char *ret_text, size_t bytes);
 /* cmd_node.c, cmd_remove.c */

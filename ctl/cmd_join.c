@@ -35,14 +35,6 @@ struct join {
 	size_t request_bytes;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static int read_token(struct ctl *ctl, const char *text, struct token *ret_token)
 {
 	enum token_problem problem = token_parse(text, (uint64_t)time(NULL), ret_token);
@@ -196,17 +188,17 @@ static int fail_join(const struct join *join)
 static int ask_cluster(struct join *join, Pxe__JoinReply **ret_reply)
 {
 	unsigned total_ms = join->ctl->timeout_ms != 0 ? join->ctl->timeout_ms : JOIN_TOTAL_MS;
-	uint64_t start = now_ms(), asked = 0;
+	uint64_t start = ctl_now_ms(), asked = 0;
 	void *zmq = zmq_ctx_new();
 	Pxe__JoinReply *reply = NULL;
 
 	for (size_t i = 0; i < join->token.address_count; i++) {
 		dial(join, zmq, i);
 	}
-	while (reply == NULL && now_ms() - start < total_ms && !all_dead(join)) {
-		if (asked == 0 || now_ms() - asked >= JOIN_RESEND_MS) {
+	while (reply == NULL && ctl_now_ms() - start < total_ms && !all_dead(join)) {
+		if (asked == 0 || ctl_now_ms() - asked >= JOIN_RESEND_MS) {
 			if (ask_next(join)) {
-				asked = now_ms();
+				asked = ctl_now_ms();
 			} else if (asked != 0) {
 				memset(join->sent, 0, sizeof join->sent);
 			}

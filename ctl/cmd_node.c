@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #define NODE_STEP_MS  250u
 #define NODE_QUERY_MS 2000u
@@ -30,47 +29,6 @@ int cmd_node_check(const struct ctl *ctl, const Pxe__Status *status, const char 
 		       ? CTL_OK
 		       : ctl_fail(ctl, CTL_NOT_FOUND,
 				 "there is no node '%s'; see: pxectl node list", name);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void pause_a_moment(void)
-{
-	struct timespec step = {0, NODE_STEP_MS * 1000000L};
-
-	nanosleep(&step, NULL);
-}
-
-/* The status without a word on err; of one node, or (NULL) of any. NULL: no answer. */
-static Pxe__AdminReply *try_status(struct ctl *ctl, const char *node)
-{
-	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
-	Pxe__StatusQuery query = PXE__STATUS_QUERY__INIT;
-	const char *saved_node = ctl->node;
-	unsigned saved_ms = ctl->timeout_ms;
-	Pxe__AdminReply *reply = NULL;
-	char text[512];
-
-	request.body_case = PXE__ADMIN_REQUEST__BODY_STATUS;
-	request.status = &query;
-	ctl->timeout_ms = NODE_QUERY_MS;
-	ctl->node = node != NULL ? node : saved_node;
-	if (client_try(ctl, &request, &reply, text, sizeof text) != CTL_OK) {
-		reply = NULL;
-	}
-	ctl->node = saved_node;
-	ctl->timeout_ms = saved_ms;
-	if (reply != NULL && reply->body_case != PXE__ADMIN_REPLY__BODY_STATE) {
-		pxe__admin_reply__free_unpacked(reply, NULL);
-		reply = NULL;
-	}
-	return reply;
 }
 
 /* ---- modes */
@@ -123,11 +81,11 @@ int cmd_node_undrain(struct ctl *ctl, const struct invocation *in)
 /* Until another one leads: its name; false: nobody does. */
 static bool wait_other_leader(struct ctl *ctl, const char *name, char ret_leader[64])
 {
-	uint64_t start_ms = now_ms();
+	uint64_t start_ms = ctl_now_ms();
 	bool found = false;
 
-	while (!found && now_ms() - start_ms < NODE_LEAD_MS) {
-		Pxe__AdminReply *reply = try_status(ctl, NULL);
+	while (!found && ctl_now_ms() - start_ms < NODE_LEAD_MS) {
+		Pxe__AdminReply *reply = cmd_status_try(ctl, NULL, NODE_QUERY_MS);
 		if (reply != NULL) {
 			const char *leader = reply->state->leader;
 			found = leader[0] != '\0' && strcmp(leader, name) != 0;
@@ -135,7 +93,7 @@ static bool wait_other_leader(struct ctl *ctl, const char *name, char ret_leader
 			pxe__admin_reply__free_unpacked(reply, NULL);
 		}
 		if (!found) {
-			pause_a_moment();
+			ctl_pause(NODE_STEP_MS);
 		}
 	}
 	return found;
@@ -226,7 +184,7 @@ static uint64_t counter(const Pxe__Status *status, const char *name)
 /* Transfers that run on the node; false: it does not answer. */
 static bool count_transfers(struct ctl *ctl, const char *name, uint64_t *ret_count, bool *ret_leads)
 {
-	Pxe__AdminReply *reply = try_status(ctl, name);
+	Pxe__AdminReply *reply = cmd_status_try(ctl, name, NODE_QUERY_MS);
 
 	if (reply == NULL) {
 		return false;
@@ -240,10 +198,10 @@ static bool count_transfers(struct ctl *ctl, const char *name, uint64_t *ret_cou
 static int wait_idle(struct ctl *ctl, const char *name)
 {
 	unsigned limit_ms = ctl->timeout_ms != 0 ? ctl->timeout_ms : NODE_DRAIN_MS;
-	uint64_t start_ms = now_ms(), idle_since_ms = 0, count = 0, told = UINT64_MAX;
+	uint64_t start_ms = ctl_now_ms(), idle_since_ms = 0, count = 0, told = UINT64_MAX;
 	bool leads = true;
 
-	while (now_ms() - start_ms < limit_ms) {
+	while (ctl_now_ms() - start_ms < limit_ms) {
 		if (!count_transfers(ctl, name, &count, &leads)) {
 			return ctl_fail(ctl, CTL_UNREACHABLE,
 				"%s does not answer any more; it is marked as draining", name);
@@ -256,11 +214,11 @@ static int wait_idle(struct ctl *ctl, const char *name)
 		if (count > 0 || leads) {
 			idle_since_ms = 0;
 		} else if (idle_since_ms == 0) {
-			idle_since_ms = now_ms();
-		} else if (now_ms() - idle_since_ms >= NODE_REST_MS) {
+			idle_since_ms = ctl_now_ms();
+		} else if (ctl_now_ms() - idle_since_ms >= NODE_REST_MS) {
 			return CTL_OK;
 		}
-		pause_a_moment();
+		ctl_pause(NODE_STEP_MS);
 	}
 	return ctl_fail(ctl, CTL_NO,
 		"%s is not idle yet (%" PRIu64

@@ -179,19 +179,6 @@ static int keep_copy(const struct ctl *ctl, const char *data)
 
 /* ---- the command */
 
-static int look(const struct ctl *ctl, struct offline_info *ret_info)
-{
-	char *text;
-	int result = offline_run(ctl, "--offline-info", NULL, -1, &text);
-
-	if (result == CTL_OK && offline_parse(text, ret_info) != 0) {
-		result = ctl_fail(ctl, CTL_REFUSED,
-			"pxed's answer is not understood; is it of another version?");
-	}
-	free(text);
-	return result;
-}
-
 static void tell_next(struct ctl *ctl, const struct offline_info *info)
 {
 	char wait[TEXT_DURATION_BYTES];
@@ -214,7 +201,7 @@ int cmd_cluster_recover(struct ctl *ctl, const struct invocation *in)
 {
 	struct offline_info info;
 	struct node_conf conf;
-	char *text = NULL, error[NODE_CONF_ERROR_BYTES];
+	char error[NODE_CONF_ERROR_BYTES];
 	int result = node_conf_load(ctl->directory, &conf, error, sizeof error);
 
 	(void)in;
@@ -223,7 +210,7 @@ int cmd_cluster_recover(struct ctl *ctl, const struct invocation *in)
 			"%s%s\n  Run this on the node that survived", error,
 			result == -EACCES ? " (use sudo)" : "");
 	}
-	result = look(ctl, &info);
+	result = offline_ask(ctl, "--offline-info", NULL, -1, &info);
 	if (result != CTL_OK) {
 		return result;
 	}
@@ -233,13 +220,8 @@ int cmd_cluster_recover(struct ctl *ctl, const struct invocation *in)
 		result = keep_copy(ctl, conf.data_dir);
 	}
 	if (result == CTL_OK) {
-		result = offline_run(ctl, "--recover", NULL, -1, &text);
+		result = offline_ask(ctl, "--recover", NULL, -1, &info);
 	}
-	if (result == CTL_OK && offline_parse(text, &info) != 0) {
-		result = ctl_fail(ctl, CTL_REFUSED,
-			"pxed's answer is not understood; is it of another version?");
-	}
-	free(text);
 	if (result == CTL_OK) {
 		tell_next(ctl, &info);
 	}

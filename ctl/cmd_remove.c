@@ -13,7 +13,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REMOVE_STEP_MS    300u
@@ -104,34 +103,19 @@ static int refuse_down(const struct ctl *ctl, const Pxe__NodeStatus *node)
 
 /* ---- waiting */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* One look: true when it is gone. */
 static bool look(struct ctl *ctl, const char *name, char ret_line[REMOVE_LINE_BYTES])
 {
-	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
-	Pxe__StatusQuery query = PXE__STATUS_QUERY__INIT;
-	const Pxe__NodeStatus *node = NULL;
-	Pxe__AdminReply *reply;
-	char text[512];
-	bool gone = false;
+	Pxe__AdminReply *reply = cmd_status_try(ctl, NULL, REMOVE_QUERY_MS);
+	const Pxe__NodeStatus *node;
+	bool gone;
 
-	request.body_case = PXE__ADMIN_REQUEST__BODY_STATUS;
-	request.status = &query;
 	snprintf(ret_line, REMOVE_LINE_BYTES, "no node answers at the moment");
-	if (client_try(ctl, &request, &reply, text, sizeof text) != CTL_OK) {
+	if (reply == NULL) {
 		return false;
 	}
-	if (reply->body_case == PXE__ADMIN_REPLY__BODY_STATE) {
-		node = cmd_node_find(reply->state, name);
-		gone = node == NULL || strcmp(reply->state->health, "removed") == 0;
-	}
+	node = cmd_node_find(reply->state, name);
+	gone = node == NULL || strcmp(reply->state->health, "removed") == 0;
 	if (node != NULL) {
 		snprintf(ret_line, REMOVE_LINE_BYTES,
 			"%.40s hands back: %" PRIu32 " addresses, %" PRIu32 " leases to go", name,
@@ -144,14 +128,11 @@ static bool look(struct ctl *ctl, const char *name, char ret_line[REMOVE_LINE_BY
 static int wait_gone(struct ctl *ctl, const char *name)
 {
 	unsigned limit_ms = ctl->timeout_ms != 0 ? ctl->timeout_ms : REMOVE_WAIT_MS;
-	unsigned saved_ms = ctl->timeout_ms;
-	uint64_t start_ms = now_ms();
-	struct timespec step = {0, REMOVE_STEP_MS * 1000000L};
+	uint64_t start_ms = ctl_now_ms();
 	char line[REMOVE_LINE_BYTES] = "", told[REMOVE_LINE_BYTES] = "";
 	bool tty = isatty(fileno(ctl->err)), gone = false;
 
-	ctl->timeout_ms = REMOVE_QUERY_MS;
-	while (!(gone = look(ctl, name, line)) && now_ms() - start_ms < limit_ms) {
+	while (!(gone = look(ctl, name, line)) && ctl_now_ms() - start_ms < limit_ms) {
 		if (!ctl->quiet && tty) {
 			fprintf(ctl->err, "\r  %-76s", line);
 			fflush(ctl->err);
@@ -159,9 +140,8 @@ static int wait_gone(struct ctl *ctl, const char *name)
 			ctl_note(ctl, "  %s", line);
 			snprintf(told, sizeof told, "%s", line);
 		}
-		nanosleep(&step, NULL);
+		ctl_pause(REMOVE_STEP_MS);
 	}
-	ctl->timeout_ms = saved_ms;
 	if (!ctl->quiet && tty) {
 		fprintf(ctl->err, "\r%-78s\r", "");
 	}

@@ -1,7 +1,7 @@
 /* backup restore: a backup becomes a cluster of one node, this machine, that was none.
  *
- *   file whole? -> node.yaml, keys, start.yaml ("restore") -> pxed --restore puts the state into
- * the data directory -> start
+ *   file whole? -> node.yaml, keys, start.yaml ("restore") ->
+ *   pxed --restore puts the state into the data directory -> start
  *
  * The restored cluster has a new epoch, a new member for this machine and a new API key; the old
  * members are strangers to it. pxed does not start while start.yaml says "restore". */
@@ -92,7 +92,6 @@ static void take_back(const struct ctl *ctl, const struct node_conf *conf)
 	}
 	snprintf(path, sizeof path, "%s/state.mdb", conf->data_dir);
 	(void)rmdir(path);
-
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		snprintf(path, sizeof path, "%.200s/%s", ctl->directory, files[i]);
 		(void)unlink(path);
@@ -102,29 +101,23 @@ static void take_back(const struct ctl *ctl, const struct node_conf *conf)
 static int restore(const struct ctl *ctl, const char *path, struct offline_info *ret_info)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), result;
-	char *text = NULL;
 
 	if (fd < 0) {
 		return ctl_fail(ctl, CTL_REFUSED, "cannot read %s: %s", path, strerror(errno));
 	}
-	result = offline_run(ctl, "--restore", "-", fd, &text);
+	result = offline_ask(ctl, "--restore", "-", fd, ret_info);
 	close(fd);
-	if (result == CTL_OK && offline_parse(text, ret_info) != 0) {
-		result = ctl_fail(ctl, CTL_REFUSED,
-			"pxed's answer is not understood; is it of another version?");
-	}
-	free(text);
 	return result;
 }
 
 static void tell(struct ctl *ctl, const struct node_conf *conf,
 	const struct backup_content *content, const struct offline_info *info)
 {
-	char ip[SHOW_BYTES], wait[TEXT_DURATION_BYTES], size[24];
+	char ip[SHOW_BYTES], wait[TEXT_DURATION_BYTES];
 
-	snprintf(size, sizeof size, "%" PRIu64, info->leases);
-	fprintf(ctl->out, "cluster '%s' restored on node %s: %s leases, epoch %" PRIu64 "\n",
-		info->cluster, conf->name, size, info->epoch);
+	fprintf(ctl->out,
+		"cluster '%s' restored on node %s: %" PRIu64 " leases, epoch %" PRIu64 "\n",
+		info->cluster, conf->name, info->leases, info->epoch);
 	ctl_note(ctl,
 		"  Leases given since the backup are not known. So machines that it does not know "
 		"get "

@@ -25,6 +25,31 @@ int cmd_status_get(struct ctl *ctl, Pxe__AdminReply **ret_reply)
 	return result;
 }
 
+Pxe__AdminReply *cmd_status_try(struct ctl *ctl, const char *node, unsigned timeout_ms)
+{
+	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
+	Pxe__StatusQuery query = PXE__STATUS_QUERY__INIT;
+	const char *saved_node = ctl->node;
+	unsigned saved_ms = ctl->timeout_ms;
+	Pxe__AdminReply *reply = NULL;
+	char text[512];
+
+	request.body_case = PXE__ADMIN_REQUEST__BODY_STATUS;
+	request.status = &query;
+	ctl->timeout_ms = timeout_ms;
+	ctl->node = node != NULL ? node : saved_node;
+	if (client_try(ctl, &request, &reply, text, sizeof text) != CTL_OK) {
+		reply = NULL;
+	}
+	ctl->node = saved_node;
+	ctl->timeout_ms = saved_ms;
+	if (reply != NULL && reply->body_case != PXE__ADMIN_REPLY__BODY_STATE) {
+		pxe__admin_reply__free_unpacked(reply, NULL);
+		reply = NULL;
+	}
+	return reply;
+}
+
 static const struct table_column node_columns[] = {{"NODE", false, false}, {"ROLE", false, false},
 	{"ADDRESS", false, false}, {"STATE", false, false}, {"BEHIND", true, false},
 	{"DHCP/s", true, false}, {"BOOTS", true, false}, {"IMAGES", true, false},

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 int ctl_fail(const struct ctl *ctl, enum ctl_exit code, const char *format, ...)
@@ -90,6 +91,21 @@ int ctl_print_json(const struct ctl *ctl, const ProtobufCMessage *message)
 	fprintf(ctl->out, "%s\n", text);
 	free(text);
 	return CTL_OK;
+}
+
+uint64_t ctl_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void ctl_pause(unsigned ms)
+{
+	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+	nanosleep(&pause, NULL);
 }
 
 static const char *getenv_given(const char *name)

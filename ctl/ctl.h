@@ -57,6 +57,9 @@ enum ctl_exit ctl_exit_of(Pxe__AdminStatus status);
 /* Before something dangerous: show what will be done and ask. CTL_OK to go on; CTL_USAGE without a
  * terminal and without --yes; CTL_NO when the answer is no. */
 enum ctl_exit ctl_confirm(const struct ctl *ctl, const char *question);
+/* CLOCK_MONOTONIC. */
+uint64_t ctl_now_ms(void);
+void ctl_pause(unsigned ms);
 /* A message as JSON on out. */
 int ctl_print_json(const struct ctl *ctl, const ProtobufCMessage *message);
 

@@ -1,7 +1,9 @@
 #include "ctl/node_setup.h"
 
 #include "ctl/client.h"
+#include "ctl/cmd.h"
 
+#include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 
 #include <arpa/inet.h>
@@ -20,10 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DAEMON_USER  "pxecluster"
-#define DAEMON_UNIT  "pxecluster.service"
-#define WAIT_MS      120000u
-#define WAIT_STEP_MS 250u
+#define DAEMON_USER   "pxecluster"
+#define DAEMON_UNIT   "pxecluster.service"
+#define WAIT_MS       120000u
+#define WAIT_STEP_MS  250u
+#define WAIT_QUERY_MS 1000u
 
 extern char **environ;
 
@@ -403,9 +406,7 @@ void node_setup_member(
 	ret_member->peer_address = conf->peer_address;
 	ret_member->api_address = conf->api_address;
 	ret_member->join_address = conf->join_address;
-	for (int i = 0; i < 4; i++) {
-		ip[i] = (uint8_t)(conf->serve_ip >> (24 - 8 * i));
-	}
+	msg_ip4_put(conf->serve_ip, ip);
 	ret_member->serve_ip = (ProtobufCBinaryData){4, ip};
 	ret_member->http_port = conf->http_port;
 	ret_member->public_key = (ProtobufCBinaryData){32, key->public_key};
@@ -446,34 +447,18 @@ int node_setup_start(struct ctl *ctl, const struct invocation *in, bool *ret_sta
 	return CTL_OK;
 }
 
-static const Pxe__NodeStatus *find_node(const Pxe__Status *status, const char *name)
-{
-	for (size_t i = 0; i < status->n_nodes; i++) {
-		if (strcmp(status->nodes[i]->name, name) == 0) {
-			return status->nodes[i];
-		}
-	}
-	return NULL;
-}
-
 /* One look; true: it votes. */
 static bool votes(struct ctl *ctl, const char *name, char *ret_line, size_t bytes)
 {
-	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
-	Pxe__StatusQuery query = PXE__STATUS_QUERY__INIT;
+	Pxe__AdminReply *reply = cmd_status_try(ctl, NULL, WAIT_QUERY_MS);
 	const Pxe__NodeStatus *node;
-	Pxe__AdminReply *reply;
-	char text[512];
 	bool done = false;
 
-	request.body_case = PXE__ADMIN_REQUEST__BODY_STATUS;
-	request.status = &query;
 	snprintf(ret_line, bytes, "waiting for pxed");
-	if (client_try(ctl, &request, &reply, text, sizeof text) != CTL_OK) {
+	if (reply == NULL) {
 		return false;
 	}
-	node = reply->body_case == PXE__ADMIN_REPLY__BODY_STATE ? find_node(reply->state, name)
-								: NULL;
+	node = cmd_node_find(reply->state, name);
 	if (node != NULL) {
 		snprintf(ret_line, bytes,
 			"state %" PRIu64 " entries, %" PRIu64 " to go, images %" PRIu32 "/%" PRIu32
@@ -489,12 +474,9 @@ static bool votes(struct ctl *ctl, const char *name, char *ret_line, size_t byte
 int node_setup_wait(struct ctl *ctl, const char *name)
 {
 	unsigned limit_ms = ctl->timeout_ms != 0 ? ctl->timeout_ms : WAIT_MS;
-	unsigned saved_timeout_ms = ctl->timeout_ms;
 	bool tty = isatty(fileno(ctl->err)), done = false;
-	struct timespec step = {0, WAIT_STEP_MS * 1000000L};
 	char line[256] = "";
 
-	ctl->timeout_ms = 1000;
 	for (unsigned waited = 0; !done && waited < limit_ms; waited += WAIT_STEP_MS) {
 		done = votes(ctl, name, line, sizeof line);
 		if (tty && !ctl->quiet) {
@@ -504,10 +486,9 @@ int node_setup_wait(struct ctl *ctl, const char *name)
 		if (!done) {
 			client_close(ctl->client);
 			ctl->client = NULL;
-			nanosleep(&step, NULL);
+			ctl_pause(WAIT_STEP_MS);
 		}
 	}
-	ctl->timeout_ms = saved_timeout_ms;
 	if (tty && !ctl->quiet) {
 		fputc('\n', ctl->err);
 	} else if (done) {

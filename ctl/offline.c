@@ -177,7 +177,8 @@ static int finish(const struct ctl *ctl, const char *program, const char *mode, 
 	return ctl_fail(ctl, CTL_REFUSED, "pxed %s did not succeed; nothing else was done", mode);
 }
 
-int offline_run(
+/* Its stdout as heap text. */
+static int run(
 	const struct ctl *ctl, const char *mode, const char *argument, int input, char **ret_output)
 {
 	char program[OFFLINE_PATH_BYTES], dir[] = "--dir", directory[300], word[64], more[300];
@@ -210,5 +211,19 @@ int offline_run(
 		free(*ret_output);
 		*ret_output = NULL;
 	}
+	return result;
+}
+
+int offline_ask(const struct ctl *ctl, const char *mode, const char *argument, int input,
+	struct offline_info *ret_info)
+{
+	char *text;
+	int result = run(ctl, mode, argument, input, &text);
+
+	if (result == CTL_OK && offline_parse(text, ret_info) != 0) {
+		result = ctl_fail(ctl, CTL_REFUSED,
+			"pxed's answer is not understood; is it of another version?");
+	}
+	free(text);
 	return result;
 }

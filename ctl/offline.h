@@ -28,9 +28,9 @@ struct offline_info {
  * cluster's name is missing. Pure. */
 int offline_parse(const char *text, struct offline_info *ret_info);
 
-/* Run `pxed --dir DIRECTORY MODE [ARG]` with `input` (a descriptor, -1: none) as its stdin and give
- * its stdout as heap text. CTL_OK; else an exit code after telling. */
-int offline_run(const struct ctl *ctl, const char *mode, const char *argument, int input,
-	char **ret_output);
+/* Run `pxed --dir DIRECTORY MODE [ARG]` with `input` (a descriptor, -1: none) as its stdin, and
+ * read its answer. CTL_OK; else an exit code after telling. */
+int offline_ask(const struct ctl *ctl, const char *mode, const char *argument, int input,
+	struct offline_info *ret_info);
 
 #endif

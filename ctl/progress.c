@@ -3,20 +3,11 @@
 #include "proto/wire/text.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROGRESS_BAR      20u
 #define PROGRESS_DRAW_MS  100u
 #define PROGRESS_QUIET_MS 1000u /* what is done at once needs no lines in a log */
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 char *progress_line(
 	const struct progress *progress, uint64_t elapsed_ms, char *ret_text, size_t text_bytes)
@@ -52,7 +43,7 @@ char *progress_line(
 static void draw(struct progress *progress, bool last)
 {
 	char line[256];
-	uint64_t now = now_ms();
+	uint64_t now = ctl_now_ms();
 	unsigned tenth =
 		progress->total == 0 ? 10 : (unsigned)(progress->done * 10 / progress->total);
 
@@ -78,7 +69,7 @@ void progress_start(
 	progress->ctl = ctl;
 	progress->phase = phase;
 	progress->total = total;
-	progress->start_ms = now_ms();
+	progress->start_ms = ctl_now_ms();
 	progress->tty = isatty(fileno(ctl->err));
 }
 
