@@ -166,6 +166,7 @@ static void dispatch(struct sim *sim, struct sim_event *event)
 	case SIM_EVENT_CHAOS: sim_fault_draw(sim); break;
 	case SIM_EVENT_CHECK: sim_check_now(sim); break;
 	case SIM_EVENT_OPERATION: sim_operator_on_event(sim, event); break;
+	case SIM_EVENT_RECUT: sim_fault_recut(sim); break;
 	}
 }
 
@@ -237,7 +238,8 @@ void sim_reset(struct sim *sim, const struct sim_options *options)
 	sim->host_serial = sim->pool_serial = sim->token_serial = 0;
 	sim->operation_number = sim->joins_due = 0;
 	sim->healed_us = 0;
-	sim->pools_changed = false;
+	sim->pools_changed = sim->recovered = false;
+	sim->lease_max_s = options->lease_s;
 	sim->failure = SIM_OK;
 	sim->message[0] = '\0';
 	sim_trace_reset(sim);

@@ -94,10 +94,12 @@ struct sim_chaos {
 	bool is_slow;    /* so long that leases run out while nodes are apart */
 	unsigned crash, power, blackout, pause, stop; /* of nodes; blackout: all of them */
 	unsigned partition, oneway, segment, heal;    /* of links; segment: of the clients' side */
+	unsigned flap;    /* links heal, and one node is cut off again while it settles */
+	unsigned recover; /* all but one node are destroyed, and that one goes on alone */
 	unsigned clock_step, clock_back, drift_ppm, reboot_permille;
 	unsigned disk_slow, disk_fail, disk_short;
 	unsigned wipe, remove, demote, drain, step_down;
-	unsigned host, pool, free_lease;
+	unsigned host, pool, free_lease, settings;
 	unsigned client_move, client_off, crowd, release, decline, reboot_client;
 	unsigned peer_loss_permille, peer_repeat_permille, peer_delay_ms;
 	unsigned segment_loss_permille, segment_repeat_permille, segment_delay_ms;
@@ -245,6 +247,8 @@ struct sim {
 	unsigned host_serial, pool_serial, token_serial;
 	unsigned joins_due; /* members that were lost and are to be replaced */
 	bool pools_changed; /* so nobody knows whether there is room for all */
+	bool recovered;     /* one node went on alone */
+	uint32_t lease_max_s; /* the longest lease time of the run */
 	uint64_t healed_us; /* when the chaos ended */
 
 	uint64_t trace_hash;
@@ -303,6 +307,7 @@ enum sim_event_kind {
 	SIM_EVENT_CHECK,
 	SIM_EVENT_CROWD, /* a client is switched on */
 	SIM_EVENT_OPERATION,
+	SIM_EVENT_RECUT, /* a link breaks again */
 };
 struct sim_event {
 	uint64_t at_us, number;
@@ -474,6 +479,7 @@ bool sim_client_is_bound(const struct sim *sim, const struct sim_client *client)
 
 /* ---- sim_operator.c */
 void sim_operator_act(struct sim *sim); /* one draw */
+void sim_operator_settings(struct sim *sim); /* other times, another part in reserve */
 void sim_operator_on_event(struct sim *sim, const struct sim_event *event);
 void sim_operator_reset(struct sim *sim);
 void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force);
@@ -482,7 +488,8 @@ void sim_operator_put_host(
 	struct sim *sim, unsigned host, const unsigned *clients, size_t client_count, uint32_t ip);
 
 /* ---- sim_fault.c */
-void sim_fault_draw(struct sim *sim); /* SIM_EVENT_CHAOS */
+void sim_fault_draw(struct sim *sim);  /* SIM_EVENT_CHAOS */
+void sim_fault_recut(struct sim *sim); /* SIM_EVENT_RECUT */
 /* The end of the chaos: links heal, nodes come back, clocks are set, disks have room. */
 void sim_heal(struct sim *sim);
 

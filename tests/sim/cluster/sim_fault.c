@@ -1,10 +1,13 @@
 /* tests/sim/cluster/sim_fault.c: the chaos: one draw after another, by the weights of struct
  * sim_chaos; and its end. */
+#include "store/replica/replica_offline.h"
 #include "tests/sim/cluster/sim.h"
 
+#include <errno.h>
 #include <stddef.h>
 
-#define DAY_MS 86400000
+#define DAY_MS  86400000
+#define FLAP_MS 600
 
 static struct sim_node *pick_node(struct sim *sim)
 {
@@ -98,6 +101,20 @@ static void fault_segment(struct sim *sim)
 static void fault_heal(struct sim *sim)
 {
 	sim_heal_links(sim);
+}
+
+/* What is done when links are whole again, merging, returning, settling, is broken off. */
+static void fault_flap(struct sim *sim)
+{
+	sim_heal_links(sim);
+	sim_post(sim, 1 + sim_random(sim, FLAP_MS * SIM_MS),
+		&(struct sim_event){.kind = SIM_EVENT_RECUT});
+}
+
+void sim_fault_recut(struct sim *sim)
+{
+	if (sim->chaotic)
+		fault_partition(sim);
 }
 
 /* ---- clocks */
@@ -213,6 +230,11 @@ static void fault_drain(struct sim *sim)
 				     : PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN);
 }
 
+static void fault_settings(struct sim *sim)
+{
+	sim_operator_settings(sim);
+}
+
 static void fault_step_down(struct sim *sim)
 {
 	struct sim_node *leader = sim_node_leader(sim);
@@ -221,6 +243,92 @@ static void fault_step_down(struct sim *sim)
 		return;
 	replica_step_down(leader->replica);
 	sim_node_turn(leader);
+}
+
+/* The end of a node's log, as it is on its disk: what a majority ever had is not above the highest.
+ */
+static struct sim_log_entry log_end(const struct sim_node *node)
+{
+	const struct sim_disk *disk = &node->disk;
+
+	if (disk->log_count == 0)
+		return (struct sim_log_entry){.index = 0};
+	return disk->log[disk->log_count - 1];
+}
+
+static bool is_behind(const struct sim_node *node, const struct sim_node *other)
+{
+	struct sim_log_entry mine = log_end(node), its = log_end(other);
+
+	return mine.term != its.term ? mine.term < its.term : mine.index < its.index;
+}
+
+static bool may_go_on(const struct sim_node *node)
+{
+	struct replica_view view;
+
+	if (!node->up || node->witness || node->leaving)
+		return false;
+	replica_get_view(node->replica, &view);
+	return view.member_count > 1 &&
+	       model_member(replica_model(node->replica), node->id) != NULL;
+}
+
+/* What the survivor may not have heard of is lost, but never given to anybody else [P1]. */
+static void forget_told(struct sim *sim)
+{
+	for (unsigned i = 0; i < SIM_SUBNETS_MAX * SIM_SUBNET_IPS; i++)
+		sim->address[i].told.client = 0;
+}
+
+static void ignore_durable(void *ctx, uint64_t ticket)
+{
+	(void)ctx;
+	(void)ticket;
+}
+
+/* As `pxed recover`, by somebody who looked at the clock. */
+static void recover_on(struct sim *sim, struct sim_node *node)
+{
+	struct kv_config config = {.ctx = node, .on_durable = ignore_durable};
+	struct kv *kv;
+	char error[200] = "";
+
+	sim_node_set_wall(node, (int64_t)sim_random(sim, 1800) - 900, true);
+	node->disk_short = node->disk_fail = false;
+	if (kv_open(&config, &kv, error, sizeof error) != 0)
+		sim_fail(sim, SIM_CONTRACT, "node %u: %s", node->at + 1, error);
+	int status = replica_offline_recover(kv, node->env.now_wall_ms(node->env.ctx),
+		sim->lease_max_s + 1, error, sizeof error);
+	if (status != 0 && status != -EALREADY)
+		sim_fail(sim, SIM_CONTRACT, "node %u cannot go on alone: %s", node->at + 1, error);
+	kv_close(kv);
+}
+
+static void fault_recover(struct sim *sim)
+{
+	struct sim_node *node = pick_node(sim);
+	bool knows_all = true;
+
+	if (sim->recovered || !may_go_on(node) || sim->node_count + 2 >= SIM_NODES_MAX)
+		return;
+	sim->recovered = sim->pools_changed = true;
+	sim_node_crash(node, false, 0, "stop, to go on alone");
+	for (unsigned i = 0; i < sim->node_count; i++) {
+		struct sim_node *other = &sim->node[i];
+
+		if (other == node || other->gone)
+			continue;
+		knows_all = knows_all && !is_behind(node, other);
+		sim_node_destroy(other);
+	}
+	if (!knows_all)
+		forget_told(sim);
+	recover_on(sim, node);
+	sim->joins_due = 2;
+	sim_post(sim, some_time(sim),
+		&(struct sim_event){
+			.kind = SIM_EVENT_START, .node = (uint16_t)node->at, .life = node->life});
 }
 
 /* ---- clients */
@@ -273,7 +381,7 @@ static const struct kind kinds[] = {KIND(crash), KIND(power), KIND(blackout), KI
 	KIND(stop), KIND(partition), KIND(oneway), KIND(segment), KIND(heal), KIND(clock_step),
 	KIND(clock_back), KIND(disk_slow), KIND(disk_fail), KIND(disk_short), KIND(wipe),
 	KIND(remove), KIND(demote), KIND(drain), KIND(step_down), KIND(client_move),
-	KIND(client_off), KIND(crowd), KIND(release),
+	KIND(client_off), KIND(crowd), KIND(release), KIND(settings), KIND(flap), KIND(recover),
 	{offsetof(struct sim_chaos, host), sim_operator_act},
 	{offsetof(struct sim_chaos, pool), sim_operator_act},
 	{offsetof(struct sim_chaos, free_lease), sim_operator_act}};

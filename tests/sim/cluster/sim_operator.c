@@ -224,6 +224,31 @@ static void change_pool(struct sim *sim)
 	operate(sim, &command, "put pool");
 }
 
+void sim_operator_settings(struct sim *sim)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Put put = PXE__PUT__INIT;
+	struct sim_node *node = pick(sim);
+
+	if (node == NULL || model_settings(replica_model(node->replica)) == NULL)
+		return;
+	Pxe__Settings settings = *model_settings(replica_model(node->replica));
+	unsigned what = sim_random(sim, 3);
+	if (what == 0)
+		settings.lease_s = sim_between(sim, 5, 60);
+	else if (what == 1)
+		settings.mclt_s = sim_between(sim, 3, 15);
+	else
+		settings.reserve_percent = sim_between(sim, 1, 90);
+	if (settings.lease_s > sim->lease_max_s)
+		sim->lease_max_s = settings.lease_s;
+	put.object_case = PXE__PUT__OBJECT_SETTINGS;
+	put.settings = &settings;
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &put;
+	operate(sim, &command, "put settings");
+}
+
 /* Of a machine that is off: it would go on using the address. */
 static void free_lease(struct sim *sim)
 {
