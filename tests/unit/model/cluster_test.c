@@ -6,13 +6,6 @@ static char *text(const char *constant)
 	return (char *)(uintptr_t)constant;
 }
 
-static void expect(struct kit *kit, Pxe__Verdict actual, Pxe__Verdict expected, const char *detail)
-{
-	if (actual != expected || strstr(kit->result.detail, detail) == NULL)
-		fail_msg("verdict %d, not %d; detail '%s', not '%s'", (int)actual, (int)expected,
-			kit->result.detail, detail);
-}
-
 /* ---- members ---- */
 
 static Pxe__Verdict put_token(struct kit *kit, uint8_t n, Pxe__TokenKind kind, const char *for_name)
@@ -74,26 +67,6 @@ static uint64_t join(struct kit *kit, uint8_t n)
 	return kit->result.id;
 }
 
-static Pxe__Verdict member_remove(struct kit *kit, const char *name)
-{
-	Pxe__MemberRemove remove = PXE__MEMBER_REMOVE__INIT;
-	Pxe__Command command = PXE__COMMAND__INIT;
-	remove.name = text(name);
-	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
-	command.member_remove = &remove;
-	return kit_apply(kit, &command);
-}
-
-static Pxe__Verdict member_gone(struct kit *kit, uint64_t id)
-{
-	Pxe__MemberGone gone = PXE__MEMBER_GONE__INIT;
-	Pxe__Command command = PXE__COMMAND__INIT;
-	gone.id = id;
-	command.op_case = PXE__COMMAND__OP_MEMBER_GONE;
-	command.member_gone = &gone;
-	return kit_apply(kit, &command);
-}
-
 static void test_a_join_uses_its_token_up(void **state)
 {
 	(void)state;
@@ -102,19 +75,19 @@ static void test_a_join_uses_its_token_up(void **state)
 	kit_init(&kit);
 	assert_int_equal(put_token(&kit, 4, PXE__TOKEN_KIND__TOKEN_NODE, "pxe4"), V(OK));
 	joiner_init(&joiner, 4);
-	expect(&kit, kit_apply(&kit, &joiner.command), V(OK), "");
+	kit_expect(&kit, kit_apply(&kit, &joiner.command), V(OK), "");
 	assert_int_equal(kit.result.id, 2);
 	assert_string_equal(model_member(kit.model, 2)->name, "pxe4");
 	assert_int_equal(model_member(kit.model, 2)->joined_ms, KIT_START_MS);
 	assert_int_equal(model_settings(kit.model)->next_member_id, 3);
 	/* The retry of the same request is told the same id. */
 	uint64_t revision = model_revision(kit.model);
-	expect(&kit, kit_apply(&kit, &joiner.command), V(OK), "");
+	kit_expect(&kit, kit_apply(&kit, &joiner.command), V(OK), "");
 	assert_int_equal(kit.result.id, 2);
 	assert_int_equal(model_revision(kit.model), revision);
 	/* Another request with the used token is refused. */
 	joiner.request[1] = 9;
-	expect(&kit, kit_apply(&kit, &joiner.command), V(DENIED), "not known or was used");
+	kit_expect(&kit, kit_apply(&kit, &joiner.command), V(DENIED), "not known or was used");
 	assert_null(model_member(kit.model, 3));
 	kit_fini(&kit);
 }
@@ -170,7 +143,7 @@ static void test_joins_are_judged(void **state)
 			break;
 		default: joiner.member.serve_ip.len = 0, detail = "address that clients use"; break;
 		}
-		expect(&kit, kit_apply(&kit, &joiner.command), expected, detail);
+		kit_expect(&kit, kit_apply(&kit, &joiner.command), expected, detail);
 		assert_int_equal(model_member(kit.model, 3) != NULL, expected == V(OK));
 		kit_fini(&kit);
 	}
@@ -186,7 +159,7 @@ static void test_the_cluster_has_a_limit(void **state)
 		join(&kit, n);
 	assert_int_equal(put_token(&kit, 99, PXE__TOKEN_KIND__TOKEN_NODE, ""), V(OK));
 	joiner_init(&joiner, 99);
-	expect(&kit, kit_apply(&kit, &joiner.command), V(LIMIT), "has 15 members");
+	kit_expect(&kit, kit_apply(&kit, &joiner.command), V(LIMIT), "has 15 members");
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
 	assert_int_equal(model_members(kit.model, members, MODEL_MEMBERS_MAX), MODEL_MEMBERS_MAX);
 	for (size_t i = 0; i < MODEL_MEMBERS_MAX; i++)
@@ -200,21 +173,22 @@ static void test_leaving(void **state)
 	struct kit kit;
 	struct joiner joiner;
 	kit_init(&kit);
-	expect(&kit, member_remove(&kit, "pxe1"), V(CONFLICT), "pxe1 is the last node that serves");
-	expect(&kit, member_gone(&kit, 1), V(CONFLICT), "last node that serves");
-	expect(&kit, member_remove(&kit, "nope"), V(NOT_FOUND), "no such node");
+	kit_expect(&kit, kit_leave(&kit, "pxe1", false), V(CONFLICT),
+		"pxe1 is the last node that serves");
+	kit_expect(&kit, kit_gone(&kit, 1), V(CONFLICT), "last node that serves");
+	kit_expect(&kit, kit_leave(&kit, "nope", false), V(NOT_FOUND), "no such node");
 	/* A witness serves nothing. */
 	assert_int_equal(put_token(&kit, 4, PXE__TOKEN_KIND__TOKEN_WITNESS, ""), V(OK));
 	joiner_init(&joiner, 4);
 	joiner.member.role = PXE__MEMBER_ROLE__MEMBER_WITNESS;
 	joiner.member.serve_ip.len = 0;
-	expect(&kit, kit_apply(&kit, &joiner.command), V(OK), "");
-	expect(&kit, member_remove(&kit, "pxe1"), V(CONFLICT), "last node that serves");
+	kit_expect(&kit, kit_apply(&kit, &joiner.command), V(OK), "");
+	kit_expect(&kit, kit_leave(&kit, "pxe1", false), V(CONFLICT), "last node that serves");
 	assert_int_equal(join(&kit, 5), 3);
-	expect(&kit, member_remove(&kit, "pxe1"), V(OK), "");
+	kit_expect(&kit, kit_leave(&kit, "pxe1", false), V(OK), "");
 	assert_true(model_member(kit.model, 1)->removing);
-	expect(&kit, member_remove(&kit, "pxe1"), V(OK), "");
-	expect(&kit, member_remove(&kit, "pxe5"), V(CONFLICT), "last node that serves");
+	kit_expect(&kit, kit_leave(&kit, "pxe1", false), V(OK), "");
+	kit_expect(&kit, kit_leave(&kit, "pxe5", false), V(CONFLICT), "last node that serves");
 	/* The window goes with the member. */
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Sweep sweep = PXE__SWEEP__INIT;
@@ -223,7 +197,7 @@ static void test_leaving(void **state)
 	command.op_case = PXE__COMMAND__OP_SWEEP;
 	command.sweep = &sweep;
 	assert_int_equal(kit_apply(&kit, &command), V(OK));
-	expect(&kit, member_gone(&kit, 1), V(OK), "");
+	kit_expect(&kit, kit_gone(&kit, 1), V(OK), "");
 	assert_null(model_member(kit.model, 1));
 	uint8_t key[RECORD_KEY_MAX];
 	size_t bytes = record_key_u64(RECORD_WINDOW, 1, key);
@@ -247,7 +221,7 @@ static void test_a_member_changes_its_addresses_only(void **state)
 	update.member = &member;
 	command.op_case = PXE__COMMAND__OP_MEMBER_UPDATE;
 	command.member_update = &update;
-	expect(&kit, kit_apply(&kit, &command), V(NOT_FOUND), "no such member");
+	kit_expect(&kit, kit_apply(&kit, &command), V(NOT_FOUND), "no such member");
 	member.id = 2;
 	member.name = text("evil");
 	member.role = PXE__MEMBER_ROLE__MEMBER_WITNESS;
@@ -255,7 +229,7 @@ static void test_a_member_changes_its_addresses_only(void **state)
 	member.api_address = text("10.0.0.13:7441");
 	member.serve_ip = kit_bytes(ip, 4);
 	member.http_port = 8080;
-	expect(&kit, kit_apply(&kit, &command), V(OK), "");
+	kit_expect(&kit, kit_apply(&kit, &command), V(OK), "");
 	const Pxe__Member *now = model_member(kit.model, 2);
 	assert_string_equal(now->name, "pxe5");
 	assert_string_equal(now->peer_address, "10.0.0.13:7440");
@@ -264,10 +238,10 @@ static void test_a_member_changes_its_addresses_only(void **state)
 	assert_int_equal(now->public_key.len, 32);
 	assert_int_equal(kit_bind(&kit, 2, kit_ip("10.0.0.13"), 0, true), V(NOT_AVAILABLE));
 	uint64_t revision = model_revision(kit.model);
-	expect(&kit, kit_apply(&kit, &command), V(OK), "");
+	kit_expect(&kit, kit_apply(&kit, &command), V(OK), "");
 	assert_int_equal(model_revision(kit.model), revision);
 	ip[3] = 2;
-	expect(&kit, kit_apply(&kit, &command), V(CONFLICT), "that of node pxe1");
+	kit_expect(&kit, kit_apply(&kit, &command), V(CONFLICT), "that of node pxe1");
 	kit_fini(&kit);
 }
 
@@ -276,15 +250,16 @@ static void test_tokens(void **state)
 	(void)state;
 	struct kit kit;
 	kit_init(&kit);
-	expect(&kit, put_token(&kit, 4, (Pxe__TokenKind)9, ""), V(INVALID), "token kind 9");
-	expect(&kit, put_token(&kit, 4, PXE__TOKEN_KIND__TOKEN_NODE, "pxe1"), V(CONFLICT),
+	kit_expect(&kit, put_token(&kit, 4, (Pxe__TokenKind)9, ""), V(INVALID), "token kind 9");
+	kit_expect(&kit, put_token(&kit, 4, PXE__TOKEN_KIND__TOKEN_NODE, "pxe1"), V(CONFLICT),
 		"pxe1 is a member already");
-	expect(&kit, put_token(&kit, 4, PXE__TOKEN_KIND__TOKEN_NODE, "pxe4"), V(OK), "");
-	expect(&kit, put_token(&kit, 5, PXE__TOKEN_KIND__TOKEN_NODE, ""), V(OK), "");
-	expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_TOKEN, "zz", false), V(NOT_FOUND),
+	kit_expect(&kit, put_token(&kit, 4, PXE__TOKEN_KIND__TOKEN_NODE, "pxe4"), V(OK), "");
+	kit_expect(&kit, put_token(&kit, 5, PXE__TOKEN_KIND__TOKEN_NODE, ""), V(OK), "");
+	kit_expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_TOKEN, "zz", false),
+		V(NOT_FOUND), "");
+	kit_expect(&kit,
+		kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_TOKEN, "0400000000000000", false), V(OK),
 		"");
-	expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_TOKEN, "0400000000000000", false),
-		V(OK), "");
 	/* Swept a day after they ran out. */
 	kit_at(&kit, 3600000 + 86399999);
 	assert_false(model_sweep_due(kit.model, kit.now_ms));
@@ -388,17 +363,17 @@ static void test_a_version_is_published_when_all_hold_it(void **state)
 	struct kit kit;
 	kit_init(&kit);
 	assert_int_equal(join(&kit, 5), 2);
-	expect(&kit, stage_n(&kit, 10), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 10), V(OK), "");
 	expect_image(&kit, 0, 0, 10);
 	uint64_t revision = model_revision(kit.model);
-	expect(&kit, held(&kit, 10, 1), V(OK), "");
-	expect(&kit, held(&kit, 10, 1), V(OK), "");
+	kit_expect(&kit, held(&kit, 10, 1), V(OK), "");
+	kit_expect(&kit, held(&kit, 10, 1), V(OK), "");
 	assert_int_equal(model_revision(kit.model), revision);
 	expect_image(&kit, 0, 0, 10);
-	expect(&kit, held(&kit, 10, 9), V(INVALID), "member 9 is not one");
-	expect(&kit, held(&kit, 11, 1), V(NOT_FOUND), "no such version");
+	kit_expect(&kit, held(&kit, 10, 9), V(INVALID), "member 9 is not one");
+	kit_expect(&kit, held(&kit, 11, 1), V(NOT_FOUND), "no such version");
 	kit_at(&kit, 5);
-	expect(&kit, held(&kit, 10, 2), V(OK), "");
+	kit_expect(&kit, held(&kit, 10, 2), V(OK), "");
 	expect_image(&kit, 10, 0, 0);
 	assert_int_equal(model_revision(kit.model), revision + 1);
 	const Pxe__Image *image = model_image(kit.model, "debian12");
@@ -418,25 +393,25 @@ static void test_versions_come_and_go(void **state)
 	struct kit kit;
 	kit_init(&kit);
 	for (uint8_t n = 10; n < 14; n++) {
-		expect(&kit, stage_n(&kit, n), V(OK), "");
-		expect(&kit, held(&kit, n, 1), V(OK), "");
+		kit_expect(&kit, stage_n(&kit, n), V(OK), "");
+		kit_expect(&kit, held(&kit, n, 1), V(OK), "");
 	}
 	expect_image(&kit, 13, 12, 0);
 	assert_false(has_version(&kit, 10));
 	assert_false(has_version(&kit, 11));
 	/* The previous one again: it is held already, so it is current at once. */
-	expect(&kit, stage_n(&kit, 12), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 12), V(OK), "");
 	expect_image(&kit, 12, 13, 0);
 	/* A staged one is given up for another, and for the current one. */
-	expect(&kit, stage_n(&kit, 14), V(OK), "");
-	expect(&kit, stage_n(&kit, 15), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 14), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 15), V(OK), "");
 	assert_false(has_version(&kit, 14));
 	expect_image(&kit, 12, 13, 15);
-	expect(&kit, stage_n(&kit, 12), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 12), V(OK), "");
 	assert_false(has_version(&kit, 15));
 	expect_image(&kit, 12, 13, 0);
 	uint64_t revision = model_revision(kit.model);
-	expect(&kit, stage_n(&kit, 12), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 12), V(OK), "");
 	assert_int_equal(model_revision(kit.model), revision);
 	kit_fini(&kit);
 }
@@ -447,17 +422,17 @@ static void test_the_leader_publishes_with_a_majority(void **state)
 	struct kit kit;
 	kit_init(&kit);
 	assert_int_equal(join(&kit, 5), 2);
-	expect(&kit, stage_n(&kit, 10), V(OK), "");
-	expect(&kit, held(&kit, 10, 1), V(OK), "");
-	expect(&kit, publish(&kit, 10), V(CONFLICT), "held by 1 of 2 nodes");
+	kit_expect(&kit, stage_n(&kit, 10), V(OK), "");
+	kit_expect(&kit, held(&kit, 10, 1), V(OK), "");
+	kit_expect(&kit, publish(&kit, 10), V(CONFLICT), "held by 1 of 2 nodes");
 	assert_int_equal(join(&kit, 6), 3);
-	expect(&kit, publish(&kit, 10), V(CONFLICT), "held by 1 of 3 nodes");
-	expect(&kit, held(&kit, 10, 3), V(OK), "");
-	expect(&kit, publish(&kit, 10), V(OK), "");
+	kit_expect(&kit, publish(&kit, 10), V(CONFLICT), "held by 1 of 3 nodes");
+	kit_expect(&kit, held(&kit, 10, 3), V(OK), "");
+	kit_expect(&kit, publish(&kit, 10), V(OK), "");
 	expect_image(&kit, 10, 0, 0);
-	expect(&kit, publish(&kit, 10), V(OK), "");
-	expect(&kit, stage_n(&kit, 11), V(OK), "");
-	expect(&kit, publish(&kit, 12), V(NOT_FOUND), "");
+	kit_expect(&kit, publish(&kit, 10), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 11), V(OK), "");
+	kit_expect(&kit, publish(&kit, 12), V(NOT_FOUND), "");
 	kit_fini(&kit);
 }
 
@@ -468,14 +443,14 @@ static void test_a_member_that_leaves_is_not_waited_for(void **state)
 	kit_init(&kit);
 	assert_int_equal(join(&kit, 5), 2);
 	assert_int_equal(join(&kit, 6), 3);
-	expect(&kit, stage_n(&kit, 10), V(OK), "");
-	expect(&kit, held(&kit, 10, 1), V(OK), "");
-	expect(&kit, held(&kit, 10, 3), V(OK), "");
+	kit_expect(&kit, stage_n(&kit, 10), V(OK), "");
+	kit_expect(&kit, held(&kit, 10, 1), V(OK), "");
+	kit_expect(&kit, held(&kit, 10, 3), V(OK), "");
 	expect_image(&kit, 0, 0, 10);
-	expect(&kit, member_remove(&kit, "pxe5"), V(OK), "");
+	kit_expect(&kit, kit_leave(&kit, "pxe5", false), V(OK), "");
 	expect_image(&kit, 10, 0, 0);
-	expect(&kit, member_remove(&kit, "pxe6"), V(OK), "");
-	expect(&kit, member_gone(&kit, 3), V(OK), "");
+	kit_expect(&kit, kit_leave(&kit, "pxe6", false), V(OK), "");
+	kit_expect(&kit, kit_gone(&kit, 3), V(OK), "");
 	uint8_t digest[32] = {10};
 	const Pxe__ImageVersion *version = model_image_version(kit.model, "debian12", digest);
 	assert_int_equal(version->n_holders, 1);
@@ -527,7 +502,7 @@ static void test_manifests_are_judged(void **state)
 			break;
 		default: manifest.digest[0] = 20, expected = V(OK); break;
 		}
-		expect(&kit, stage(&kit, &manifest), expected, detail);
+		kit_expect(&kit, stage(&kit, &manifest), expected, detail);
 		kit_fini(&kit);
 	}
 }
@@ -540,8 +515,8 @@ static void test_images_that_are_used_stay(void **state)
 	Pxe__ObjectKind kind = PXE__OBJECT_KIND__OBJECT_IMAGE,
 			version = PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION;
 	for (uint8_t n = 0x10; n < 0x12; n++) {
-		expect(&kit, stage_n(&kit, n), V(OK), "");
-		expect(&kit, held(&kit, n, 1), V(OK), "");
+		kit_expect(&kit, stage_n(&kit, n), V(OK), "");
+		kit_expect(&kit, held(&kit, n, 1), V(OK), "");
 	}
 	Pxe__Profile profile = PXE__PROFILE__INIT;
 	Pxe__Put put = PXE__PUT__INIT;
@@ -551,15 +526,17 @@ static void test_images_that_are_used_stay(void **state)
 	put.object_case = PXE__PUT__OBJECT_PROFILE;
 	put.profile = &profile;
 	assert_int_equal(kit_put(&kit, &put), V(OK));
-	expect(&kit, kit_delete(&kit, kind, "debian", false), V(NOT_FOUND), "");
-	expect(&kit, kit_delete(&kit, kind, "debian12", false), V(CONFLICT), "used by profile p");
-	expect(&kit, kit_delete(&kit, version, "debian12@110000000000", true), V(CONFLICT),
+	kit_expect(&kit, kit_delete(&kit, kind, "debian", false), V(NOT_FOUND), "");
+	kit_expect(
+		&kit, kit_delete(&kit, kind, "debian12", false), V(CONFLICT), "used by profile p");
+	kit_expect(&kit, kit_delete(&kit, version, "debian12@110000000000", true), V(CONFLICT),
 		"what machines get");
-	expect(&kit, kit_delete(&kit, version, "debian12@10", true), V(INVALID), "at least 12");
-	expect(&kit, kit_delete(&kit, version, "debian12@100000000000", false), V(OK), "");
+	kit_expect(&kit, kit_delete(&kit, version, "debian12@10", true), V(INVALID), "at least 12");
+	kit_expect(&kit, kit_delete(&kit, version, "debian12@100000000000", false), V(OK), "");
 	expect_image(&kit, 0x11, 0, 0);
-	expect(&kit, kit_delete(&kit, version, "debian12@100000000000", false), V(NOT_FOUND), "");
-	expect(&kit, kit_delete(&kit, kind, "debian12", true), V(OK), "");
+	kit_expect(
+		&kit, kit_delete(&kit, version, "debian12@100000000000", false), V(NOT_FOUND), "");
+	kit_expect(&kit, kit_delete(&kit, kind, "debian12", true), V(OK), "");
 	assert_null(model_image(kit.model, "debian12"));
 	assert_false(has_version(&kit, 0x11));
 	kit_fini(&kit);

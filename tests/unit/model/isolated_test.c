@@ -653,23 +653,6 @@ static void world_free(struct world *world)
 	free(world);
 }
 
-/* No lease stands for an address that is in a block, and none is in two. */
-static bool check_block(void *ctx, const Pxe__Block *block)
-{
-	const struct model *model = ctx;
-	struct lease lease;
-	uint32_t first_ip = kit_ip("10.0.0.0");
-	assert_int_not_equal(block->mask, 0);
-	assert_memory_equal(block->first_ip.data, "\x0a\0\0\0", 4);
-	for (unsigned i = 0; i < 64; i++) {
-		if ((block->mask >> i & 1) == 0)
-			continue;
-		assert_ptr_equal(model_block_of(model, first_ip + i), block);
-		assert_false(model_lease_of_ip(model, first_ip + i, &lease));
-	}
-	return true;
-}
-
 static void run(uint64_t seed, unsigned *sums)
 {
 	struct world *world = world_new(seed);
@@ -683,7 +666,7 @@ static void run(uint64_t seed, unsigned *sums)
 			step_node(world);
 		else
 			step_quorum(world);
-		model_each_block(world->kit.model, 0, check_block, world->kit.model);
+		model_each_block(world->kit.model, 0, kit_check_block, world->kit.model);
 	}
 	sums[0] += world->isolated;
 	sums[1] += world->merged;

@@ -203,6 +203,32 @@ KIT Pxe__Verdict kit_apply(struct kit *kit, Pxe__Command *command)
 	return kit->result.verdict;
 }
 
+/* "" as detail: whatever it says. */
+KIT void kit_expect(struct kit *kit, Pxe__Verdict actual, Pxe__Verdict expected, const char *detail)
+{
+	if (actual != expected || strstr(kit->result.detail, detail) == NULL)
+		fail_msg("verdict %d, not %d; detail '%s', not '%s'", (int)actual, (int)expected,
+			kit->result.detail, detail);
+	if (expected != V(OK))
+		assert_true(strlen(kit->result.detail) > 0);
+}
+
+/* [R1] An address is in one block at most, and in none while a lease stands for it. */
+KIT bool kit_check_block(void *ctx, const Pxe__Block *block)
+{
+	const struct model *model = ctx;
+	uint32_t first_ip = msg_ip4_get(block->first_ip);
+	struct lease lease;
+	assert_true(block->mask != 0 && first_ip % MODEL_BLOCK_IPS == 0);
+	for (unsigned i = 0; i < MODEL_BLOCK_IPS; i++) {
+		if ((block->mask >> i & 1) == 0)
+			continue;
+		assert_ptr_equal(model_block_of(model, first_ip + i), block);
+		assert_false(model_lease_of_ip(model, first_ip + i, &lease));
+	}
+	return true;
+}
+
 KIT void kit_at(struct kit *kit, uint64_t after_start_ms)
 {
 	kit->now_ms = KIT_START_MS + after_start_ms;
@@ -584,6 +610,14 @@ KIT void kit_init(struct kit *kit)
 	kit_init_bare(kit);
 	assert_int_equal(kit_subnet(kit, "lab", "10.0.0.0", 24, "10.0.0.1"), V(OK));
 	assert_int_equal(kit_pool(kit, "lab-1", "lab", "10.0.0.10", "10.0.0.19"), V(OK));
+}
+
+/* Members 1, 2 and 3, all full; subnet lab with the pool 10.0.0.10 to .19. */
+KIT void kit_init_three(struct kit *kit)
+{
+	kit_init(kit);
+	assert_int_equal(kit_join(kit, 2, PXE__MEMBER_ROLE__MEMBER_FULL), 2);
+	assert_int_equal(kit_join(kit, 3, PXE__MEMBER_ROLE__MEMBER_FULL), 3);
 }
 
 /* Every test ends by comparing what the sink was told with what the model holds. */

@@ -29,15 +29,6 @@ static void init(struct kit *kit)
 	assert_int_equal(kit_put(kit, &put), V(OK));
 }
 
-static void expect(struct kit *kit, Pxe__Verdict actual, Pxe__Verdict expected, const char *detail)
-{
-	if (actual != expected || strstr(kit->result.detail, detail) == NULL)
-		fail_msg("verdict %d, not %d; detail '%s', not '%s'", (int)actual, (int)expected,
-			kit->result.detail, detail);
-	if (expected != V(OK))
-		assert_true(strlen(kit->result.detail) > 0);
-}
-
 static char *text(const char *constant)
 {
 	return (char *)(uintptr_t)constant;
@@ -89,7 +80,7 @@ static void test_subnets_are_judged(void **state)
 		init(&kit);
 		Pxe__Verdict verdict = kit_subnet(
 			&kit, rows[i].name, rows[i].network, rows[i].prefix, rows[i].gateway);
-		expect(&kit, verdict, rows[i].expected, rows[i].detail);
+		kit_expect(&kit, verdict, rows[i].expected, rows[i].detail);
 		kit_fini(&kit);
 	}
 }
@@ -166,7 +157,7 @@ static void test_subnet_fields_are_judged(void **state)
 			break;
 		default: subnet.network_ip.len = 2, detail = "network has 2 bytes"; break;
 		}
-		expect(&kit, kit_put_subnet(&kit, &subnet), expected, detail);
+		kit_expect(&kit, kit_put_subnet(&kit, &subnet), expected, detail);
 		kit_fini(&kit);
 	}
 }
@@ -180,10 +171,10 @@ static void test_a_cidr_change_waits_for_its_leases(void **state)
 	assert_int_equal(kit_pool(&kit, "high", "lab", "10.0.0.200", "10.0.0.210"), V(OK));
 	assert_int_equal(kit_bind(&kit, 1, kit_ip("10.0.0.205"), 0, true), V(OK));
 	assert_int_equal(kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_POOL, "high", false), V(OK));
-	expect(&kit, kit_subnet(&kit, "lab", "10.0.0.0", 25, NULL), V(CONFLICT),
+	kit_expect(&kit, kit_subnet(&kit, "lab", "10.0.0.0", 25, NULL), V(CONFLICT),
 		"1 leases of subnet lab would lie outside of it (10.0.0.205 is one)");
 	kit_at(&kit, 123000);
-	expect(&kit, kit_subnet(&kit, "lab", "10.0.0.0", 25, NULL), V(OK), "");
+	kit_expect(&kit, kit_subnet(&kit, "lab", "10.0.0.0", 25, NULL), V(OK), "");
 	kit_fini(&kit);
 }
 
@@ -219,7 +210,7 @@ static void test_pools_are_judged(void **state)
 		init(&kit);
 		Pxe__Verdict verdict =
 			kit_pool(&kit, rows[i].name, rows[i].subnet, rows[i].first, rows[i].last);
-		expect(&kit, verdict, rows[i].expected, rows[i].detail);
+		kit_expect(&kit, verdict, rows[i].expected, rows[i].detail);
 		kit_fini(&kit);
 	}
 }
@@ -230,7 +221,7 @@ static void test_pool_sizes_are_limited(void **state)
 	struct kit kit;
 	kit_init_bare(&kit);
 	assert_int_equal(kit_subnet(&kit, "lab", "16.0.0.0", 8, NULL), V(OK));
-	expect(&kit, kit_pool(&kit, "p", "lab", "16.0.0.0", "16.16.0.0"), V(LIMIT),
+	kit_expect(&kit, kit_pool(&kit, "p", "lab", "16.0.0.0", "16.16.0.0"), V(LIMIT),
 		"pool p has 1048577 addresses: use at most 1048576");
 	for (unsigned i = 0; i < 4; i++) {
 		char name[8], first[16], last[16];
@@ -239,7 +230,7 @@ static void test_pool_sizes_are_limited(void **state)
 		snprintf(last, sizeof(last), "16.%u.255.255", 16 * i + 15);
 		assert_int_equal(kit_pool(&kit, name, "lab", first, last), V(OK));
 	}
-	expect(&kit, kit_pool(&kit, "p", "lab", "16.200.0.0", "16.200.0.0"), V(LIMIT),
+	kit_expect(&kit, kit_pool(&kit, "p", "lab", "16.200.0.0", "16.200.0.0"), V(LIMIT),
 		"all pools together would have 4194305 addresses");
 	kit_fini(&kit);
 }
@@ -325,7 +316,7 @@ static void test_hosts_are_judged(void **state)
 		case 25: variable[1].value = text("a\xc3("), detail = "byte 0xc3 at 1"; break;
 		default: host.name = text("n/8"), detail = "host name has the character '/'"; break;
 		}
-		expect(&kit, kit_put_host(&kit, &host), expected, detail);
+		kit_expect(&kit, kit_put_host(&kit, &host), expected, detail);
 		kit_fini(&kit);
 	}
 }
@@ -414,7 +405,7 @@ static void test_profiles_are_judged(void **state)
 		profile.n_loaders = rows[i].loader != NULL;
 		put.object_case = PXE__PUT__OBJECT_PROFILE;
 		put.profile = &profile;
-		expect(&kit, kit_put(&kit, &put), rows[i].expected, rows[i].detail);
+		kit_expect(&kit, kit_put(&kit, &put), rows[i].expected, rows[i].detail);
 		kit_fini(&kit);
 	}
 }
@@ -431,10 +422,10 @@ static void test_settings_keep_what_is_given_once(void **state)
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
 	put.object_case = PXE__PUT__OBJECT_SETTINGS;
 	put.settings = &settings;
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "cluster name is missing");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "cluster name is missing");
 	settings.cluster = text("renamed");
 	settings.dhcp = PXE__DHCP_MODE__DHCP_ON;
-	expect(&kit, kit_put(&kit, &put), V(OK), "");
+	kit_expect(&kit, kit_put(&kit, &put), V(OK), "");
 	const Pxe__Settings *now = model_settings(kit.model);
 	assert_string_equal(now->cluster, "renamed");
 	assert_int_equal(now->cluster_id.len, 16);
@@ -442,26 +433,26 @@ static void test_settings_keep_what_is_given_once(void **state)
 	assert_int_equal(now->next_member_id, 2);
 	settings.next_member_id = 1;
 	settings.cluster_id = kit_bytes(other, 16);
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "cluster id cannot be changed");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "cluster id cannot be changed");
 	settings.cluster_id.len = 0;
 	settings.api_public_key = kit_bytes(other, 32);
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "API key cannot be changed");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "API key cannot be changed");
 	settings.api_public_key.len = 0;
 	settings.server_ip = kit_bytes(ip, 4);
-	expect(&kit, kit_put(&kit, &put), V(CONFLICT), "10.0.0.70 is reserved for host n07");
+	kit_expect(&kit, kit_put(&kit, &put), V(CONFLICT), "10.0.0.70 is reserved for host n07");
 	ip[3] = 15;
 	assert_int_equal(kit_bind(&kit, 1, kit_ip("10.0.0.15"), 0, true), V(OK));
-	expect(&kit, kit_put(&kit, &put), V(CONFLICT), "10.0.0.15 is leased to a client");
+	kit_expect(&kit, kit_put(&kit, &put), V(CONFLICT), "10.0.0.15 is leased to a client");
 	settings.server_ip.len = 0;
 	settings.profile = text("nope");
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "default profile nope does not exist");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "default profile nope does not exist");
 	settings.profile = text("debian12");
 	settings.dhcp = (Pxe__DhcpMode)77;
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "dhcp mode 77");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "dhcp mode 77");
 	settings.dhcp = PXE__DHCP_MODE__DHCP_ON;
-	expect(&kit, kit_put(&kit, &put), V(OK), "");
+	kit_expect(&kit, kit_put(&kit, &put), V(OK), "");
 	assert_int_equal(model_settings(kit.model)->next_member_id, 2);
-	expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_PROFILE, "debian12", false),
+	kit_expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_PROFILE, "debian12", false),
 		V(CONFLICT), "used by the cluster's default");
 	kit_fini(&kit);
 }
@@ -478,14 +469,14 @@ static void test_operators(void **state)
 	put.operator_key = &alice;
 	alice.name = text("alice");
 	alice.public_key = kit_bytes(zero, 32);
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "not a public key of 32 bytes");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "not a public key of 32 bytes");
 	alice.public_key = kit_bytes(key, 31);
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "not a public key of 32 bytes");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "not a public key of 32 bytes");
 	alice.public_key = kit_bytes(key, 32);
-	expect(&kit, kit_put(&kit, &put), V(OK), "");
+	kit_expect(&kit, kit_put(&kit, &put), V(OK), "");
 	assert_string_equal(model_operator_of_key(kit.model, key)->name, "alice");
 	alice.name = text("bob");
-	expect(&kit, kit_put(&kit, &put), V(CONFLICT), "known as alice already");
+	kit_expect(&kit, kit_put(&kit, &put), V(CONFLICT), "known as alice already");
 	assert_int_equal(
 		kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_OPERATOR, "alice", false), V(OK));
 	assert_null(model_operator_of_key(kit.model, key));
@@ -507,21 +498,21 @@ static void test_preconditions_and_revisions(void **state)
 	put.object_case = PXE__PUT__OBJECT_PROFILE;
 	put.profile = &profile;
 	put.precondition = PXE__PRECONDITION__PUT_UPDATE;
-	expect(&kit, kit_put(&kit, &put), V(NOT_FOUND), "profile p does not exist");
+	kit_expect(&kit, kit_put(&kit, &put), V(NOT_FOUND), "profile p does not exist");
 	assert_int_equal(model_revision(kit.model), revision);
 	put.precondition = PXE__PRECONDITION__PUT_CREATE;
-	expect(&kit, kit_put(&kit, &put), V(OK), "");
+	kit_expect(&kit, kit_put(&kit, &put), V(OK), "");
 	assert_int_equal(kit.result.revision, revision + 1);
-	expect(&kit, kit_put(&kit, &put), V(EXISTS), "profile p exists");
+	kit_expect(&kit, kit_put(&kit, &put), V(EXISTS), "profile p exists");
 	put.precondition = PXE__PRECONDITION__PUT_ANY;
 	put.if_revision = revision;
-	expect(&kit, kit_put(&kit, &put), V(CONFLICT), "is at revision");
+	kit_expect(&kit, kit_put(&kit, &put), V(CONFLICT), "is at revision");
 	put.if_revision = revision + 1;
-	expect(&kit, kit_put(&kit, &put), V(OK), "");
+	kit_expect(&kit, kit_put(&kit, &put), V(OK), "");
 	assert_int_equal(kit.result.revision, revision + 2);
 	put.precondition = (Pxe__Precondition)9;
 	put.if_revision = 0;
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "precondition 9");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "precondition 9");
 	/* Leases do not count. */
 	assert_int_equal(kit_offer(&kit, 1, 0), V(OK));
 	assert_int_equal(model_revision(kit.model), revision + 2);
@@ -536,23 +527,23 @@ static void test_what_is_used_is_not_deleted(void **state)
 	Pxe__ObjectKind subnet = PXE__OBJECT_KIND__OBJECT_SUBNET,
 			pool = PXE__OBJECT_KIND__OBJECT_POOL,
 			profile = PXE__OBJECT_KIND__OBJECT_PROFILE;
-	expect(&kit, kit_delete(&kit, subnet, "nope", false), V(NOT_FOUND),
+	kit_expect(&kit, kit_delete(&kit, subnet, "nope", false), V(NOT_FOUND),
 		"subnet nope does not exist");
-	expect(&kit, kit_delete(&kit, subnet, "a\nb", false), V(NOT_FOUND),
+	kit_expect(&kit, kit_delete(&kit, subnet, "a\nb", false), V(NOT_FOUND),
 		"no subnet has such a name");
 	assert_int_equal(kit_bind(&kit, 1, kit_ip("10.0.0.15"), 0, true), V(OK));
-	expect(&kit, kit_delete(&kit, subnet, "lab", false), V(CONFLICT), "has 1 leases");
+	kit_expect(&kit, kit_delete(&kit, subnet, "lab", false), V(CONFLICT), "has 1 leases");
 	kit_at(&kit, 123000);
-	expect(&kit, kit_delete(&kit, subnet, "lab", false), V(CONFLICT), "has the pool lab-1");
-	expect(&kit, kit_delete(&kit, pool, "lab-1", false), V(OK), "");
-	expect(&kit, kit_delete(&kit, subnet, "lab", false), V(CONFLICT),
+	kit_expect(&kit, kit_delete(&kit, subnet, "lab", false), V(CONFLICT), "has the pool lab-1");
+	kit_expect(&kit, kit_delete(&kit, pool, "lab-1", false), V(OK), "");
+	kit_expect(&kit, kit_delete(&kit, subnet, "lab", false), V(CONFLICT),
 		"host n07 has a reserved");
-	expect(&kit, kit_delete(&kit, subnet, "lab", true), V(OK), "");
-	expect(&kit, kit_offer(&kit, 1, 0), V(NO_SUBNET), "not configured");
-	expect(&kit, kit_delete(&kit, profile, "debian12", false), V(OK), "");
-	expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_SETTINGS, "", true), V(INVALID),
+	kit_expect(&kit, kit_delete(&kit, subnet, "lab", true), V(OK), "");
+	kit_expect(&kit, kit_offer(&kit, 1, 0), V(NO_SUBNET), "not configured");
+	kit_expect(&kit, kit_delete(&kit, profile, "debian12", false), V(OK), "");
+	kit_expect(&kit, kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_SETTINGS, "", true), V(INVALID),
 		"not removed");
-	expect(&kit, kit_delete(&kit, (Pxe__ObjectKind)99, "x", true), V(INVALID), "kind 99");
+	kit_expect(&kit, kit_delete(&kit, (Pxe__ObjectKind)99, "x", true), V(INVALID), "kind 99");
 	kit_fini(&kit);
 }
 

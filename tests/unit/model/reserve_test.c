@@ -1,5 +1,4 @@
-/* Reserves and what waits for all members: blocks [R1], merges [R6], holds [R5], settling, members
- * that are off [R7], recovery. */
+/* Reserves and what waits for all members: blocks [R1], merges [R6], holds [R5], settling. */
 #include "tests/unit/model/model_kit.h"
 
 #define FULL    PXE__MEMBER_ROLE__MEMBER_FULL
@@ -7,21 +6,6 @@
 
 #define IP(last)  (UINT32_C(0x0a000000) + (last))
 #define BIT(last) (UINT64_C(1) << ((last) % 64))
-
-static void expect(struct kit *kit, Pxe__Verdict actual, Pxe__Verdict expected, const char *detail)
-{
-	if (actual != expected || strstr(kit->result.detail, detail) == NULL)
-		fail_msg("verdict %d, not %d; detail '%s', not '%s'", (int)actual, (int)expected,
-			kit->result.detail, detail);
-}
-
-/* Members 1, 2 and 3, all full; subnet lab with the pool 10.0.0.10 to .19. */
-static void init(struct kit *kit)
-{
-	kit_init(kit);
-	assert_int_equal(kit_join(kit, 2, FULL), 2);
-	assert_int_equal(kit_join(kit, 3, FULL), 3);
-}
 
 static struct lease lease_of(const struct kit *kit, uint32_t ip)
 {
@@ -48,7 +32,7 @@ static void test_r1_gifts_come_from_the_top_of_the_pool(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_bind(&kit, 1, IP(18), 0, true), V(OK));
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.17"), V(OK));
 	assert_int_equal(kit_offer(&kit, 2, IP(16)), V(OK));
@@ -92,8 +76,8 @@ static void test_r1_whole_windows_go_first(void **state)
 	assert_int_equal(free_count, 0);
 	assert_int_equal(held, 224);
 	assert_null(model_block_of(kit.model, IP(202)));
-	expect(&kit, kit_give(&kit, 1, 1), V(POOL_FULL), "no address of subnet lab");
-	expect(&kit, kit_offer(&kit, 9, 0), V(POOL_FULL), "but 224 in the nodes' reserves");
+	kit_expect(&kit, kit_give(&kit, 1, 1), V(POOL_FULL), "no address of subnet lab");
+	kit_expect(&kit, kit_offer(&kit, 9, 0), V(POOL_FULL), "but 224 in the nodes' reserves");
 	kit_fini(&kit);
 }
 
@@ -102,16 +86,16 @@ static void test_r1_gifts_are_judged(void **state)
 	(void)state;
 	struct kit kit;
 	kit_init(&kit);
-	expect(&kit, kit_give(&kit, 1, 4), V(CONFLICT), "the only member");
+	kit_expect(&kit, kit_give(&kit, 1, 4), V(CONFLICT), "the only member");
 	assert_int_equal(kit_join(&kit, 2, WITNESS), 2);
-	expect(&kit, kit_give(&kit, 2, 4), V(CONFLICT), "serves nothing");
-	expect(&kit, kit_give(&kit, 1, 0), V(INVALID), "give 1 to");
-	expect(&kit, kit_give(&kit, 9, 4), V(NOT_FOUND), "no such member");
-	expect(&kit, kit_give_in(&kit, 1, "nowhere", 4), V(NO_SUBNET), "not configured");
+	kit_expect(&kit, kit_give(&kit, 2, 4), V(CONFLICT), "serves nothing");
+	kit_expect(&kit, kit_give(&kit, 1, 0), V(INVALID), "give 1 to");
+	kit_expect(&kit, kit_give(&kit, 9, 4), V(NOT_FOUND), "no such member");
+	kit_expect(&kit, kit_give_in(&kit, 1, "nowhere", 4), V(NO_SUBNET), "not configured");
 	assert_int_equal(kit_give(&kit, 1, 4), V(OK));
 	assert_int_equal(kit_join(&kit, 3, FULL), 3);
 	assert_int_equal(kit_leave(&kit, "pxe3", false), V(OK));
-	expect(&kit, kit_give(&kit, 3, 4), V(CONFLICT), "is leaving");
+	kit_expect(&kit, kit_give(&kit, 3, 4), V(CONFLICT), "is leaving");
 	kit_fini(&kit);
 }
 
@@ -119,20 +103,20 @@ static void test_r1_an_address_of_a_reserve_is_its_owners_alone(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 5), V(OK)); /* .15 to .19 */
 	/* Whoever asks for it gets another, or silence. */
 	assert_int_equal(kit_offer(&kit, 1, IP(19)), V(OK));
 	assert_in_range(kit.result.lease.ip, IP(10), IP(14));
-	expect(&kit, kit_bind(&kit, 1, IP(19), 0, true), V(RESERVE), "reserve of node pxe2");
-	expect(&kit, kit_decline(&kit, 1, IP(19), true), V(RESERVE), "reserve of node pxe2");
+	kit_expect(&kit, kit_bind(&kit, 1, IP(19), 0, true), V(RESERVE), "reserve of node pxe2");
+	kit_expect(&kit, kit_decline(&kit, 1, IP(19), true), V(RESERVE), "reserve of node pxe2");
 	for (unsigned n = 1; n <= 5; n++)
 		assert_int_equal(kit_offer(&kit, n, 0), V(OK));
-	expect(&kit, kit_offer(&kit, 6, IP(15)), V(POOL_FULL), "5 in the nodes' reserves");
+	kit_expect(&kit, kit_offer(&kit, 6, IP(15)), V(POOL_FULL), "5 in the nodes' reserves");
 	/* A reservation of it waits until the owner gave it back. */
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.19"), V(OK));
 	assert_false(is_fixed(&kit, 7, IP(19)));
-	expect(&kit, kit_bind(&kit, 7, IP(19), 0, true), V(RESERVE), "reserve of node pxe2");
+	kit_expect(&kit, kit_bind(&kit, 7, IP(19), 0, true), V(RESERVE), "reserve of node pxe2");
 	assert_int_equal(kit_return(&kit, 1, 1, BIT(19)), V(STALE)); /* not the owner */
 	assert_int_equal(kit_return(&kit, 2, 1, BIT(19)), V(OK));
 	assert_true(is_fixed(&kit, 7, IP(19)));
@@ -142,7 +126,7 @@ static void test_r1_an_address_of_a_reserve_is_its_owners_alone(void **state)
 	assert_int_equal(kit_bind(&kit, 8, IP(15), 0, true), V(OK));
 	assert_int_equal(kit_bind(&kit, 9, IP(16), 0, true), V(RESERVE));
 	assert_true(model_block(kit.model, 1)->mask == (BIT(16) | BIT(17) | BIT(18)));
-	expect(&kit, kit_return(&kit, 2, 1, BIT(15)), V(STALE), "none of the addresses");
+	kit_expect(&kit, kit_return(&kit, 2, 1, BIT(15)), V(STALE), "none of the addresses");
 	assert_int_equal(kit_return(&kit, 2, 1, UINT64_MAX), V(OK));
 	assert_null(model_block(kit.model, 1));
 	/* A serial is never used again. */
@@ -155,7 +139,7 @@ static void test_r1_the_cluster_takes_no_address_out_of_a_reserve(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 1), V(OK));
 	Pxe__Settings settings = *model_settings(kit.model);
 	Pxe__Put put = PXE__PUT__INIT;
@@ -165,10 +149,10 @@ static void test_r1_the_cluster_takes_no_address_out_of_a_reserve(void **state)
 	settings.epoch = 7;
 	put.object_case = PXE__PUT__OBJECT_SETTINGS;
 	put.settings = &settings;
-	expect(&kit, kit_put(&kit, &put), V(CONFLICT), "in the reserve of a node");
+	kit_expect(&kit, kit_put(&kit, &put), V(CONFLICT), "in the reserve of a node");
 	assert_int_equal(kit_return(&kit, 2, 1, BIT(19)), V(OK));
 	settings.reserve_percent = 91;
-	expect(&kit, kit_put(&kit, &put), V(INVALID), "reserves of 91 %");
+	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "reserves of 91 %");
 	settings.reserve_percent = 90;
 	assert_int_equal(kit_put(&kit, &put), V(OK));
 	assert_int_equal(model_epoch(kit.model), 0); /* only a recovery raises it */
@@ -186,7 +170,7 @@ static void test_r1_a_reserved_address_of_another_subnet_is_refused(void **state
 	uint8_t bytes[4];
 	Pxe__Bind bind = PXE__BIND__INIT;
 	Pxe__Command command = PXE__COMMAND__INIT;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_subnet(&kit, "far", "10.9.0.0", 24, NULL), V(OK));
 	assert_int_equal(kit_give(&kit, 2, 1), V(OK));
 	msg_ip4_put(IP(19), bytes);
@@ -203,7 +187,7 @@ static void test_r1_blocks_and_leases_outlive_pool_and_subnet(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 2), V(OK));
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
 	assert_int_equal(kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_SUBNET, "lab", true), V(OK));
@@ -253,7 +237,7 @@ static void test_r6_a_lease_of_the_reserve_becomes_an_ordinary_one(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 3), V(OK));
 	kit_at(&kit, 30000);
 	uint64_t told_ms = kit.now_ms + 5000;
@@ -287,7 +271,7 @@ static void test_r6_entries_of_others_blocks_are_stale(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 1), V(OK)); /* .19, serial 1 */
 	assert_int_equal(kit_give(&kit, 3, 1), V(OK)); /* .18, serial 2 */
 	uint64_t told_ms = kit.now_ms + 5000;
@@ -304,7 +288,7 @@ static void test_r6_a_declined_address_goes_into_quarantine(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 1), V(OK));
 	assert_int_equal(kit_merge(&kit, 2, 7, IP(19), 1, 0, true), V(OK));
 	assert_null(model_block(kit.model, 1));
@@ -318,7 +302,7 @@ static void test_r6_an_extension_lasts_no_longer_than_promised(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK)); /* 100 s, promised 120 s */
 	kit_at(&kit, 110000);
 	assert_int_equal(kit_merge(&kit, 3, 1, IP(12), 0, kit.now_ms + 90000, false), V(OK));
@@ -338,7 +322,7 @@ static void test_r6_a_release_is_undone_by_an_extension(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
 	assert_int_equal(kit_bind(&kit, 2, IP(13), 0, true), V(OK));
 	kit_at(&kit, 10000);
@@ -365,11 +349,12 @@ static void test_r6_two_clients_of_one_address_are_a_conflict(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
 	assert_int_equal(kit_give(&kit, 3, 1), V(OK));
 	kit_at(&kit, 10000);
-	expect(&kit, kit_merge(&kit, 2, 8, IP(12), 0, kit.now_ms + 1, false), V(OK), "10.0.0.12");
+	kit_expect(
+		&kit, kit_merge(&kit, 2, 8, IP(12), 0, kit.now_ms + 1, false), V(OK), "10.0.0.12");
 	assert_int_equal(kit.result.conflicts, 1);
 	assert_int_equal(kit_merge(&kit, 2, 8, IP(19), 0, kit.now_ms + 1, false), V(OK));
 	assert_int_equal(kit.result.conflicts, 1);
@@ -386,7 +371,7 @@ static void test_r6_a_lease_by_reservation_is_kept_against_the_new_owner(void **
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.12"), V(OK));
 	kit_at(&kit, 1000);
 	assert_int_equal(kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_HOST, "n07", false), V(OK));
@@ -410,7 +395,7 @@ static void test_r5_a_moved_reservation_waits_for_every_member(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.12"), V(OK));
 	assert_true(is_fixed(&kit, 7, IP(12)));
 	assert_int_equal(model_unsettled_ms(kit.model), 0);
@@ -421,9 +406,9 @@ static void test_r5_a_moved_reservation_waits_for_every_member(void **state)
 	assert_false(is_fixed(&kit, 7, IP(12)));
 	assert_false(is_fixed(&kit, 8, IP(12)));
 	/* The new machine gets a pool address until then, and its own by force never. */
-	expect(&kit, kit_offer(&kit, 8, 0), V(OK), "until every node knows");
+	kit_expect(&kit, kit_offer(&kit, 8, 0), V(OK), "until every node knows");
 	assert_int_not_equal(kit.result.lease.ip, IP(12));
-	expect(&kit, kit_bind(&kit, 8, IP(12), 0, true), V(RESERVE), "until every node knows");
+	kit_expect(&kit, kit_bind(&kit, 8, IP(12), 0, true), V(RESERVE), "until every node knows");
 	assert_int_equal(model_unsettled_ms(kit.model), KIT_START_MS + 1000);
 	kit_at(&kit, 5000);
 	assert_int_equal(kit_settle(&kit, 1000), V(OK)); /* not strictly above */
@@ -439,7 +424,7 @@ static void test_r5_a_dropped_reservation_is_nobodys_until_settled(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.19"), V(OK));
 	kit_at(&kit, 1000);
 	assert_int_equal(kit_delete(&kit, PXE__OBJECT_KIND__OBJECT_HOST, "n07", false), V(OK));
@@ -464,7 +449,7 @@ static void test_r5_a_change_of_macs_is_a_change_of_machine(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.12"), V(OK));
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.12"), V(OK));
 	assert_int_equal(model_unsettled_ms(kit.model), 0); /* nothing changed */
@@ -492,7 +477,7 @@ static void test_r5_two_changes_in_one_stamp_leave_who_is_in_both(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_host(&kit, "n07", 7, 8, "10.0.0.12"), V(OK));
 	kit_at(&kit, 1000);
 	assert_int_equal(kit_host(&kit, "n07", 8, 9, "10.0.0.12"), V(OK));
@@ -511,7 +496,7 @@ static void test_r5_nobody_acts_alone_where_another_was_offered_it(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_offer(&kit, 1, IP(12)), V(OK));
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.12"), V(OK));
 	assert_false(is_fixed(&kit, 7, IP(12))); /* the other may still take the offer */
@@ -526,7 +511,7 @@ static void test_settle_is_judged_and_never_goes_back(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	kit_at(&kit, 5000);
 	assert_int_equal(kit_settle(&kit, 5001), V(INVALID)); /* the future */
 	assert_int_equal(kit_settle(&kit, 4000), V(OK));
@@ -570,7 +555,7 @@ static void test_r3_a_shorter_mclt_counts_when_all_know_it(void **state)
 {
 	(void)state;
 	struct kit kit;
-	init(&kit);
+	kit_init_three(&kit);
 	assert_int_equal(kit_give(&kit, 2, 2), V(OK));
 	Pxe__Settings settings = *model_settings(kit.model);
 	Pxe__Put put = PXE__PUT__INIT;
@@ -588,194 +573,6 @@ static void test_r3_a_shorter_mclt_counts_when_all_know_it(void **state)
 	assert_int_equal(model_unsettled_ms(kit.model), 0);
 	assert_int_equal(kit_merge(&kit, 2, 7, IP(18), 1, kit.now_ms + 19000, false), V(OK));
 	assert_int_equal(lease_of(&kit, IP(18)).expires_ms, kit.now_ms + 5000);
-	kit_fini(&kit);
-}
-
-/* ---- [R7] */
-
-static void test_r7_a_forced_members_reserve_is_free_after_mclt(void **state)
-{
-	(void)state;
-	struct kit kit;
-	init(&kit);
-	assert_int_equal(kit_give(&kit, 3, 10), V(OK));
-	kit_at(&kit, 1000);
-	assert_int_equal(kit_leave(&kit, "pxe3", true), V(OK));
-	assert_true(model_member(kit.model, 3)->removing);
-	assert_true(model_member(kit.model, 3)->forced);
-	assert_int_equal(model_member(kit.model, 3)->removing_ms, KIT_START_MS + 1000);
-	assert_int_equal(model_block(kit.model, 1)->free_at_ms, KIT_START_MS + 24000);
-	assert_int_equal(model_settle_after_ms(kit.model), KIT_START_MS + 24000);
-	assert_int_equal(kit_gone(&kit, 3), V(OK));
-	assert_null(model_member(kit.model, 3));
-	expect(&kit, kit_bind(&kit, 1, IP(12), 0, true), V(RESERVE), "a node that was removed");
-	kit_at(&kit, 23999);
-	assert_false(model_sweep_due(kit.model, kit.now_ms));
-	assert_int_equal(kit_sweep(&kit, 0), V(OK));
-	assert_int_equal(kit_offer(&kit, 1, 0), V(POOL_FULL));
-	expect(&kit, kit_settle(&kit, 2000), V(CONFLICT), "removed by force");
-	kit_at(&kit, 24000);
-	assert_true(model_sweep_due(kit.model, kit.now_ms));
-	assert_int_equal(kit_sweep(&kit, 0), V(OK));
-	assert_false(model_sweep_due(kit.model, kit.now_ms));
-	assert_int_equal(kit_offer(&kit, 1, 0), V(OK));
-	assert_int_equal(kit_settle(&kit, 2000), V(OK));
-	kit_fini(&kit);
-}
-
-/* Before it was switched off it may have extended a lease that others knew as released. */
-static void test_r7_what_a_forced_member_may_have_extended_keeps_its_promise(void **state)
-{
-	(void)state;
-	struct kit kit;
-	init(&kit);
-	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
-	assert_int_equal(kit_bind(&kit, 2, IP(13), 0, true), V(OK));
-	kit_at(&kit, 1000);
-	assert_int_equal(kit_release(&kit, 1, IP(12), false), V(OK));
-	kit_at(&kit, 2000);
-	assert_int_equal(kit_leave(&kit, "pxe3", true), V(OK));
-	kit_at(&kit, 3000);
-	assert_int_equal(kit_release(&kit, 2, IP(13), false), V(OK));
-	kit_at(&kit, 30000);
-	assert_int_equal(kit_settle(&kit, 30000), V(OK));
-	assert_int_equal(kit_bind(&kit, 8, IP(13), 0, true), V(OK));
-	assert_int_equal(kit_bind(&kit, 9, IP(12), 0, true), V(IN_USE));
-	assert_int_equal(model_unsettled_ms(kit.model), 0);
-	kit_at(&kit, 123000);
-	assert_int_equal(kit_bind(&kit, 9, IP(12), 0, true), V(OK));
-	kit_fini(&kit);
-}
-
-static void test_r7_an_orderly_leave_gives_the_reserve_back_first(void **state)
-{
-	(void)state;
-	struct kit kit;
-	init(&kit);
-	assert_int_equal(kit_give(&kit, 3, 2), V(OK));
-	kit_at(&kit, 500);
-	assert_int_equal(kit_leave(&kit, "pxe3", false), V(OK));
-	assert_int_equal(model_member(kit.model, 3)->removing_ms, KIT_START_MS + 500);
-	assert_int_equal(model_block(kit.model, 1)->free_at_ms, 0);
-	expect(&kit, kit_gone(&kit, 3), V(CONFLICT), "still has a reserve");
-	assert_int_equal(kit_return(&kit, 3, 1, UINT64_MAX), V(OK));
-	assert_int_equal(kit_gone(&kit, 3), V(OK));
-	/* One that does not come back is forced out after all. */
-	assert_int_equal(kit_give(&kit, 2, 2), V(OK));
-	assert_int_equal(kit_leave(&kit, "pxe2", false), V(OK));
-	kit_at(&kit, 900);
-	assert_int_equal(kit_leave(&kit, "pxe2", true), V(OK));
-	assert_true(model_member(kit.model, 2)->forced);
-	assert_int_equal(model_member(kit.model, 2)->removing_ms, KIT_START_MS + 500);
-	assert_int_equal(model_block(kit.model, 2)->free_at_ms, KIT_START_MS + 23900);
-	kit_at(&kit, 1900);
-	assert_int_equal(kit_leave(&kit, "pxe2", true), V(OK));
-	assert_int_equal(model_block(kit.model, 2)->free_at_ms, KIT_START_MS + 23900);
-	assert_int_equal(kit_gone(&kit, 2), V(OK));
-	kit_fini(&kit);
-}
-
-/* ---- modes */
-
-static void test_modes_of_members(void **state)
-{
-	(void)state;
-	struct kit kit;
-	init(&kit);
-	kit_join(&kit, 4, WITNESS);
-	uint64_t revision = model_revision(kit.model);
-	assert_int_equal(kit_mode(&kit, "pxe2", PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE), V(OK));
-	assert_int_equal(kit.result.id, 2);
-	assert_true(model_member(kit.model, 2)->standby);
-	assert_int_equal(model_revision(kit.model), revision + 1);
-	assert_int_equal(kit_mode(&kit, "pxe2", PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE), V(OK));
-	assert_int_equal(model_revision(kit.model), revision + 1);
-	assert_int_equal(kit_mode(&kit, "pxe1", PXE__MEMBER_MODE__MEMBER_MODE_DRAIN), V(OK));
-	assert_true(model_member(kit.model, 1)->draining);
-	assert_int_equal(kit_mode(&kit, "pxe2", PXE__MEMBER_MODE__MEMBER_MODE_DRAIN), V(OK));
-	expect(&kit, kit_mode(&kit, "pxe3", PXE__MEMBER_MODE__MEMBER_MODE_DRAIN), V(CONFLICT),
-		"the last node that takes clients");
-	assert_int_equal(kit_mode(&kit, "pxe1", PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN), V(OK));
-	assert_false(model_member(kit.model, 1)->draining);
-	assert_int_equal(kit_mode(&kit, "pxe2", PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE), V(OK));
-	assert_false(model_member(kit.model, 2)->standby);
-	expect(&kit, kit_mode(&kit, "pxe4", PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE), V(INVALID),
-		"is a witness");
-	expect(&kit, kit_mode(&kit, "pxe9", PXE__MEMBER_MODE__MEMBER_MODE_DRAIN), V(NOT_FOUND),
-		"no such node");
-	expect(&kit, kit_mode(&kit, "pxe1", (Pxe__MemberMode)77), V(INVALID), "mode 77");
-	assert_int_equal(kit_leave(&kit, "pxe3", false), V(OK));
-	expect(&kit, kit_mode(&kit, "pxe3", PXE__MEMBER_MODE__MEMBER_MODE_DRAIN), V(CONFLICT),
-		"being removed");
-	assert_int_equal(kit_leave(&kit, "pxe4", false), V(OK));
-	assert_int_equal(kit_mode(&kit, "pxe1", PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE), V(OK));
-	expect(&kit, kit_mode(&kit, "pxe2", PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE), V(CONFLICT),
-		"the last vote");
-	kit_fini(&kit);
-}
-
-/* ---- recovery */
-
-static void test_recovery_goes_on_with_one(void **state)
-{
-	(void)state;
-	struct kit kit;
-	init(&kit);
-	assert_int_equal(kit_give(&kit, 2, 2), V(OK)); /* .19, .18 */
-	assert_int_equal(kit_give(&kit, 3, 2), V(OK)); /* .17, .16 */
-	assert_int_equal(kit_bind(&kit, 1, IP(10), 0, true), V(OK));
-	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.11"), V(OK));
-	assert_int_equal(kit_leave(&kit, "pxe2", false), V(OK));
-	kit_at(&kit, 1000);
-	expect(&kit, kit_recover(&kit, 9, 1, false, 60), V(NOT_FOUND), "no member");
-	expect(&kit, kit_recover(&kit, 2, 0, false, 60), V(CONFLICT), "epoch 0");
-	assert_int_equal(kit_recover(&kit, 2, 5, false, 60), V(OK));
-	assert_int_equal(model_epoch(kit.model), 5);
-	assert_null(model_member(kit.model, 1));
-	assert_null(model_member(kit.model, 3));
-	assert_false(model_member(kit.model, 2)->removing);
-	assert_int_equal(model_block(kit.model, 1)->free_at_ms, 0);
-	assert_int_equal(model_block(kit.model, 2)->free_at_ms, KIT_START_MS + 24000);
-	assert_int_equal(model_unknown_until_ms(kit.model), KIT_START_MS + 61000);
-	/* Known leases, reservations, and who claims a free address, are served; others are not. */
-	assert_int_equal(kit_offer(&kit, 1, 0), V(OK));
-	assert_int_equal(kit.result.lease.ip, IP(10));
-	assert_int_equal(kit_offer(&kit, 7, 0), V(OK));
-	assert_int_equal(kit.result.lease.ip, IP(11));
-	assert_int_equal(kit_bind(&kit, 4, IP(13), 0, false), V(OK));
-	assert_int_equal(kit_bind(&kit, 5, IP(13), 0, false), V(IN_USE));
-	assert_int_equal(kit_bind(&kit, 5, IP(16), 0, true), V(RESERVE));
-	expect(&kit, kit_offer(&kit, 5, IP(12)), V(POOL_FULL), "for another 1m");
-	/* Its own reserve serves new clients: it is kept, though there is no other member. */
-	assert_int_equal(model_reserve_target(kit.model, model_subnet(kit.model, "lab"), 2), 2);
-	assert_int_equal(kit_merge(&kit, 2, 5, IP(19), 1, kit.now_ms + 9000, false), V(OK));
-	kit_at(&kit, 61000);
-	assert_int_equal(kit_sweep(&kit, 0), V(OK));
-	assert_int_equal(kit_offer(&kit, 6, IP(16)), V(OK));
-	assert_int_equal(kit.result.lease.ip, IP(16));
-	assert_int_equal(kit_bind(&kit, 8, IP(14), 0, false), V(NOT_FOUND));
-	assert_int_equal(model_reserve_target(kit.model, model_subnet(kit.model, "lab"), 2), 0);
-	/* Who joins now is nobody that was lost. */
-	assert_true(kit_join(&kit, 5, FULL) > 100);
-	kit_fini(&kit);
-}
-
-static void test_a_restored_backup_owns_no_blocks(void **state)
-{
-	(void)state;
-	struct kit kit;
-	init(&kit);
-	assert_int_equal(kit_give(&kit, 1, 2), V(OK));
-	assert_int_equal(kit_give(&kit, 3, 2), V(OK));
-	assert_int_equal(kit_recover(&kit, 1, 1, true, 3600), V(OK));
-	for (uint32_t ip = 10; ip <= 19; ip++)
-		assert_null(model_block_of(kit.model, IP(ip)));
-	kit_join(&kit, 6, FULL);
-	expect(&kit, kit_give(&kit, 1, 2), V(CONFLICT), "not known");
-	kit_at(&kit, 3600000);
-	assert_int_equal(kit_give(&kit, 1, 2), V(OK));
-	assert_null(model_block(kit.model, 1)); /* an old journal names no new block */
-	assert_null(model_block(kit.model, 3));
 	kit_fini(&kit);
 }
 
@@ -805,12 +602,6 @@ int main(void)
 		cmocka_unit_test(test_settle_is_judged_and_never_goes_back),
 		cmocka_unit_test(test_settle_is_bounded_and_goes_on),
 		cmocka_unit_test(test_r3_a_shorter_mclt_counts_when_all_know_it),
-		cmocka_unit_test(test_r7_a_forced_members_reserve_is_free_after_mclt),
-		cmocka_unit_test(test_r7_what_a_forced_member_may_have_extended_keeps_its_promise),
-		cmocka_unit_test(test_r7_an_orderly_leave_gives_the_reserve_back_first),
-		cmocka_unit_test(test_modes_of_members),
-		cmocka_unit_test(test_recovery_goes_on_with_one),
-		cmocka_unit_test(test_a_restored_backup_owns_no_blocks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
