@@ -68,16 +68,22 @@ static void clock_lead(struct replica *r)
 		r->clock.heard_ms = since_ms;
 }
 
-static void clock_write_fact(struct replica *r)
+void replica_clock_put_fact(
+	struct kv *kv, uint64_t cluster_ms, uint64_t wall_ms, bool synchronised)
 {
-	const struct replica_env *env = r->config.env;
-	uint64_t wall_ms = env->now_wall_ms(env->ctx);
-	uint64_t pair[2] = {cluster_time_heading(&r->time, r->now_ms), wall_ms};
+	uint64_t pair[2] = {cluster_ms, wall_ms};
 	uint8_t fact[REPLICA_CLOCK_FACT_BYTES];
 	for (unsigned i = 0; i < 16; i++)
 		fact[i] = (uint8_t)(pair[i / 8] >> (8 * (i % 8)));
-	fact[16] = r->status.wall_synchronised ? 1 : 0;
-	kv_meta_put(r->kv, "clock", fact, sizeof fact);
+	fact[16] = synchronised ? 1 : 0;
+	kv_meta_put(kv, "clock", fact, sizeof fact);
+}
+
+static void clock_write_fact(struct replica *r)
+{
+	uint64_t wall_ms = r->config.env->now_wall_ms(r->config.env->ctx);
+	replica_clock_put_fact(r->kv, cluster_time_heading(&r->time, r->now_ms), wall_ms,
+		r->status.wall_synchronised);
 	r->tickets.queued = true;
 	r->clock.due_ms = r->now_ms + REPLICA_CLOCK_MS;
 	r->clock.written_wall_ms = wall_ms;
@@ -138,15 +144,19 @@ uint64_t replica_clock_life_ms(const struct replica *r)
 	return now_ms > lived_ms ? now_ms - lived_ms : 1;
 }
 
-uint64_t replica_clock_resume_ms(const struct replica *r)
+uint64_t replica_clock_follow_ms(const struct replica *r, uint64_t wall_ms)
 {
-	const struct replica_env *env = r->config.env;
-	uint64_t wall_ms = env->now_wall_ms(env->ctx);
-	if (r->time.known || r->clock.fact_cluster_ms == 0 || wall_ms > INT64_MAX / 2000)
+	if (r->clock.fact_cluster_ms == 0 || wall_ms > INT64_MAX / 2000)
 		return 0;
 	/* A clock that went back says at least that no time has passed. */
 	uint64_t passed_ms = wall_ms > r->clock.fact_wall_ms ? wall_ms - r->clock.fact_wall_ms : 0;
 	return r->clock.fact_cluster_ms + passed_ms;
+}
+
+uint64_t replica_clock_resume_ms(const struct replica *r)
+{
+	const struct replica_env *env = r->config.env;
+	return r->time.known ? 0 : replica_clock_follow_ms(r, env->now_wall_ms(env->ctx));
 }
 
 uint64_t replica_now_ms(const struct replica *r)

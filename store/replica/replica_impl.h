@@ -464,6 +464,11 @@ void replica_clock_tick(struct replica *r);
 bool replica_clock_known(const struct replica *r, uint64_t *ret_error_ms);
 uint64_t replica_clock_life_ms(const struct replica *r);   /* PeerStatus.life_ms */
 uint64_t replica_clock_resume_ms(const struct replica *r); /* PeerStatus.resume_ms */
+/* Where the fact says that cluster time is when our wall clock shows this; 0: there is none. */
+uint64_t replica_clock_follow_ms(const struct replica *r, uint64_t wall_ms);
+/* Cluster time and what the wall clock shows at that moment. */
+void replica_clock_put_fact(
+	struct kv *kv, uint64_t cluster_ms, uint64_t wall_ms, bool synchronised);
 
 /* replica_conf.c */
 unsigned replica_conf_majority(const struct raft_conf *conf);

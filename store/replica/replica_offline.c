@@ -194,8 +194,17 @@ static void offline_sync(struct kv *kv)
 		nanosleep(&nap, NULL);
 }
 
-static void offline_write_recovery(
-	struct replica *r, struct kv *kv, const struct offline_recovery *recovery)
+/* Cluster time may have lagged the clocks, or the clock have been set since: the lower of the two,
+ * so that no lease ends early. */
+static uint64_t offline_time_ms(struct replica *r, uint64_t wall_ms)
+{
+	replica_clock_boot(r);
+	uint64_t followed_ms = replica_clock_follow_ms(r, wall_ms);
+	return followed_ms != 0 && followed_ms < wall_ms ? followed_ms : wall_ms;
+}
+
+static void offline_write_recovery(struct replica *r, struct kv *kv,
+	const struct offline_recovery *recovery, uint64_t wall_ms)
 {
 	struct replica_conf_at conf = {.index = r->raft.last + 1,
 		.conf = {.count = 1, .member = {{.id = r->config.self, .voter = true}}}};
@@ -216,6 +225,7 @@ static void offline_write_recovery(
 	replica_disk_put_vote(kv, term, r->config.self);
 	replica_disk_put_u64(kv, "incarnation", recovery->command.incarnation);
 	replica_disk_put_facts(kv, index, term, &conf, digest);
+	replica_clock_put_fact(kv, recovery->batch.stamp_ms, wall_ms, false);
 	offline_sync(kv);
 }
 
@@ -244,10 +254,10 @@ int replica_offline_recover(
 			"backup");
 	recovery.command.incarnation = replica_disk_get_u64(kv, "incarnation") + 1;
 	if (status == 0)
-		status = offline_apply(r->model, &recovery, r->config.self, wall_ms, unknown_s,
-			false, ret_error, error_bytes);
+		status = offline_apply(r->model, &recovery, r->config.self,
+			offline_time_ms(r, wall_ms), unknown_s, false, ret_error, error_bytes);
 	if (status == 0)
-		offline_write_recovery(r, kv, &recovery);
+		offline_write_recovery(r, kv, &recovery, wall_ms);
 	replica_unmake(r);
 	return status;
 }
@@ -306,7 +316,8 @@ static int offline_load_backup(struct model *model, const struct replica_offline
 	return offline_load_one(model, RECORD_MEMBER, self->id, &self->base) != 0 ? -EINVAL : 0;
 }
 
-static void offline_write_restored(struct kv *kv, const struct model *model, uint64_t self)
+static void offline_write_restored(
+	struct kv *kv, const struct model *model, uint64_t self, uint64_t wall_ms)
 {
 	struct replica_conf_at conf = {
 		.index = 1, .conf = {.count = 1, .member = {{.id = self, .voter = true}}}};
@@ -317,6 +328,7 @@ static void offline_write_restored(struct kv *kv, const struct model *model, uin
 	replica_disk_put_base(kv, 1, 1, &conf);
 	replica_disk_put_u64(kv, "self", self);
 	replica_disk_put_u64(kv, "incarnation", 1);
+	replica_clock_put_fact(kv, model_stamp_ms(model), wall_ms, false);
 	offline_sync(kv);
 }
 
@@ -358,7 +370,7 @@ int replica_offline_restore(struct kv *kv, const struct replica_offline_record *
 		status = offline_apply(
 			model, &recovery, own.id, wall_ms, unknown_s, true, ret_error, error_bytes);
 	if (status == 0) {
-		offline_write_restored(kv, model, own.id);
+		offline_write_restored(kv, model, own.id, wall_ms);
 		*ret_self = own.id;
 	}
 	pxe__settings__free_unpacked(settings, NULL);

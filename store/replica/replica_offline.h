@@ -41,7 +41,8 @@ int replica_offline_info(
 
 /* The node goes on alone: all entries of its log count, then it is the only voter and member, and
  * the command Recover is applied (epoch + 1). wall_ms: CLOCK_REALTIME now; cluster time goes on
- * from it, or from the newest stamp if that is later. unknown_s: leases that this node never heard
+ * from it, or from where it would be by that clock had it not been set since if that is earlier,
+ * or from the newest stamp if that is later. unknown_s: leases that this node never heard
  * of may run for so long. Durable at return: it waits, without the loop, until kv_backlog_bytes()
  * is 0. 0; -EALREADY: it is the only voter already; -ENOENT, -EBADMSG as above; -EINVAL: it was
  * removed from the cluster, or the model refused; with a line in ret_error and nothing written. */

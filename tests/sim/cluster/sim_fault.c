@@ -123,7 +123,10 @@ static void fault_clock_step(struct sim *sim)
 {
 	static const int step_ms[] = {10000, -10000, 3000, -3000, DAY_MS, -DAY_MS};
 
-	/* One clock at a time is wrong: a majority of them tells the time after a blackout. */
+	/* One clock at a time is wrong, and none of a node that goes on alone: a majority of them
+	 * tells the time after a blackout. */
+	if (sim->recovered)
+		return;
 	for (unsigned i = 0; i < sim->node_count; i++)
 		if (!sim->node[i].wall_synchronised && !sim->node[i].gone)
 			return;
