@@ -76,21 +76,6 @@ static void crash(struct fuzz *fuzz, bool after_proposal)
 	node_restart(node);
 }
 
-static void give(struct fuzz *fuzz, uint64_t owner, uint32_t count)
-{
-	struct model_result result;
-	char lab[] = "lab";
-	Pxe__Command command = PXE__COMMAND__INIT;
-	Pxe__ReserveGive gift = PXE__RESERVE_GIVE__INIT;
-
-	gift.owner = owner;
-	gift.subnet = lab;
-	gift.count = count;
-	command.op_case = PXE__COMMAND__OP_RESERVE_GIVE;
-	command.reserve_give = &gift;
-	rig_apply(&fuzz->node.rig, &command, &result);
-}
-
 static void decline(struct fuzz *fuzz, unsigned client, uint32_t ip)
 {
 	struct node *node = &fuzz->node;
@@ -108,6 +93,7 @@ static void step(struct fuzz *fuzz, uint8_t what, uint8_t how)
 	struct node *node = &fuzz->node;
 	unsigned client = what >> 3;
 	uint32_t ip = IP(10, 0, 0, 100) + how % 100;
+	struct model_result result;
 
 	switch (what & 7) {
 	case 0:
@@ -121,7 +107,7 @@ static void step(struct fuzz *fuzz, uint8_t what, uint8_t how)
 	case 4: node_settle(node); break;
 	case 5: lease(fuzz, client); break;
 	case 6: decline(fuzz, client, ip); break;
-	default: give(fuzz, 1 + (how & 1), 1 + client); break;
+	default: (void)node_try_give(node, 1 + (how & 1), 1 + client, &result); break;
 	}
 }
 

@@ -41,19 +41,9 @@ static void pass(struct node *node, uint64_t ms)
 
 static int setup(void **state)
 {
-	struct node *node = malloc(sizeof *node);
-	assert_non_null(node);
-	node_init(node);
-	refresh(node);
-	*state = node;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	node_fini(*state);
-	free(*state);
-	return 0;
+	int result = node_setup(state);
+	refresh(*state);
+	return result;
 }
 
 /* The journal's entry of the last effects is written; not yet durable. Returns its ticket. */
@@ -88,14 +78,20 @@ static void expect_nothing(struct node *node)
 	assert_false(node->rig.effects.has_journal);
 }
 
-/* REQUEST of an address, up to the ACK. */
-static void take(struct node *node, struct ask *ask, uint32_t ip)
+/* REQUEST of an address, up to the write of its entry. Returns its ticket. */
+static uint64_t request(struct node *node, struct ask *ask, uint32_t ip)
 {
 	ask->type = DHCP4_REQUEST;
 	ask->requested = ip;
 	ask->server = RIG_SERVER_IP;
 	rig_send(&node->rig, ask);
-	make_durable(node, keep_journal(node));
+	return keep_journal(node);
+}
+
+/* And up to the ACK. */
+static void take(struct node *node, struct ask *ask, uint32_t ip)
+{
+	make_durable(node, request(node, ask, ip));
 	rig_expect_reply(&node->rig, DHCP4_ACK);
 	assert_int_equal(node->rig.reply.header.yiaddr, ip);
 }
@@ -142,11 +138,7 @@ static void no_ack_leaves_before_its_entry_is_durable(void **state) /* [R2] */
 	node_give(node, 1, 20);
 	isolate(node);
 	uint32_t ip = discover(node, &ask);
-	ask.type = DHCP4_REQUEST;
-	ask.requested = ip;
-	ask.server = RIG_SERVER_IP;
-	rig_send(&node->rig, &ask);
-	uint64_t ticket = keep_journal(node);
+	uint64_t ticket = request(node, &ask, ip);
 	assert_int_not_equal(ticket, 0);
 	/* The client asks again: one entry serves both. */
 	ask.xid = 8;
@@ -170,11 +162,7 @@ static void a_slow_disk_shortens_the_time_told(void **state) /* [P1] */
 	node_give(node, 1, 20);
 	isolate(node);
 	uint32_t ip = discover(node, &ask);
-	ask.type = DHCP4_REQUEST;
-	ask.requested = ip;
-	ask.server = RIG_SERVER_IP;
-	rig_send(&node->rig, &ask);
-	uint64_t ticket = keep_journal(node);
+	uint64_t ticket = request(node, &ask, ip);
 	pass(node, 7001);
 	make_durable(node, ticket);
 	rig_expect_reply(&node->rig, DHCP4_ACK);
@@ -312,11 +300,7 @@ static void after_a_restart_the_journal_is_honoured(void **state) /* [R2] */
 	node_give(node, 1, 1);
 	isolate(node);
 	uint32_t ip = discover(node, &ask);
-	ask.type = DHCP4_REQUEST;
-	ask.requested = ip;
-	ask.server = RIG_SERVER_IP;
-	rig_send(&node->rig, &ask);
-	keep_journal(node); /* the ACK may have left, or not */
+	request(node, &ask, ip); /* the ACK may have left, or not */
 	node_restart(node);
 	refresh(node);
 	struct ask other = {.type = DHCP4_DISCOVER,
@@ -622,7 +606,7 @@ static void a_node_that_is_being_removed_is_silent(void **state)
 	assert_int_equal(rig_count(&node->rig, DHCP4_COUNT_DROP_NOT_SERVING), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, node_teardown)
 
 int main(void)
 {

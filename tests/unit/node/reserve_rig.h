@@ -44,9 +44,10 @@ static inline const Pxe__Subnet *node_subnet(const struct node *node)
 	return model_subnet(node->rig.model, "lab");
 }
 
-static inline void node_give(struct node *node, uint64_t owner, uint32_t count)
+/* Gives a member addresses of subnet lab, as the leader does. */
+static inline Pxe__Verdict node_try_give(
+	struct node *node, uint64_t owner, uint32_t count, struct model_result *ret_result)
 {
-	struct model_result result;
 	char lab[] = "lab";
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__ReserveGive give = PXE__RESERVE_GIVE__INIT;
@@ -55,7 +56,13 @@ static inline void node_give(struct node *node, uint64_t owner, uint32_t count)
 	give.count = count;
 	command.op_case = PXE__COMMAND__OP_RESERVE_GIVE;
 	command.reserve_give = &give;
-	if (rig_apply(&node->rig, &command, &result) != PXE__VERDICT__VERDICT_OK)
+	return rig_apply(&node->rig, &command, ret_result);
+}
+
+static inline void node_give(struct node *node, uint64_t owner, uint32_t count)
+{
+	struct model_result result;
+	if (node_try_give(node, owner, count, &result) != PXE__VERDICT__VERDICT_OK)
 		fail_msg("give: %s", result.detail);
 }
 
@@ -73,6 +80,23 @@ static inline void node_fini(struct node *node)
 {
 	reserve_free(node->reserve);
 	rig_fini(&node->rig);
+}
+
+/* cmocka: a node for each test. */
+static inline int node_setup(void **state)
+{
+	struct node *node = malloc(sizeof *node);
+	assert_non_null(node);
+	node_init(node);
+	*state = node;
+	return 0;
+}
+
+static inline int node_teardown(void **state)
+{
+	node_fini(*state);
+	free(*state);
+	return 0;
 }
 
 static inline struct journal_line *node_line(struct node *node, const uint8_t key[4])

@@ -1,22 +1,6 @@
 /* What the cluster is told of a node's journal [R6], and what the node gives back. */
 #include "tests/unit/node/reserve_rig.h"
 
-static int setup(void **state)
-{
-	struct node *node = malloc(sizeof *node);
-	assert_non_null(node);
-	node_init(node);
-	*state = node;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	node_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static struct lease lease_at(const struct node *node, uint32_t ip)
 {
 	struct lease lease;
@@ -363,7 +347,7 @@ static void addresses_that_became_reserved_or_left_the_pool_are_given_back(void 
 	assert_int_equal(held(node), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, node_setup, node_teardown)
 
 int main(void)
 {

@@ -4,22 +4,6 @@
 
 #include <errno.h>
 
-static int setup(void **state)
-{
-	struct node *node = malloc(sizeof *node);
-	assert_non_null(node);
-	node_init(node);
-	*state = node;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	node_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static bool is_in_block_of(const struct node *node, uint32_t ip, uint64_t owner)
 {
 	const Pxe__Block *block = model_block_of(node->rig.model, ip);
@@ -505,7 +489,7 @@ static void a_full_journal_takes_no_more(void **state)
 	assert_false(node_grant(node, 1, node->grant.ip));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, node_setup, node_teardown)
 
 int main(void)
 {

@@ -10,14 +10,6 @@
 
 #include <cmocka.h>
 
-static void must(struct cluster *cluster, struct cluster_node *node, Pxe__Command *command)
-{
-	struct model_result result;
-	assert_int_equal(cluster_do(cluster, node, command, &result), REPLICA_APPLIED);
-	if (result.verdict != PXE__VERDICT__VERDICT_OK)
-		fail_msg("refused: %d %s", (int)result.verdict, result.detail);
-}
-
 static void set_mode(struct cluster *cluster, struct cluster_node *node, Pxe__MemberMode mode)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
@@ -26,7 +18,7 @@ static void set_mode(struct cluster *cluster, struct cluster_node *node, Pxe__Me
 	set.mode = mode;
 	command.op_case = PXE__COMMAND__OP_MEMBER_SET;
 	command.member_set = &set;
-	must(cluster, cluster_leader(cluster), &command);
+	cluster_must(cluster, cluster_leader(cluster), &command);
 }
 
 static void remove_node(struct cluster *cluster, struct cluster_node *through,
@@ -38,7 +30,7 @@ static void remove_node(struct cluster *cluster, struct cluster_node *through,
 	remove.force = force;
 	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
 	command.member_remove = &remove;
-	must(cluster, through, &command);
+	cluster_must(cluster, through, &command);
 }
 
 static struct cluster_node *a_follower(struct cluster *cluster)
@@ -50,13 +42,6 @@ static struct cluster_node *a_follower(struct cluster *cluster)
 	}
 	fail_msg("no follower runs");
 	return NULL;
-}
-
-static void turn_for(struct cluster *cluster, unsigned ms)
-{
-	uint64_t until_ms = cluster_now_ms() + ms;
-	while (cluster_now_ms() < until_ms)
-		cluster_turn(cluster);
 }
 
 enum place { PLACE_OUT, PLACE_LEARNER, PLACE_VOTER };
@@ -109,7 +94,7 @@ static void test_a_standby_has_no_vote_and_gets_it_back(void **state)
 	set_mode(&cluster, node, PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE);
 	wait_place(&cluster, node, PLACE_LEARNER, "it has no vote");
 	cluster_wait_equal(&cluster); /* and still gets everything */
-	turn_for(&cluster, 500);
+	cluster_turn_for(&cluster, 500);
 	assert_int_equal(place_of(cluster_leader(&cluster), node->id), PLACE_LEARNER);
 	struct replica_view view;
 	replica_get_view(node->replica, &view);
@@ -151,7 +136,7 @@ static void test_a_vote_is_not_taken_when_it_is_needed(void **state)
 	cluster_wait(&cluster, is_silent, down, "it is not heard");
 	struct cluster_node *node = a_follower(&cluster);
 	set_mode(&cluster, node, PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE);
-	turn_for(&cluster, 800);
+	cluster_turn_for(&cluster, 800);
 	assert_int_equal(place_of(cluster_leader(&cluster), node->id), PLACE_VOTER);
 	cluster_restart(&cluster, (unsigned)down->id - 1);
 	wait_place(&cluster, node, PLACE_LEARNER, "now it can be spared");
@@ -234,12 +219,12 @@ static void small_pool(struct cluster *cluster)
 	gone.even_if_used = true;
 	command.op_case = PXE__COMMAND__OP_REMOVE;
 	command.remove = &gone;
-	must(cluster, &cluster->node[0], &command);
+	cluster_must(cluster, &cluster->node[0], &command);
 	cluster_fill_pool(&command, &put, &pool);
 	pool.name = (char *)"small";
 	pool.first_ip.data = first;
 	pool.last_ip.data = last;
-	must(cluster, &cluster->node[0], &command);
+	cluster_must(cluster, &cluster->node[0], &command);
 }
 
 /* From now on they are given addresses. */
@@ -276,15 +261,15 @@ static void test_each_member_gets_its_share_and_no_more(void **state)
 	cluster_open(&cluster);
 	small_pool(&cluster);
 	open_reserves(&cluster);
-	turn_for(&cluster, 1500);
+	cluster_turn_for(&cluster, 1500);
 	assert_int_equal(holding_of(&cluster.node[0], 0).blocks, 0); /* alone it needs none */
 	cluster_grow(&cluster, 3);
-	turn_for(&cluster, 300);
+	cluster_turn_for(&cluster, 300);
 	/* Those that have not read their journal yet get nothing. */
 	assert_int_equal(holding_of(&cluster.node[0], 2).addresses, 0);
 	open_reserves(&cluster);
 	cluster_wait(&cluster, all_hold_their_share, NULL, "each has its share");
-	turn_for(&cluster, 2500);
+	cluster_turn_for(&cluster, 2500);
 	cluster_wait_equal(&cluster);
 	for (uint64_t id = 1; id <= 3; id++)
 		assert_in_range(holding_of(&cluster.node[0], id).addresses, 30, 40 * 5 / 4);
@@ -297,8 +282,8 @@ static void test_each_member_gets_its_share_and_no_more(void **state)
 	give_back.n_part = before.blocks;
 	command.op_case = PXE__COMMAND__OP_RESERVE_RETURN;
 	command.reserve_return = &give_back;
-	must(&cluster, &cluster.node[1], &command);
-	turn_for(&cluster, 1500);
+	cluster_must(&cluster, &cluster.node[1], &command);
+	cluster_turn_for(&cluster, 1500);
 	assert_int_equal(holding_of(&cluster.node[0], 2).addresses, 0);
 	cluster_close(&cluster);
 }
@@ -330,7 +315,7 @@ static void test_one_leaves_when_it_owns_and_owes_nothing(void **state)
 	struct cluster_node *node = a_follower(&cluster), *leader = cluster_leader(&cluster);
 	replica_journal_state(node->replica, 1, 1); /* one lease that nobody knows */
 	remove_node(&cluster, leader, node, false);
-	turn_for(&cluster, 1000);
+	cluster_turn_for(&cluster, 1000);
 	assert_int_equal(place_of(leader, node->id), PLACE_VOTER);
 	cluster_wait_equal(&cluster);
 	struct holding holding = holding_of(node, node->id);
@@ -341,8 +326,8 @@ static void test_one_leaves_when_it_owns_and_owes_nothing(void **state)
 	give_back.n_part = holding.blocks;
 	command.op_case = PXE__COMMAND__OP_RESERVE_RETURN;
 	command.reserve_return = &give_back;
-	must(&cluster, node, &command);
-	turn_for(&cluster, 800);
+	cluster_must(&cluster, node, &command);
+	cluster_turn_for(&cluster, 800);
 	assert_int_equal(holding_of(leader, node->id).blocks, 0); /* and none are given again */
 	assert_int_equal(place_of(leader, node->id), PLACE_VOTER);
 	replica_journal_state(node->replica, 0, UINT64_MAX);
@@ -364,7 +349,7 @@ static void test_one_that_is_off_is_taken_out_by_force(void **state)
 	cluster_wait_leader(&cluster);
 	struct cluster_node *leader = cluster_leader(&cluster);
 	remove_node(&cluster, leader, node, false); /* in order: it has to be there for that */
-	turn_for(&cluster, 1000);
+	cluster_turn_for(&cluster, 1000);
 	assert_int_equal(place_of(leader, node->id), PLACE_VOTER);
 	remove_node(&cluster, leader, node, true);
 	cluster_wait(&cluster, is_no_member, node, "it is out");
@@ -389,12 +374,12 @@ static void lease_and_release(struct cluster *cluster, struct cluster_node *node
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Release release = PXE__RELEASE__INIT;
 	bind_command_init(&bind, number);
-	must(cluster, node, &bind.command);
+	cluster_must(cluster, node, &bind.command);
 	release.client = bind.who.client;
 	release.ip = bind.bind.ip;
 	command.op_case = PXE__COMMAND__OP_RELEASE;
 	command.release = &release;
-	must(cluster, node, &command);
+	cluster_must(cluster, node, &command);
 }
 
 static void test_what_all_know_is_settled_also_at_rest(void **state)
@@ -409,17 +394,17 @@ static void test_what_all_know_is_settled_also_at_rest(void **state)
 	lease_and_release(&cluster, leader, 20);
 	uint64_t released_ms = model_unsettled_ms(replica_model(leader->replica));
 	assert_true(released_ms > 0);
-	turn_for(&cluster, 800); /* nobody has read its journal: nothing is known of them */
+	cluster_turn_for(&cluster, 800); /* nobody has read its journal: nothing is known of them */
 	assert_int_equal(model_unsettled_ms(replica_model(leader->replica)), released_ms);
 	open_reserves(&cluster);
 	cluster_wait(&cluster, is_settled, NULL, "all know it");
 	assert_true(model_settled_ms(replica_model(leader->replica)) > released_ms);
 	/* And nothing goes on after that. */
 	cluster_wait(&cluster, all_hold_their_share, NULL, "each has its share");
-	turn_for(&cluster, 2500);
+	cluster_turn_for(&cluster, 2500);
 	struct replica_view before, after;
 	replica_get_view(leader->replica, &before);
-	turn_for(&cluster, 1000);
+	cluster_turn_for(&cluster, 1000);
 	replica_get_view(leader->replica, &after);
 	assert_int_equal(before.last, after.last);
 	cluster_close(&cluster);
@@ -440,26 +425,26 @@ static void test_one_that_is_away_is_waited_for(void **state)
 	cluster_wait_leader(&cluster);
 	struct cluster_node *leader = cluster_leader(&cluster);
 	lease_and_release(&cluster, leader, 20);
-	turn_for(&cluster, 1500);
+	cluster_turn_for(&cluster, 1500);
 	assert_true(model_unsettled_ms(replica_model(leader->replica)) > 0);
 	struct replica_view before, after;
 	replica_get_view(leader->replica, &before);
-	turn_for(&cluster, 1000);
+	cluster_turn_for(&cluster, 1000);
 	replica_get_view(leader->replica, &after);
 	assert_int_equal(before.last, after.last); /* nor is it asked for again and again */
 	/* Another leader has not heard of it at all. */
 	replica_step_down(leader->replica);
 	cluster_wait(&cluster, another_leads, leader, "another leads");
-	turn_for(&cluster, 800);
+	cluster_turn_for(&cluster, 800);
 	assert_false(is_settled(&cluster, NULL));
 	cluster_restart(&cluster, (unsigned)away->id - 1);
 	cluster_wait(&cluster, is_settled, NULL, "it is back and knows");
 	/* With an old entry in its journal it holds back what came later. */
 	cluster_wait_equal(&cluster);
 	replica_journal_state(away->replica, 1, model_stamp_ms(replica_model(away->replica)));
-	turn_for(&cluster, 300);
+	cluster_turn_for(&cluster, 300);
 	lease_and_release(&cluster, cluster_leader(&cluster), 21);
-	turn_for(&cluster, 1000);
+	cluster_turn_for(&cluster, 1000);
 	assert_false(is_settled(&cluster, NULL));
 	replica_journal_state(away->replica, 0, UINT64_MAX);
 	cluster_wait(&cluster, is_settled, NULL, "it was merged");
@@ -492,7 +477,7 @@ static void test_a_merge_that_finds_a_conflict_is_an_alarm(void **state)
 	cluster_open(&cluster);
 	cluster_grow(&cluster, 2);
 	bind_command_init(&bind, 20);
-	must(&cluster, &cluster.node[0], &bind.command);
+	cluster_must(&cluster, &cluster.node[0], &bind.command);
 	bind_command_init(&other, 21);
 	lease.ip = bind.bind.ip;
 	lease.who = &other.who;

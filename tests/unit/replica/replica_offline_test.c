@@ -79,22 +79,6 @@ static bool has_epoch_alarm(struct cluster *cluster, void *ctx)
 	return node->alarms > 0 && strstr(node->alarm, "epoch") != NULL;
 }
 
-static void bind_ok(struct cluster *cluster, struct cluster_node *node, uint32_t number)
-{
-	struct bind_command bind;
-	struct model_result result;
-	bind_command_init(&bind, number);
-	assert_int_equal(cluster_do(cluster, node, &bind.command, &result), REPLICA_APPLIED);
-	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
-}
-
-static void turn_for(struct cluster *cluster, unsigned ms)
-{
-	uint64_t until_ms = cluster_now_ms() + ms;
-	while (cluster_now_ms() < until_ms)
-		cluster_turn(cluster);
-}
-
 static void test_the_survivor_of_three_goes_on_alone(void **state)
 {
 	struct cluster cluster;
@@ -130,7 +114,7 @@ static void test_the_survivor_of_three_goes_on_alone(void **state)
 	load_check(&load, survivor);
 	assert_int_equal(replica_epoch(survivor->replica), 1);
 	assert_true(replica_now_ms(survivor->replica) >= stamp_ms);
-	bind_ok(&cluster, survivor, 1000);
+	cluster_must_bind(&cluster, survivor, 1000);
 	/* One that was left behind comes back: nobody hears it, though it still had the keys. */
 	cluster_restart(&cluster, 0);
 	assert_int_equal(transport_set_peer(survivor->transport, 1, cluster.node[0].address,
@@ -138,7 +122,7 @@ static void test_the_survivor_of_three_goes_on_alone(void **state)
 		0);
 	cluster_wait(&cluster, has_epoch_alarm, survivor, "the old epoch is noticed");
 	assert_non_null(strstr(survivor->alarm, "join it anew"));
-	turn_for(&cluster, 1000);
+	cluster_turn_for(&cluster, 1000);
 	assert_true(leads(&cluster, survivor));
 	struct replica_view view;
 	replica_get_view(cluster.node[0].replica, &view);
@@ -154,6 +138,39 @@ static void test_the_survivor_of_three_goes_on_alone(void **state)
 	node_start(fresh, &cluster.loop, NULL);
 	cluster_wait_equal(&cluster);
 	load_fini(&load);
+	cluster_close(&cluster);
+}
+
+static uint64_t day_ago(void *ctx)
+{
+	(void)ctx;
+	return wall_ms() - 86400000;
+}
+
+/* What the node knew of its clock is no measure any more. */
+static void test_a_clock_that_is_set_before_the_recovery_moves_no_lease(void **state)
+{
+	struct cluster cluster;
+	struct replica_env env = *replica_env_system();
+	(void)state;
+	env.now_wall_ms = day_ago;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 2);
+	struct cluster_node *survivor = &cluster.node[1];
+	node_stop(survivor);
+	survivor->env = &env;
+	cluster_restart(&cluster, 1);
+	cluster_wait_equal(&cluster);
+	cluster_turn_for(&cluster, 500);
+	node_stop(survivor);
+	node_stop(&cluster.node[0]);
+	survivor->env = NULL;
+	recover(&cluster, survivor);
+	assert_true(info_closed(&cluster, survivor).stamp_ms < wall_ms() + 10000);
+	cluster_restart(&cluster, 1);
+	cluster_wait(&cluster, leads, survivor, "the survivor leads");
+	cluster_turn_for(&cluster, 500);
+	assert_true(replica_now_ms(survivor->replica) < wall_ms() + 43200000);
 	cluster_close(&cluster);
 }
 
@@ -354,7 +371,7 @@ static void test_a_backup_becomes_a_cluster_of_one(void **state)
 	cluster_restart(&cluster, 2);
 	cluster_wait(&cluster, leads, fresh, "it leads");
 	load_check(&load, fresh);
-	bind_ok(&cluster, fresh, 500);
+	cluster_must_bind(&cluster, fresh, 500);
 	node_stop(fresh);
 	cluster_restart(&cluster, 2);
 	cluster_wait(&cluster, leads, fresh, "it leads again");
@@ -369,6 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_survivor_of_three_goes_on_alone),
+		cmocka_unit_test(test_a_clock_that_is_set_before_the_recovery_moves_no_lease),
 		cmocka_unit_test(test_entries_that_were_not_known_to_be_committed_count),
 		cmocka_unit_test(test_a_directory_without_a_state_is_refused),
 		cmocka_unit_test(test_a_backup_becomes_a_cluster_of_one),

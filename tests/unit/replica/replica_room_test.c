@@ -44,15 +44,6 @@ static void on_done(void *ctx, enum replica_outcome outcome, const struct model_
 	fail_msg("a proposal that was refused at once is told again");
 }
 
-static void bind_ok(struct cluster *cluster, struct cluster_node *node, uint32_t number)
-{
-	struct bind_command bind;
-	struct model_result result;
-	bind_command_init(&bind, number);
-	assert_int_equal(cluster_do(cluster, node, &bind.command, &result), REPLICA_APPLIED);
-	assert_int_equal(result.verdict, PXE__VERDICT__VERDICT_OK);
-}
-
 static void bind_refused(struct cluster_node *node, uint32_t number)
 {
 	struct bind_command bind;
@@ -82,19 +73,19 @@ static void test_a_node_alone_refuses_what_adds_and_takes_the_rest(void **state)
 	struct cluster_node *node = &cluster.node[0];
 	(void)state;
 	cluster_open(&cluster);
-	bind_ok(&cluster, node, 1);
-	bind_ok(&cluster, node, 2);
+	cluster_must_bind(&cluster, node, 1);
+	cluster_must_bind(&cluster, node, 2);
 	restart_on(&cluster, 0, true);
 	wait_refusing(&cluster, true);
 	assert_true(node->alarms >= 1);
 	assert_non_null(strstr(node->alarm, "no space"));
 	bind_refused(node, 3);
-	bind_ok(&cluster, node, 1); /* renews */
+	cluster_must_bind(&cluster, node, 1); /* renews */
 	release_ok(&cluster, node, 2);
 	bind_refused(node, 3);
 	restart_on(&cluster, 0, false);
 	wait_refusing(&cluster, false);
-	bind_ok(&cluster, node, 3);
+	cluster_must_bind(&cluster, node, 3);
 	cluster_close(&cluster);
 }
 
@@ -104,19 +95,19 @@ static void test_all_nodes_refuse_when_a_majority_has_no_room(void **state)
 	(void)state;
 	cluster_open(&cluster);
 	cluster_grow(&cluster, 3);
-	bind_ok(&cluster, &cluster.node[0], 1);
+	cluster_must_bind(&cluster, &cluster.node[0], 1);
 	restart_on(&cluster, 0, true);
 	cluster_wait_leader(&cluster);
 	restart_on(&cluster, 1, true);
 	wait_refusing(&cluster, true);
 	for (unsigned i = 0; i < 3; i++) {
 		bind_refused(&cluster.node[i], 2 + i);
-		bind_ok(&cluster, &cluster.node[i], 1);
+		cluster_must_bind(&cluster, &cluster.node[i], 1);
 	}
 	restart_on(&cluster, 1, false);
 	wait_refusing(&cluster, false);
 	for (unsigned i = 0; i < 3; i++)
-		bind_ok(&cluster, &cluster.node[i], 2 + i);
+		cluster_must_bind(&cluster, &cluster.node[i], 2 + i);
 	cluster_wait_equal(&cluster);
 	cluster_close(&cluster);
 }
@@ -143,7 +134,7 @@ static void test_a_leader_without_room_hands_over_to_one_with(void **state)
 	restart_on(&cluster, 0, false);
 	wait_refusing(&cluster, false);
 	cluster_wait(&cluster, leads_with_room, NULL, "a leader with room");
-	bind_ok(&cluster, &cluster.node[1], 1);
+	cluster_must_bind(&cluster, &cluster.node[1], 1);
 	cluster_wait_equal(&cluster);
 	cluster_close(&cluster);
 }
@@ -155,7 +146,7 @@ static void test_the_loop_sleeps_when_there_is_nothing_to_do(void **state)
 	unsigned turns = 0, waits = 0;
 	(void)state;
 	cluster_open(&cluster);
-	bind_ok(&cluster, &cluster.node[0], 1);
+	cluster_must_bind(&cluster, &cluster.node[0], 1);
 	cluster_wait_equal(&cluster);
 	/* A tick may be due at any moment, so not each turn waits; but with nothing new they do. */
 	while (waits < 20 && turns < SETTLED_TURNS) {

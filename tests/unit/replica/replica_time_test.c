@@ -66,13 +66,6 @@ static bool has_no_quorum(struct cluster *cluster, void *ctx)
 }
 
 /* So long that timers and statuses went round several times. */
-static void turn_for(struct cluster *cluster, unsigned ms)
-{
-	uint64_t until_ms = cluster_now_ms() + ms;
-	while (cluster_now_ms() < until_ms)
-		cluster_turn(cluster);
-}
-
 static void test_an_isolated_node_counts_by_its_boot_clock(void **state)
 {
 	struct cluster cluster;
@@ -95,7 +88,7 @@ static void test_an_isolated_node_counts_by_its_boot_clock(void **state)
 	uint64_t before_ms = replica_now_ms(node->replica);
 	clocks.boot_offset_ms += 3600000; /* an hour passes; the wall clock says a year */
 	clocks.wall_offset_ms += UINT64_C(365) * 86400000;
-	turn_for(&cluster, 300);
+	cluster_turn_for(&cluster, 300);
 	uint64_t after_ms = replica_now_ms(node->replica);
 	assert_in_range(after_ms - before_ms, 3600000 - 2000, 3600000 + 60000);
 	view = view_of(node);
@@ -118,7 +111,7 @@ static struct cluster_node *restart_alone(
 	cluster_restart(cluster, 1);
 	cluster_wait(cluster, knows_time, node, "the time is known");
 	cluster_wait_equal(cluster);
-	turn_for(cluster, 500); /* the fact is on its way to the disk */
+	cluster_turn_for(cluster, 500); /* the fact is on its way to the disk */
 	node_stop(node);
 	node_stop(&cluster->node[0]);
 	return node;
@@ -144,7 +137,7 @@ static void test_a_synchronised_clock_gives_the_time_after_a_restart(void **stat
 	/* From then on it counts for itself, whatever the clock does. */
 	clocks.wall_offset_ms = 0;
 	clocks.synchronised = false;
-	turn_for(&cluster, 200);
+	cluster_turn_for(&cluster, 200);
 	assert_true(view_of(node).time_known);
 	assert_true(replica_now_ms(node->replica) >= wall_ms - 2000);
 	cluster_close(&cluster);
@@ -161,7 +154,7 @@ static void test_a_clock_that_is_not_synchronised_gives_nothing(void **state)
 	clocks.synchronised = false;
 	cluster_restart(&cluster, 1);
 	uint64_t stamp_ms = model_stamp_ms(replica_model(node->replica));
-	turn_for(&cluster, 400);
+	cluster_turn_for(&cluster, 400);
 	assert_false(view_of(node).time_known);
 	assert_true(replica_now_ms(node->replica) < stamp_ms + 100000);
 	clocks.synchronised = true; /* NTP takes its time */
@@ -178,7 +171,7 @@ static void test_a_clock_that_stands_before_the_fact_gives_nothing(void **state)
 	struct cluster_node *node = restart_alone(&cluster, &clocks, &env, true);
 	clocks.wall_offset_ms = 0;
 	cluster_restart(&cluster, 1);
-	turn_for(&cluster, 400);
+	cluster_turn_for(&cluster, 400);
 	assert_false(view_of(node).time_known);
 	cluster_close(&cluster);
 }
@@ -192,7 +185,7 @@ static void test_no_fact_is_written_by_a_clock_that_is_not_synchronised(void **s
 	struct cluster_node *node = restart_alone(&cluster, &clocks, &env, false);
 	clocks.synchronised = true;
 	cluster_restart(&cluster, 1);
-	turn_for(&cluster, 400);
+	cluster_turn_for(&cluster, 400);
 	assert_false(view_of(node).time_known);
 	cluster_close(&cluster);
 }
@@ -213,7 +206,7 @@ static void test_a_leader_corrects_what_followed_from_the_clock(void **state)
 	clocks.wall_offset_ms = 0;
 	cluster_restart(&cluster, 0);
 	cluster_wait_leader(&cluster);
-	turn_for(&cluster, 500);
+	cluster_turn_for(&cluster, 500);
 	struct replica_view view = view_of(node);
 	assert_true(view.time_known && view.has_quorum);
 	assert_true(replica_now_ms(node->replica) < wall_ms + 90000000);
@@ -235,9 +228,9 @@ static void test_a_clock_that_is_set_gives_a_new_fact_at_once(void **state)
 	cluster_restart(&cluster, 1);
 	cluster_wait(&cluster, knows_time, node, "the time is known");
 	cluster_wait_equal(&cluster);
-	turn_for(&cluster, 500);
+	cluster_turn_for(&cluster, 500);
 	clocks.wall_offset_ms = 5000000;
-	turn_for(&cluster, 500);
+	cluster_turn_for(&cluster, 500);
 	uint64_t now_ms = replica_now_ms(node->replica);
 	node_stop(node);
 	node_stop(&cluster.node[0]);
@@ -275,7 +268,7 @@ static void test_a_state_is_fresh_only_when_the_time_is_known(void **state)
 	cluster_open(&cluster);
 	cluster_grow(&cluster, 2);
 	cluster_wait_equal(&cluster);
-	turn_for(&cluster, 500);
+	cluster_turn_for(&cluster, 500);
 	uint64_t now_ms = replica_now_ms(cluster.node[0].replica);
 	for (unsigned i = 0; i < 2; i++) {
 		node_stop(&cluster.node[i]);

@@ -337,6 +337,13 @@ void cluster_turn(struct cluster *cluster)
 	uv_run(&cluster->loop, UV_RUN_ONCE);
 }
 
+void cluster_turn_for(struct cluster *cluster, unsigned ms)
+{
+	uint64_t until_ms = cluster_now_ms() + ms;
+	while (cluster_now_ms() < until_ms)
+		cluster_turn(cluster);
+}
+
 void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *cluster, void *ctx),
 	void *ctx, const char *what)
 {
@@ -462,12 +469,19 @@ enum replica_outcome cluster_do(struct cluster *cluster, struct cluster_node *no
 	return wait.outcome;
 }
 
-static void cluster_must(struct cluster *cluster, Pxe__Command *command)
+void cluster_must(struct cluster *cluster, struct cluster_node *node, Pxe__Command *command)
 {
 	struct model_result result;
-	assert_int_equal(cluster_do(cluster, &cluster->node[0], command, &result), REPLICA_APPLIED);
+	assert_int_equal(cluster_do(cluster, node, command, &result), REPLICA_APPLIED);
 	if (result.verdict != PXE__VERDICT__VERDICT_OK)
 		fail_msg("refused: %d %s", (int)result.verdict, result.detail);
+}
+
+void cluster_must_bind(struct cluster *cluster, struct cluster_node *node, uint32_t number)
+{
+	struct bind_command bind;
+	bind_command_init(&bind, number);
+	cluster_must(cluster, node, &bind.command);
 }
 
 void cluster_open(struct cluster *cluster)
@@ -491,9 +505,9 @@ void cluster_open(struct cluster *cluster)
 	node_start(&cluster->node[0], &cluster->loop, &bootstrap);
 	cluster_wait_leader(cluster);
 	cluster_fill_subnet(&command, &put, &subnet);
-	cluster_must(cluster, &command);
+	cluster_must(cluster, &cluster->node[0], &command);
 	cluster_fill_pool(&command, &put, &pool);
-	cluster_must(cluster, &command);
+	cluster_must(cluster, &cluster->node[0], &command);
 }
 
 void cluster_close(struct cluster *cluster)

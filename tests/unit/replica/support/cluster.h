@@ -77,6 +77,7 @@ void cluster_grow(struct cluster *cluster, unsigned count);
 void cluster_restart(struct cluster *cluster, unsigned index); /* start a stopped node again */
 
 void cluster_turn(struct cluster *cluster); /* one turn of the loop */
+void cluster_turn_for(struct cluster *cluster, unsigned ms);
 /* Run the loop until the condition holds; fails the test with `what` after CLUSTER_WAIT_MS. */
 void cluster_wait(struct cluster *cluster, bool (*condition)(struct cluster *cluster, void *ctx),
 	void *ctx, const char *what);
@@ -88,6 +89,9 @@ void cluster_wait_equal(struct cluster *cluster);
 /* Propose and wait for the outcome; repeats while there is no quorum or too much is outstanding. */
 enum replica_outcome cluster_do(struct cluster *cluster, struct cluster_node *node,
 	Pxe__Command *command, struct model_result *ret_result);
+/* The same; the command must be applied with VERDICT_OK. */
+void cluster_must(struct cluster *cluster, struct cluster_node *node, Pxe__Command *command);
+void cluster_must_bind(struct cluster *cluster, struct cluster_node *node, uint32_t number);
 uint64_t cluster_now_ms(void);
 
 /* A command that binds an address made of the number to a client made of the number. */
