@@ -31,6 +31,8 @@
 #define DAEMON_TICK_MS      1000
 #define DAEMON_NICE         (-10)
 #define DAEMON_NO_QUORUM_MS 1000 /* an election takes less, and is no news */
+#define DAEMON_DIAL_S       5    /* without the quorum, silent peers are dialed anew this often */
+#define DAEMON_DIAL_AT_S    3    /* and first after so long */
 #define DAEMON_REFUSED_MS   5000 /* a new member is not known to all at once */
 #define DAEMON_HANDOVER_MS  1000 /* how long an orderly stop waits for another leader */
 

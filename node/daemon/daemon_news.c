@@ -47,13 +47,22 @@ static const struct replica_member_view *member_in(const struct replica_view *vi
 	return NULL;
 }
 
+/* Somebody whose record is gone, or going: that it is not heard is no news. */
+static bool is_leaving(const struct daemon *daemon, uint64_t id)
+{
+	const struct model *model = replica_model(daemon->replica);
+	const Pxe__Member *member = model_member(model, id);
+
+	return member != NULL ? member->removing : model_settings(model) != NULL;
+}
+
 static void tell_members(struct daemon *daemon, const struct replica_view *now)
 {
 	for (unsigned i = 0; i < now->member_count; i++) {
 		const struct replica_member_view *member = &now->member[i];
 		const struct replica_member_view *before = member_in(&daemon->seen, member->id);
 
-		if (member->id == now->self) {
+		if (member->id == now->self || is_leaving(daemon, member->id)) {
 			continue;
 		}
 		if (member->live && (before == NULL || !before->live)) {
@@ -106,13 +115,14 @@ void daemon_news_on_view(void *ctx)
 
 /* A removed node may have heard of it (its record says so), or have been away: then the others
  * refuse its key. */
-static bool is_removed(struct daemon *daemon, const struct replica_view *now)
+static bool is_removed(struct daemon *daemon, const struct replica_view *now, bool *ret_refused)
 {
 	const struct model *model = replica_model(daemon->replica);
 	const Pxe__Member *self = model_member(model, daemon->conf.id);
 	struct transport_stats peers = {0};
 
 	transport_get_stats(daemon->transport, &peers);
+	*ret_refused = !now->has_quorum && peers.dials_refused > daemon->refused_before;
 	if (now->has_quorum) {
 		daemon->refused_before = peers.dials_refused;
 		return false;
@@ -120,14 +130,31 @@ static bool is_removed(struct daemon *daemon, const struct replica_view *now)
 	if (self != NULL ? self->removing : model_settings(model) != NULL) {
 		return now->no_quorum_ms >= DAEMON_NO_QUORUM_MS;
 	}
-	return now->no_quorum_ms >= DAEMON_REFUSED_MS &&
-	       peers.dials_refused > daemon->refused_before;
+	return now->no_quorum_ms >= DAEMON_REFUSED_MS && *ret_refused;
+}
+
+/* A connection of before our removal stands, and leads nowhere: a new one tells. */
+static void dial_the_silent(struct daemon *daemon, const struct replica_view *now)
+{
+	if (now->has_quorum || now->no_quorum_ms / 1000 % DAEMON_DIAL_S != DAEMON_DIAL_AT_S) {
+		return;
+	}
+	for (unsigned i = 0; i < now->member_count; i++) {
+		if (now->member[i].id != now->self && !now->member[i].live) {
+			transport_dial_anew(daemon->transport, now->member[i].id);
+		}
+	}
 }
 
 void daemon_news_on_tick(struct daemon *daemon, const struct replica_view *now)
 {
-	bool removed = is_removed(daemon, now);
+	bool refused = false, removed = is_removed(daemon, now, &refused);
 
+	dial_the_silent(daemon, now);
+	if (daemon->dhcp4 != NULL) {
+		/* From the first refusal on: its own addresses may be others' by now [R7]. */
+		dhcp4_server_set_removed(daemon->dhcp4, removed || refused);
+	}
 	if (removed && !daemon->removed) {
 		post(daemon, PXE__EVENT_KIND__EVENT_ALARM,
 			"%.63s was removed from the cluster and answers no DHCP. Stop its pxed. To "
@@ -191,7 +218,8 @@ void daemon_news_on_isolation(struct daemon *daemon, const struct replica_view *
 	struct dhcp4_isolation isolation;
 
 	daemon_tick_get_isolation(daemon, &isolation);
-	if (isolation.isolated && !daemon->alone.isolated && !daemon->removed) {
+	if (isolation.isolated && !daemon->alone.isolated && !daemon->removed &&
+		!is_leaving(daemon, now->self)) {
 		tell_alone(daemon, now, &isolation);
 		daemon->was_alone = true;
 	}

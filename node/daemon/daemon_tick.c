@@ -95,8 +95,8 @@ void daemon_tick_on_timer(uv_timer_t *timer)
 	replica_get_view(daemon->replica, &view);
 	daemon->scripts_at[daemon->ticks++ % DAEMON_BOOTS_S] = atomic_load(&daemon->scripts);
 	finish_start(daemon);
+	daemon_news_on_tick(daemon, &view); /* first: is this node a member at all? */
 	daemon_tick_tell_peers(daemon, &view);
 	daemon_news_on_isolation(daemon, &view);
-	daemon_news_on_tick(daemon, &view);
 	tell_service_manager(&view);
 }

@@ -220,6 +220,12 @@ void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number)
 		dhcp4_service_on_journal(server->service, number);
 }
 
+void dhcp4_server_set_removed(struct dhcp4_server *server, bool removed)
+{
+	if (!server->closing)
+		dhcp4_service_set_removed(server->service, removed);
+}
+
 bool dhcp4_server_serving(const struct dhcp4_server *server)
 {
 	return !server->closing && dhcp4_service_serving(server->service);

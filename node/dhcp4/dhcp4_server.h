@@ -39,6 +39,9 @@ __attribute__((warn_unused_result)) int dhcp4_server_open(const struct dhcp4_ser
 /* From replica_config.on_journal. */
 void dhcp4_server_on_journal(struct dhcp4_server *server, uint64_t number);
 
+/* As dhcp4_service_set_removed(). */
+void dhcp4_server_set_removed(struct dhcp4_server *server, bool removed);
+
 /* Could a client be answered by this node now? Our peers are to know (PeerStatus.serving): whose
  * turn it is depends on it. */
 bool dhcp4_server_serving(const struct dhcp4_server *server);

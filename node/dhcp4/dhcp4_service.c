@@ -31,6 +31,7 @@ struct dhcp4_service {
 	struct dhcp4_engine *engine;
 	struct reserve *reserve;
 	bool closing;
+	bool removed; /* dhcp4_service_set_removed() */
 	bool had_quorum; /* in this process */
 	bool view_is_current;
 	bool task_out; /* a merge or a return is proposed */
@@ -67,7 +68,7 @@ static const struct replica_member_view *member_view(
 static bool is_isolated(const struct dhcp4_service *service, const struct replica_view *view)
 {
 	const struct model *model = replica_model(service->config.replica);
-	return !view->has_quorum && model_settings(model) != NULL &&
+	return !view->has_quorum && !service->removed && model_settings(model) != NULL &&
 	       view->no_quorum_ms >= (service->had_quorum ? ISOLATED_MS : STARTED_MS);
 }
 
@@ -134,6 +135,7 @@ static const struct dhcp4_view *refresh_view(struct dhcp4_service *service)
 		.fresh = seen->fresh,
 		.isolated = is_isolated(service, seen),
 		.diverged = seen->diverged,
+		.removed = service->removed && !seen->has_quorum,
 		.self = service->config.self,
 		.serve_ip = service->config.serve_ip,
 		.http_port = service->config.http_port,
@@ -143,7 +145,8 @@ static const struct dhcp4_view *refresh_view(struct dhcp4_service *service)
 	view->model = view->reserve_view.model;
 	view->now_ms = view->reserve_view.now_ms;
 	view->boot_ms = view->reserve_view.boot_ms;
-	view->waiting = !view->has_quorum && !view->isolated && model_settings(view->model) != NULL;
+	view->waiting = !view->has_quorum && !view->isolated && !view->removed &&
+			model_settings(view->model) != NULL;
 	find_live(service, view);
 	service->view_is_current = true;
 	return view;
@@ -458,6 +461,12 @@ void dhcp4_service_close(struct dhcp4_service *service)
 	assert(!service->closing);
 	service->closing = true;
 	free_when_done(service);
+}
+
+void dhcp4_service_set_removed(struct dhcp4_service *service, bool removed)
+{
+	service->view_is_current = service->view_is_current && service->removed == removed;
+	service->removed = removed;
 }
 
 /* ---- what it tells */

@@ -67,6 +67,10 @@ void dhcp4_service_tick(struct dhcp4_service *service);
 /* The turn of the loop is over: what was looked up for it is forgotten. */
 void dhcp4_service_turn_end(struct dhcp4_service *service);
 
+/* The others do not take this node for a member any more (or may not: they refuse its key). What it
+ * could lease alone may be others' by now [R7]: without the quorum it answers nobody. */
+void dhcp4_service_set_removed(struct dhcp4_service *service, bool removed);
+
 /* Could a client be answered by this node now, with the quorum or without? */
 bool dhcp4_service_serving(const struct dhcp4_service *service);
 void dhcp4_service_get_isolation(

@@ -33,6 +33,7 @@ struct dhcp4_view {
 	bool isolated;             /* no quorum for so long that we serve by ourselves */
 	bool waiting;              /* no quorum, and not isolated yet: requests are held [P3] */
 	bool diverged;             /* our state is not the others': silence */
+	bool removed;              /* the others refuse us, and there is no quorum: silence */
 	uint64_t self;             /* member id */
 	uint32_t serve_ip;         /* our own address for TFTP, HTTP and raw answers */
 	uint16_t http_port;

@@ -52,6 +52,9 @@ int transport_set_peer(
 	struct transport *t, uint64_t id, const char *address, const uint8_t public_key[32]);
 /* Hang up and refuse its key; what a connection of it still brings is dropped. */
 void transport_remove_peer(struct transport *t, uint64_t id);
+/* Dial a peer anew, unless it rests from a refusal: a connection outlives the peer's knowledge of
+ * our key, and only a new one meets its refusal. */
+void transport_dial_anew(struct transport *t, uint64_t id);
 /* Fills cluster_id, protocol, from and epoch, packs, sends. 0, -ENOENT (unknown peer), -EAGAIN
  * (dropped). At most 16 MiB packed (asserted). */
 int transport_send(struct transport *t, uint64_t to, Pxe__Envelope *envelope);

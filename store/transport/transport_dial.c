@@ -94,6 +94,21 @@ static void rest(struct transport_peer *peer)
 		uv_timer_start(&t->redial, transport_on_redial, TICK_MS, TICK_MS);
 }
 
+void transport_dial_anew(struct transport *t, uint64_t id)
+{
+	char endpoint[TRANSPORT_ADDRESS_BYTES + 8];
+
+	for (unsigned i = 0; i < TRANSPORT_PEERS_MAX; i++) {
+		struct transport_peer *peer = t->peer[i];
+
+		if (!peer || peer->id != id || peer->redial_at_ms)
+			continue;
+		snprintf(endpoint, sizeof endpoint, "tcp://%s", peer->address);
+		(void)zmq_disconnect(peer->dealer, endpoint);
+		(void)dial(peer); /* fails for an address that set_peer() has refused */
+	}
+}
+
 void transport_on_redial(uv_timer_t *timer)
 {
 	struct transport *t = timer->data;

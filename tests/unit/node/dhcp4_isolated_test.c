@@ -606,12 +606,33 @@ static void a_node_that_is_being_removed_is_silent(void **state)
 	assert_int_equal(rig_count(&node->rig, DHCP4_COUNT_DROP_NOT_SERVING), 1);
 }
 
+static void a_removed_node_answers_nobody(void **state) /* [R7] */
+{
+	struct node *node = *state;
+	struct ask ask = {.client = 1, .xid = 7};
+	node_give(node, 1, 20);
+	isolate(node);
+	uint32_t ip = discover(node, &ask);
+	take(node, &ask, ip);
+	node->rig.view.isolated = false;
+	node->rig.view.removed = true;
+	uint64_t dropped = rig_count(&node->rig, DHCP4_COUNT_DROP_NOT_SERVING);
+	ask.xid = 8;
+	rig_send(&node->rig, &ask); /* not even what it gave itself */
+	expect_nothing(node);
+	assert_int_equal(rig_count(&node->rig, DHCP4_COUNT_DROP_NOT_SERVING), dropped + 1);
+	pass(node, 10000);
+	assert_false(tick(node));
+	expect_nothing(node);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, node_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_client_is_served_from_the_reserve),
+		TEST(a_removed_node_answers_nobody),
 		TEST(no_ack_leaves_before_its_entry_is_durable),
 		TEST(a_slow_disk_shortens_the_time_told),
 		TEST(a_renewal_is_extended_to_the_promise_at_most),

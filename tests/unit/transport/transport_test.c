@@ -182,6 +182,30 @@ static void a_removed_peer_is_silent_and_its_key_is_refused(void **state)
 	assert_int_equal(m->node[1].received[2], 1);
 }
 
+static void a_removed_node_that_dials_anew_is_told(void **state)
+{
+	struct mesh *m = *state;
+
+	assert_int_equal(node_send(&m->node[2], 1, 1, 0), 0);
+	while (!m->node[1].received[2])
+		uv_run(&m->loop, UV_RUN_ONCE);
+	transport_remove_peer(m->node[1].transport, 2);
+	assert_int_equal(node_send(&m->node[2], 1, 2, 0), 0);
+	while (!node_stats(&m->node[1]).dropped_invalid)
+		uv_run(&m->loop, UV_RUN_ONCE);
+	assert_int_equal(node_stats(&m->node[2]).dials_refused, 0); /* the old connection stands */
+	transport_dial_anew(m->node[2].transport, 9); /* nobody */
+	transport_dial_anew(m->node[2].transport, 1);
+	while (!node_stats(&m->node[2]).dials_refused)
+		uv_run(&m->loop, UV_RUN_ONCE);
+	transport_dial_anew(m->node[2].transport, 3); /* who knows us is reached again */
+	for (uint64_t i = 1; !m->node[3].received[2]; i++) {
+		(void)node_send(&m->node[2], 3, i, 0);
+		mesh_rest(m, 10);
+	}
+	assert_int_equal(m->node[1].received[2], 1);
+}
+
 static void a_new_key_of_a_peer_shuts_out_the_old_one(void **state)
 {
 	struct mesh *m = *state;
@@ -453,6 +477,7 @@ int main(void)
 		T(the_epoch_of_a_stranger_is_not_told),
 		T(a_node_cannot_speak_for_another),
 		T(a_removed_peer_is_silent_and_its_key_is_refused),
+		T(a_removed_node_that_dials_anew_is_told),
 		T(a_new_key_of_a_peer_shuts_out_the_old_one),
 		T(a_peer_that_restarts_is_reached_again),
 		T(a_peer_that_moves_is_followed),
