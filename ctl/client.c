@@ -617,6 +617,11 @@ static void warn_stale(const struct ctl *ctl, const Pxe__ObjectList *list)
 	}
 }
 
+uint64_t client_list_now_ms(const Pxe__ObjectList *list)
+{
+	return list->now_ms != 0 ? list->now_ms : list->as_of_ms;
+}
+
 int client_list(struct ctl *ctl, Pxe__ObjectKind kind, const char *name, Pxe__ObjectList **ret_list)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;

@@ -60,6 +60,10 @@ int client_change(struct ctl *ctl, Pxe__Command *command, struct client_done *re
 int client_try_change(struct ctl *ctl, Pxe__Command *command, struct client_done *ret_done,
 	char *ret_text, size_t text_bytes);
 
+/* Against which the times of a list are told: cluster time when it was made, also where what it
+ * tells is older. */
+uint64_t client_list_now_ms(const Pxe__ObjectList *list);
+
 /* Name of the node that answered last; "" unknown. */
 const char *client_answered(const struct ctl *ctl);
 

@@ -8,6 +8,7 @@
 /* cmd_cluster.c */
 int cmd_cluster_token_create(struct ctl *ctl, const struct invocation *in);
 int cmd_cluster_info(struct ctl *ctl, const struct invocation *in);
+#define CMD_RESERVE_USUAL 50u /* Settings.reserve_percent, what 0 stands for */
 /* cmd_init.c, cmd_join.c */
 int cmd_cluster_init(struct ctl *ctl, const struct invocation *in);
 int cmd_cluster_join(struct ctl *ctl, const struct invocation *in);

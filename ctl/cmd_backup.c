@@ -147,13 +147,15 @@ static void tell_taken(struct ctl *ctl, const struct taking *taking, const char 
 	char size[TEXT_SIZE_BYTES];
 
 	ctl_note(ctl,
-		"backup of %s in %s: %" PRIu64 " leases, %" PRIu64
-		" hosts, %s, as of revision %" PRIu64 " (told by %s)\n"
+		"backup of %s in %s: %" PRIu64 " lease%s, %" PRIu64
+		" host%s, %s, as of revision %" PRIu64 " (told by %s)\n"
 		"  Not in it: the bytes of images, keys, node.yaml. Passwords in profiles and "
 		"variables are: keep it safe.",
 		taking->content.header->cluster, path, taking->content.leases,
-		taking->content.hosts, text_size_format(taking->content.bytes, size),
-		taking->content.header->revision, taking->content.header->node);
+		taking->content.leases == 1 ? "" : "s", taking->content.hosts,
+		taking->content.hosts == 1 ? "" : "s",
+		text_size_format(taking->content.bytes, size), taking->content.header->revision,
+		taking->content.header->node);
 }
 
 int cmd_backup_create(struct ctl *ctl, const struct invocation *in)

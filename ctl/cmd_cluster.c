@@ -70,6 +70,13 @@ static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 	show_pair(ctl, "DHCP", settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ? "off" : "on");
 	show_pair(ctl, "lease", show_duration_s(settings->lease_s, text));
 	show_pair(ctl, "MCLT", show_duration_s(settings->mclt_s, text));
+	show_pair(ctl, "offer", show_duration_s(settings->offer_s, text));
+	show_pair(ctl, "decline", show_duration_s(settings->decline_s, text));
+	snprintf(text, sizeof text, "%" PRIu32 " %%",
+		settings->reserve_percent == 0 ? CMD_RESERVE_USUAL : settings->reserve_percent);
+	show_pair(ctl, "reserve", text);
+	snprintf(text, sizeof text, "%" PRIu64, settings->epoch);
+	show_pair(ctl, "epoch", text);
 	show_pair(ctl, "profile", settings->profile);
 	for (size_t i = 0; i < settings->n_loaders; i++) {
 		fprintf(ctl->out, "%-12s %s=%s\n", "loader", settings->loaders[i]->arch,

@@ -60,9 +60,16 @@ int cmd_lease_list(struct ctl *ctl, const struct invocation *in)
 	} else {
 		table = table_new(lease_columns, sizeof lease_columns / sizeof lease_columns[0]);
 		for (size_t i = 0; i < list->n_leases; i++) {
-			lease_row(table, list->leases[i], list->as_of_ms);
+			lease_row(table, list->leases[i], client_list_now_ms(list));
 		}
 		result = show_table(ctl, table);
+	}
+	if (list->unmerged > 0) {
+		ctl_note(ctl,
+			"%" PRIu32 " of them given by %s alone; the cluster learns of them when it "
+			"has the quorum again",
+			list->unmerged,
+			client_answered(ctl)[0] != '\0' ? client_answered(ctl) : "the node");
 	}
 	pxe__object_list__free_unpacked(list, NULL);
 	return result;
@@ -99,7 +106,7 @@ int cmd_lease_show(struct ctl *ctl, const struct invocation *in)
 		if (ctl->format == CTL_JSON) {
 			result = ctl_print_json(ctl, &list->leases[i]->base);
 		} else {
-			show_lease(ctl, list->leases[i], list->as_of_ms);
+			show_lease(ctl, list->leases[i], client_list_now_ms(list));
 		}
 	}
 	pxe__object_list__free_unpacked(list, NULL);
@@ -144,7 +151,7 @@ int cmd_lease_release(struct ctl *ctl, const struct invocation *in)
 	if (list->n_leases != 1) {
 		result = ctl_fail(ctl, CTL_NOT_FOUND, "there is no lease of '%s'", in->args[0]);
 	} else {
-		result = confirm_release(ctl, list->leases[0], list->as_of_ms);
+		result = confirm_release(ctl, list->leases[0], client_list_now_ms(list));
 	}
 	if (result == CTL_OK) {
 		release.ip = list->leases[0]->ip;

@@ -48,11 +48,43 @@ static int set_mode(
 	return client_change(ctl, &command, ret_done);
 }
 
+/* Nothing to do? In words; NULL: there is. */
+static const char *is_so(const Pxe__NodeStatus *node, Pxe__MemberMode mode)
+{
+	if (mode == PXE__MEMBER_MODE__MEMBER_MODE_UNDRAIN && !node->draining) {
+		return "does not drain";
+	}
+	if (mode == PXE__MEMBER_MODE__MEMBER_MODE_PROMOTE && !node->standby) {
+		return node->witness ? "is a witness, it votes" : "was not demoted";
+	}
+	return mode == PXE__MEMBER_MODE__MEMBER_MODE_DEMOTE && node->standby ? "is demoted already"
+									     : NULL;
+}
+
 static int set_and_tell(
 	struct ctl *ctl, const struct invocation *in, Pxe__MemberMode mode, const char *words)
 {
 	struct client_done done;
-	int result = set_mode(ctl, in->args[0], mode, &done);
+	const char *so = NULL;
+	Pxe__AdminReply *reply;
+	int result = cmd_status_get(ctl, &reply);
+
+	if (result != CTL_OK) {
+		return result;
+	}
+	result = cmd_node_check(ctl, reply->state, in->args[0]);
+	if (result == CTL_OK && strcmp(reply->state->health, "no quorum") != 0) {
+		so = is_so(cmd_node_find(reply->state, in->args[0]), mode);
+	}
+	if (so != NULL) {
+		result = objects_print_done(
+			ctl, "node", in->args[0], so, reply->state->revision, "nothing to do");
+	}
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	if (result != CTL_OK || so != NULL) {
+		return result;
+	}
+	result = set_mode(ctl, in->args[0], mode, &done);
 
 	return result != CTL_OK ? result
 				: objects_print_done(ctl, "node", in->args[0], words, done.revision,
@@ -139,15 +171,21 @@ int cmd_node_step_down(struct ctl *ctl, const struct invocation *in)
 
 /* ---- draining */
 
-/* Who is missing already, so that nobody stops the last node that serves. */
-static int check_others(struct ctl *ctl, const Pxe__Status *status, const char *name)
+/* Who is missing already, so that nobody stops the last node that serves; is there a quorum without
+ * it? */
+static int check_others(
+	struct ctl *ctl, const Pxe__Status *status, const char *name, bool *ret_breaks)
 {
-	unsigned serving = 0;
+	unsigned serving = 0, voters = 0, up = 0;
 	char down[256] = "";
 
+	*ret_breaks = false;
 	for (size_t i = 0; i < status->n_nodes; i++) {
 		const Pxe__NodeStatus *node = status->nodes[i];
 		size_t used = strlen(down);
+		bool votes = strcmp(node->raft_role, "learner") != 0;
+		voters += votes;
+		up += votes && strcmp(node->name, name) != 0 && strcmp(node->state, "down") != 0;
 		if (strcmp(node->name, name) == 0 || strcmp(node->state, "removing") == 0) {
 			continue;
 		}
@@ -163,10 +201,23 @@ static int check_others(struct ctl *ctl, const Pxe__Status *status, const char *
 			"no other node serves machines now: once this one stops, "
 			"nobody answers them.");
 	}
-	if (down[0] != '\0') {
+	if (up < voters / 2 + 1) {
 		ctl_note(ctl,
-			"note: %s %s down already; without %s the cluster may miss its quorum",
-			down, strchr(down, ',') != NULL ? "are" : "is", name);
+			"note: %s%s%sonce %s stops, %u of %u voters are left, and that is no "
+			"quorum: "
+			"until it is back,\n  nothing can be changed and each node leases from its "
+			"own addresses",
+			down,
+			down[0] == '\0'             ? ""
+			: strchr(down, ',') != NULL ? " are"
+						    : " is",
+			down[0] == '\0' ? "" : " down already; ", name, up, voters);
+		*ret_breaks = true;
+		return CTL_OK;
+	}
+	if (down[0] != '\0') {
+		ctl_note(ctl, "note: %s %s down already", down,
+			strchr(down, ',') != NULL ? "are" : "is");
 	}
 	return CTL_OK;
 }
@@ -227,7 +278,7 @@ static int wait_idle(struct ctl *ctl, const char *name)
 		name, count, leads ? ", and it leads" : "", name);
 }
 
-static int begin_drain(struct ctl *ctl, const char *name, bool *ret_led)
+static int begin_drain(struct ctl *ctl, const char *name, bool *ret_led, bool *ret_breaks)
 {
 	struct client_done done;
 	Pxe__AdminReply *reply;
@@ -238,7 +289,7 @@ static int begin_drain(struct ctl *ctl, const char *name, bool *ret_led)
 	}
 	result = cmd_node_check(ctl, reply->state, name);
 	if (result == CTL_OK) {
-		result = check_others(ctl, reply->state, name);
+		result = check_others(ctl, reply->state, name, ret_breaks);
 		*ret_led = strcmp(reply->state->leader, name) == 0;
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);
@@ -250,8 +301,8 @@ int cmd_node_drain(struct ctl *ctl, const struct invocation *in)
 {
 	const char *name = in->args[0];
 	char leader[64];
-	bool led = false;
-	int result = begin_drain(ctl, name, &led);
+	bool led = false, breaks = false;
+	int result = begin_drain(ctl, name, &led, &breaks);
 
 	if (result != CTL_OK) {
 		return result;
@@ -261,10 +312,10 @@ int cmd_node_drain(struct ctl *ctl, const struct invocation *in)
 	}
 	result = wait_idle(ctl, name);
 	if (result == CTL_OK) {
-		fprintf(ctl->out,
-			"%s is drained: it is safe to stop it. Afterwards:  pxectl node undrain "
-			"%s\n",
-			name, name);
+		fprintf(ctl->out, "%s is drained: %s. Afterwards:  pxectl node undrain %s\n", name,
+			breaks ? "it may be stopped, the cluster has no quorum then"
+			       : "it is safe to stop it",
+			name);
 	}
 	return result;
 }

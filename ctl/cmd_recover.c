@@ -183,8 +183,16 @@ static void tell_next(struct ctl *ctl, const struct offline_info *info)
 {
 	char wait[TEXT_DURATION_BYTES];
 
-	fprintf(ctl->out, "cluster %s goes on with node %s alone (epoch %" PRIu64 ")\n",
-		info->cluster, info->node, info->epoch);
+	if (ctl->format == CTL_JSON) {
+		fprintf(ctl->out,
+			"{\"cluster\": \"%s\", \"node\": \"%s\", \"epoch\": %" PRIu64
+			", \"leases\": %" PRIu64 "}\n",
+			info->cluster, info->node, info->epoch, info->leases);
+	} else {
+		fprintf(ctl->out, "cluster %s goes on with node %s alone (epoch %" PRIu64 ")\n",
+			info->cluster, info->node, info->epoch);
+	}
+	fflush(ctl->out);
 	ctl_note(ctl,
 		"Next:  systemctl start pxecluster\n"
 		"  On each other machine, before it comes back: stop pxed, move its configuration "
@@ -213,6 +221,12 @@ int cmd_cluster_recover(struct ctl *ctl, const struct invocation *in)
 	result = offline_ask(ctl, "--offline-info", NULL, -1, &info);
 	if (result != CTL_OK) {
 		return result;
+	}
+	if (info.member_count == 1 && info.member[0].id == info.self) {
+		return ctl_fail(ctl, CTL_REFUSED,
+			"node %s is the only node of cluster %s: there is nothing to recover from; "
+			"start it:  systemctl start pxecluster",
+			info.node, info.cluster);
 	}
 	show(ctl, &info);
 	result = ask(ctl, &info);

@@ -116,7 +116,10 @@ static bool look(struct ctl *ctl, const char *name, char ret_line[REMOVE_LINE_BY
 	}
 	node = cmd_node_find(reply->state, name);
 	gone = node == NULL || strcmp(reply->state->health, "removed") == 0;
-	if (node != NULL) {
+	if (node != NULL && node->forced) {
+		snprintf(ret_line, REMOVE_LINE_BYTES, "%.40s is being taken out of the voters",
+			name);
+	} else if (node != NULL) {
 		snprintf(ret_line, REMOVE_LINE_BYTES,
 			"%.40s hands back: %" PRIu32 " addresses, %" PRIu32 " leases to go", name,
 			node->reserve_held, node->journal);

@@ -115,9 +115,19 @@ static void tell(struct ctl *ctl, const struct node_conf *conf,
 {
 	char ip[SHOW_BYTES], wait[TEXT_DURATION_BYTES];
 
-	fprintf(ctl->out,
-		"cluster '%s' restored on node %s: %" PRIu64 " leases, epoch %" PRIu64 "\n",
-		info->cluster, conf->name, info->leases, info->epoch);
+	if (ctl->format == CTL_JSON) {
+		fprintf(ctl->out,
+			"{\"cluster\": \"%s\", \"node\": \"%s\", \"epoch\": %" PRIu64
+			", \"leases\": %" PRIu64 "}\n",
+			info->cluster, conf->name, info->epoch, info->leases);
+	} else {
+		fprintf(ctl->out,
+			"cluster '%s' restored on node %s: %" PRIu64 " lease%s, epoch %" PRIu64
+			"\n",
+			info->cluster, conf->name, info->leases, info->leases == 1 ? "" : "s",
+			info->epoch);
+	}
+	fflush(ctl->out);
 	ctl_note(ctl,
 		"  Leases given since the backup are not known. So machines that it does not know "
 		"get "

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SET_TRIES         5
-#define SET_RESERVE_USUAL 50u /* per cent, what 0 stands for */
+#define SET_TRIES      5
+#define SET_TEXT_BYTES 1024
 
 enum set_kind { SET_DURATION, SET_PERCENT, SET_DHCP, SET_PROFILE, SET_IP };
 
@@ -49,7 +49,7 @@ static void value_text(const Pxe__Settings *settings, size_t key, char ret_text[
 	case SET_DURATION: show_duration_s(number, ret_text); return;
 	case SET_PERCENT:
 		snprintf(ret_text, SHOW_BYTES, "%" PRIu32 " %%",
-			number == 0 ? SET_RESERVE_USUAL : number);
+			number == 0 ? CMD_RESERVE_USUAL : number);
 		return;
 	case SET_DHCP:
 		snprintf(ret_text, SHOW_BYTES, "%s",
@@ -167,12 +167,17 @@ int cmd_set_apply(const struct ctl *ctl, const char *const *words, size_t count,
 	char before[SHOW_BYTES], after[SHOW_BYTES];
 	const char *value = NULL;
 	size_t key = 0;
+	unsigned given = 0; /* a bit for each key */
 
 	for (size_t i = 0; i < count; i++) {
 		int result = split(ctl, words[i], &key, &value);
+		if (result == CTL_OK && (given >> key & 1u) != 0) {
+			result = ctl_fail(ctl, CTL_USAGE, "%s is given twice", set_keys[key].name);
+		}
 		if (result != CTL_OK) {
 			return result;
 		}
+		given |= 1u << key;
 		value_text(settings, key, before);
 		result = set_one(ctl, key, value, settings);
 		if (result != CTL_OK) {
@@ -185,7 +190,7 @@ int cmd_set_apply(const struct ctl *ctl, const char *const *words, size_t count,
 }
 
 static int put(struct ctl *ctl, Pxe__Settings *settings, uint64_t revision,
-	struct client_done *ret_done, char *ret_text, size_t bytes)
+	struct client_done *ret_done, char ret_text[SET_TEXT_BYTES])
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Put change = PXE__PUT__INIT;
@@ -196,16 +201,56 @@ static int put(struct ctl *ctl, Pxe__Settings *settings, uint64_t revision,
 	change.settings = settings;
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &change;
-	return client_try_change(ctl, &command, ret_done, ret_text, bytes);
+	return client_try_change(ctl, &command, ret_done, ret_text, SET_TEXT_BYTES);
 }
 
-/* Read, change, write on the condition that nobody wrote meanwhile. CTL_CONFLICT: begin anew. */
-static int try_once(struct ctl *ctl, const struct invocation *in, FILE *changes,
-	struct client_done *ret_done, char *ret_text, size_t bytes)
+static bool names_server(const struct invocation *in)
+{
+	for (size_t i = 0; i < in->arg_count; i++) {
+		if (strncmp(in->args[i], "server-id=", 10) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Does any node have the address? */
+static void note_server(struct ctl *ctl, const Pxe__Settings *settings)
+{
+	Pxe__ObjectList *list;
+	char ip[SHOW_BYTES];
+	bool is_node = false;
+
+	if (client_list(ctl, PXE__OBJECT_KIND__OBJECT_MEMBER, "", &list) != CTL_OK) {
+		return;
+	}
+	for (size_t i = 0; i < list->n_members; i++) {
+		const ProtobufCBinaryData *node = &list->members[i]->serve_ip;
+		is_node = is_node ||
+			  (node->len == settings->server_ip.len && node->len > 0 &&
+				  memcmp(node->data, settings->server_ip.data, node->len) == 0);
+	}
+	pxe__object_list__free_unpacked(list, NULL);
+	if (!is_node) {
+		ctl_note(ctl,
+			"note: no node has the address %s: machines that renew by unicast find "
+			"nobody there, and renew later by broadcast",
+			show_ip(&settings->server_ip, ip));
+	}
+}
+
+/* Read, change, write on the condition that nobody wrote meanwhile. CTL_CONFLICT: begin anew, if
+ * the revision is another one than it was. */
+static int try_once(struct ctl *ctl, const struct invocation *in, FILE *changes, uint64_t *tried,
+	struct client_done *ret_done, char ret_text[SET_TEXT_BYTES])
 {
 	Pxe__ObjectList *list;
 	int result = client_list(ctl, PXE__OBJECT_KIND__OBJECT_SETTINGS, "", &list);
 
+	if (result == CTL_OK && list->revision == *tried) {
+		pxe__object_list__free_unpacked(list, NULL);
+		return CTL_CONFLICT; /* nobody wrote meanwhile: what was refused are the values */
+	}
 	ret_text[0] = '\0';
 	if (result != CTL_OK) {
 		return result;
@@ -216,7 +261,11 @@ static int try_once(struct ctl *ctl, const struct invocation *in, FILE *changes,
 		result = cmd_set_apply(ctl, in->args, in->arg_count, list->settings, changes);
 	}
 	if (result == CTL_OK) {
-		result = put(ctl, list->settings, list->revision, ret_done, ret_text, bytes);
+		*tried = list->revision;
+		result = put(ctl, list->settings, list->revision, ret_done, ret_text);
+	}
+	if (result == CTL_OK && names_server(in)) {
+		note_server(ctl, list->settings);
 	}
 	pxe__object_list__free_unpacked(list, NULL);
 	return result;
@@ -247,7 +296,8 @@ static int check_words(const struct ctl *ctl, const struct invocation *in)
 int cmd_cluster_set(struct ctl *ctl, const struct invocation *in)
 {
 	struct client_done done;
-	char text[1024] = "", *changes = NULL;
+	char text[SET_TEXT_BYTES] = "", *changes = NULL;
+	uint64_t tried = 0; /* revision */
 	size_t bytes = 0;
 	int result = check_words(ctl, in);
 
@@ -262,7 +312,7 @@ int cmd_cluster_set(struct ctl *ctl, const struct invocation *in)
 		if (out == NULL) {
 			return ctl_fail(ctl, CTL_REFUSED, "no memory");
 		}
-		result = try_once(ctl, in, out, &done, text, sizeof text);
+		result = try_once(ctl, in, out, &tried, &done, text);
 		fclose(out);
 	}
 	if (result != CTL_OK && text[0] != '\0') {

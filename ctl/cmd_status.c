@@ -87,7 +87,12 @@ static int print_nodes(const struct ctl *ctl, const Pxe__Status *status)
 		table_cellf(table, "%" PRIu32, node->dhcp_per_s);
 		table_cellf(table, "%" PRIu32, node->boots);
 		table_cellf(table, "%" PRIu32 "/%" PRIu32, node->images_held, node->images);
-		table_cellf(table, "%" PRIu32, node->reserve_held);
+		if (strcmp(node->state, "isolated") == 0) {
+			table_cellf(table, "%" PRIu32 "/%" PRIu32, node->reserve_free,
+				node->reserve_held);
+		} else {
+			table_cellf(table, "%" PRIu32, node->reserve_held);
+		}
 		table_cellf(table, "%" PRIu32, node->journal);
 		table_cellf(table, "%" PRIu64, node->id);
 		table_cellf(table, "%" PRIu64, node->applied);

@@ -575,7 +575,7 @@ static void note_holder(struct ctl *ctl, const Pxe__Host *host)
 				"note: %s is still kept for %s; %s gets it when that ends, %s at "
 				"the latest",
 				ip, show_mac(&lease->mac, mac), host->name,
-				show_when(lease->promised_ms, list->as_of_ms, when));
+				show_when(lease->promised_ms, client_list_now_ms(list), when));
 		}
 	}
 	pxe__admin_reply__free_unpacked(reply, NULL);

@@ -120,6 +120,12 @@ void admin_on_token_create(
 	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
 Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict);
 /* admin_quorum.c: "no quorum: 1 of 3 voters answers (pxe3); pxe1 silent for 4m 12s ..." */
+char *admin_quorum_line(const struct replica_view *view, const struct model *model, char *ret_text,
+	size_t text_bytes);
+/* "bring back 1 of pxe1, pxe2; ..." */
+char *admin_quorum_advice(const struct replica_view *view, const struct model *model,
+	char *ret_text, size_t text_bytes);
+/* Both, for who asked for a change. */
 char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
 	size_t text_bytes);
 bool admin_is_removed(const struct admin *admin);
@@ -131,6 +137,13 @@ void admin_on_list(
 void admin_on_info(struct admin *admin, const struct admin_client *client);
 void admin_on_boot_explain(
 	struct admin *admin, const struct admin_client *client, const Pxe__BootExplainQuery *query);
+/* admin_alone.c: leases that this node gave without the quorum, that run, and that the cluster does
+ * not know: as they would be in the state. NULL: none, or no memory. */
+struct admin_alone *admin_alone_new(const struct admin *admin, uint64_t now_ms);
+void admin_alone_free(struct admin_alone *alone);
+size_t admin_alone_count(const struct admin_alone *alone);
+const Pxe__Lease *admin_alone_at(const struct admin_alone *alone, size_t i);
+bool admin_alone_has(const struct admin_alone *alone, uint32_t ip);
 /* admin_status.c */
 void admin_on_status(struct admin *admin, const struct admin_client *client);
 /* admin_reserve.c */

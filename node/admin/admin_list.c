@@ -25,6 +25,8 @@ struct list {
 	uint64_t now_ms;
 	uint8_t *data;
 	size_t bytes, capacity, count;
+	struct admin_alone *alone; /* leases that this node gave alone; NULL: none */
+	uint32_t unmerged;         /* of those, shown */
 	bool failed;
 };
 
@@ -179,6 +181,9 @@ static void append_lease(struct list *list, const Pxe__Lease *stored)
 		.since_ms = stored->since_ms};
 
 	shown.state = lease_state_at(&facts, list->now_ms);
+	if (admin_alone_has(list->alone, msg_ip4_get(stored->ip))) {
+		return; /* as this node told the client is newer */
+	}
 	if (shown.state != PXE__LEASE_STATE__LEASE_FREE && lease_matches(list, stored)) {
 		append_object(list, &shown.base);
 	}
@@ -231,6 +236,8 @@ static void append_tail(struct list *list, bool stale)
 
 	tail.revision = model_revision(admin_model(list->admin));
 	tail.stale = stale;
+	tail.now_ms = list->now_ms;
+	tail.unmerged = list->unmerged;
 	tail.as_of_ms = stale ? model_stamp_ms(admin_model(list->admin)) : list->now_ms;
 	size = pxe__object_list__get_packed_size(&tail);
 	if (reserve(list, size)) {
@@ -238,11 +245,31 @@ static void append_tail(struct list *list, bool stale)
 	}
 }
 
+static void append_alone(struct list *list)
+{
+	list->alone = admin_alone_new(list->admin, list->now_ms);
+	model_each(admin_model(list->admin), list->kind, on_object, list);
+	for (size_t i = 0; i < admin_alone_count(list->alone) && !list->failed; i++) {
+		const Pxe__Lease *lease = admin_alone_at(list->alone, i);
+		if (lease_matches(list, lease)) {
+			append_object(list, &lease->base);
+			list->unmerged++;
+		}
+		if (list->bytes >= PART_BYTES) {
+			send_part(list, true);
+		}
+	}
+	admin_alone_free(list->alone);
+	list->alone = NULL;
+}
+
 static void visit(struct list *list)
 {
 	const Pxe__Settings *settings = model_settings(admin_model(list->admin));
 
-	if (list->kind != PXE__OBJECT_KIND__OBJECT_SETTINGS) {
+	if (list->kind == PXE__OBJECT_KIND__OBJECT_LEASE) {
+		append_alone(list);
+	} else if (list->kind != PXE__OBJECT_KIND__OBJECT_SETTINGS) {
 		model_each(admin_model(list->admin), list->kind, on_object, list);
 	} else if (settings != NULL) {
 		on_object(list, settings);

@@ -56,17 +56,26 @@ static void add_silent(
 	}
 }
 
-char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
+/* Voters, and those of them that answer. */
+static unsigned count_voters(const struct replica_view *view, unsigned *ret_live)
+{
+	unsigned voters = 0;
+
+	*ret_live = 0;
+	for (unsigned i = 0; i < view->member_count; i++) {
+		voters += view->member[i].voter;
+		*ret_live += view->member[i].voter && view->member[i].live;
+	}
+	return voters;
+}
+
+char *admin_quorum_line(const struct replica_view *view, const struct model *model, char *ret_text,
 	size_t text_bytes)
 {
 	char buffer[32];
-	unsigned voters = 0, live = 0;
+	unsigned live, voters = count_voters(view, &live);
 	bool first = true;
 
-	for (unsigned i = 0; i < view->member_count; i++) {
-		voters += view->member[i].voter;
-		live += view->member[i].voter && view->member[i].live;
-	}
 	ret_text[0] = '\0';
 	add(ret_text, text_bytes, "no quorum: %u of %u voters answer%s", live, voters,
 		live == 1 ? "s" : "");
@@ -79,17 +88,49 @@ char *admin_quorum_text(const struct replica_view *view, const struct model *mod
 	}
 	add(ret_text, text_bytes, "%s", first ? "" : ")");
 	add_silent(ret_text, text_bytes, view, model);
+	return ret_text;
+}
+
+char *admin_quorum_advice(const struct replica_view *view, const struct model *model,
+	char *ret_text, size_t text_bytes)
+{
+	char buffer[32];
+	unsigned live, voters = count_voters(view, &live), missing;
+	bool first = true;
+
+	ret_text[0] = '\0';
 	if (live > voters / 2) {
-		add(ret_text, text_bytes,
-			".\n  They are choosing a leader; run it again in a moment");
-	} else {
-		add(ret_text, text_bytes,
-			".\n  Nothing was changed. Leases that are granted go on; bring back "
-			"%s of the silent nodes.\n  If they are lost for good: stop pxed on the "
-			"one "
-			"survivor and run there: pxectl cluster recover",
-			voters / 2 + 1 - live == 1 ? "one" : "more");
+		add(ret_text, text_bytes, "they are choosing a leader; look again in a moment");
+		return ret_text;
 	}
+	missing = voters / 2 + 1 - live;
+	add(ret_text, text_bytes, "bring back ");
+	if (missing < voters - live) {
+		add(ret_text, text_bytes, "%u of ", missing);
+	}
+	for (unsigned i = 0; i < view->member_count; i++) {
+		if (view->member[i].voter && !view->member[i].live) {
+			add(ret_text, text_bytes, "%s%s", first ? "" : ", ",
+				name_of(model, view->member[i].id, buffer));
+			first = false;
+		}
+	}
+	add(ret_text, text_bytes,
+		"; if that can never be: stop pxed on the one survivor and run there: "
+		"pxectl cluster recover");
+	return ret_text;
+}
+
+char *admin_quorum_text(const struct replica_view *view, const struct model *model, char *ret_text,
+	size_t text_bytes)
+{
+	char advice[ADMIN_TEXT_BYTES];
+	unsigned live, voters = count_voters(view, &live);
+
+	admin_quorum_line(view, model, ret_text, text_bytes);
+	admin_quorum_advice(view, model, advice, sizeof advice);
+	add(ret_text, text_bytes, ".\n  Nothing was changed%s\n  To do: %s",
+		live > voters / 2 ? "." : "; leases that are granted go on.", advice);
 	return ret_text;
 }
 
@@ -101,6 +142,7 @@ bool admin_is_removed(const struct admin *admin)
 void admin_reply_no_quorum(struct admin *admin, const struct admin_client *client)
 {
 	struct replica_view view;
+	struct dhcp4_isolation own;
 	char text[ADMIN_TEXT_BYTES];
 
 	if (admin_is_removed(admin)) {
@@ -109,6 +151,13 @@ void admin_reply_no_quorum(struct admin *admin, const struct admin_client *clien
 		return;
 	}
 	replica_get_view(admin->config.replica, &view);
-	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NO_QUORUM, "%s",
-		admin_quorum_text(&view, admin_model(admin), text, sizeof text));
+	admin_quorum_text(&view, admin_model(admin), text, sizeof text);
+	admin_isolation(admin, &own);
+	if (own.isolated) {
+		add(text, sizeof text,
+			"\n  This node goes on alone meanwhile, with %" PRIu32
+			" own addresses left for new machines",
+			own.reserve_free);
+	}
+	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NO_QUORUM, "%s", text);
 }

@@ -77,6 +77,7 @@ char *admin_reserve_text(
 {
 	const struct model *model = admin_model(admin);
 	char since[48] = "", most[TEXT_DURATION_BYTES], age[TEXT_DURATION_BYTES], more[64] = "";
+	char extends[128];
 	bool self = node->id == admin->config.self;
 
 	if (node->isolated_ms > 0) {
@@ -88,12 +89,15 @@ char *admin_reserve_text(
 			node->journal, node->journal == 1 ? "" : "s",
 			node->journal == 1 ? "s" : "");
 	}
+	text_duration_short(model_mclt_ms(model), most);
+	snprintf(extends, sizeof extends, "known leases are extended, at most %s past their end",
+		most);
 	snprintf(ret_text, text_bytes,
 		"%s has no quorum%s and goes on alone: %s; %" PRIu32
 		" own addresses left for new machines, at most %s each%s",
 		node->name, since,
-		!self || node->extends_leases ? "known leases are extended until their promise"
+		!self || node->extends_leases ? extends
 					      : "it does not know the time, so it extends no lease",
-		node->reserve_free, text_duration_short(model_mclt_ms(model), most), more);
+		node->reserve_free, most, more);
 	return ret_text;
 }

@@ -25,7 +25,7 @@ struct status {
 	Pxe__PoolStatus pools[STATUS_POOLS_MAX], *pool_list[STATUS_POOLS_MAX];
 	Pxe__Counter counters[ADMIN_COUNTERS_MAX], *counter_list[ADMIN_COUNTERS_MAX];
 	char counter_names[ADMIN_COUNTERS_MAX][48];
-	char warnings[STATUS_WARNINGS_MAX][320], *warning_list[STATUS_WARNINGS_MAX];
+	char warnings[STATUS_WARNINGS_MAX][400], *warning_list[STATUS_WARNINGS_MAX];
 	unsigned versions, held[MODEL_MEMBERS_MAX], missing[MODEL_MEMBERS_MAX];
 	const char *missing_image[MODEL_MEMBERS_MAX]; /* one of them */
 	char cluster_id[33];
@@ -115,14 +115,18 @@ static char *role_of(const struct status *status, const struct replica_member_vi
 }
 
 static char *state_of(const struct replica_member_view *view, const Pxe__Member *member,
-	const Pxe__NodeStatus *node)
+	const Pxe__NodeStatus *node, bool removed)
 {
 	static char removing[] = "removing", down[] = "down", joining[] = "joining",
 		    late[] = "behind", ok[] = "ok", stopping[] = "stopping", idle[] = "not serving",
-		    alone[] = "isolated", draining[] = "draining", standby[] = "standby";
+		    alone[] = "isolated", draining[] = "draining", standby[] = "standby",
+		    gone[] = "removed";
 
 	if (member->removing) {
 		return removing;
+	}
+	if (removed) {
+		return gone;
 	}
 	if (!view->live) {
 		return down;
@@ -175,7 +179,7 @@ static void add_node(struct status *status, unsigned i)
 			       ? status->view.commit - node->applied
 			       : 0;
 	admin_reserve_fill(status->admin, view, member, node);
-	node->state = state_of(view, member, node);
+	node->state = state_of(view, member, node, self && admin_is_removed(status->admin));
 	node->dhcp_per_s = view->live ? view->status.dhcp_per_s : 0;
 	node->boots = view->live ? view->status.boots : 0;
 	node->images_held = status->held[i];
@@ -272,9 +276,10 @@ static void warn_of_state(struct status *status, const Pxe__NodeStatus *node)
 {
 	char text[ADMIN_TEXT_BYTES];
 
-	if (node->isolated) {
-		warn(status, "%.300s", admin_reserve_text(status->admin, node, text, sizeof text));
-	} else if (strcmp(node->state, "down") == 0 && node->reserve_held > 0) {
+	if (node->isolated && strcmp(node->state, "isolated") == 0) {
+		warn(status, "%.390s", admin_reserve_text(status->admin, node, text, sizeof text));
+	} else if (status->view.has_quorum && strcmp(node->state, "down") == 0 &&
+		   node->reserve_held > 0) {
 		warn(status,
 			"%s may go on alone with its own %" PRIu32
 			" addresses; nobody else leases them meanwhile",
@@ -298,9 +303,16 @@ static void warn_of_nodes(struct status *status)
 {
 	char age[TEXT_DURATION_BYTES], size[TEXT_SIZE_BYTES];
 
+	if (admin_is_removed(status->admin)) {
+		return; /* what it knows of the others is old, and nothing to look after */
+	}
 	for (size_t i = 0; i < status->message.n_nodes; i++) {
 		const Pxe__NodeStatus *node = &status->nodes[i];
-		if (strcmp(node->state, "down") == 0 && node->silent_ms == UINT64_MAX) {
+		bool named = !status->view.has_quorum && strcmp(node->raft_role, "learner") != 0;
+
+		if (named) {
+			/* The line about the quorum tells of it. */
+		} else if (strcmp(node->state, "down") == 0 && node->silent_ms == UINT64_MAX) {
 			warn(status, "node %s was not heard since this node started", node->name);
 		} else if (strcmp(node->state, "down") == 0) {
 			warn(status, "node %s is silent for %s", node->name,
@@ -332,6 +344,9 @@ static void warn_of_voters(struct status *status)
 {
 	unsigned voters = status->message.voters;
 
+	if (!status->view.has_quorum) {
+		return; /* too late for that advice */
+	}
 	if (voters == 2) {
 		warn(status,
 			"2 voters: losing one stops changes (leases already granted keep working); "
@@ -349,7 +364,8 @@ static void warn_of_unknown(struct status *status)
 
 	if (status->message.unknown_until_ms > status->message.cluster_ms) {
 		warn(status,
-			"leases may run that this state does not know: new machines wait %s more",
+			"leases may run that this state does not know: for %s more new machines "
+			"wait, or get one of a node's own addresses",
 			text_duration_short(admin_whole_seconds(status->message.unknown_until_ms -
 								status->message.cluster_ms),
 				text));
@@ -376,9 +392,10 @@ static void warn_of_settings(struct status *status, const Pxe__Settings *setting
 		return;
 	}
 	if (!admin_is_removed(status->admin) && !status->view.has_quorum) {
-		admin_quorum_text(&status->view, model, text, sizeof text);
-		text[strcspn(text, "\n")] = '\0';
-		warn(status, "%.300s", text);
+		admin_quorum_line(&status->view, model, text, sizeof text);
+		warn(status, "%.390s", text);
+		admin_quorum_advice(&status->view, model, text, sizeof text);
+		warn(status, "%.390s", text);
 	}
 	warn_of_unknown(status);
 	if (settings->dhcp == PXE__DHCP_MODE__DHCP_OFF) {

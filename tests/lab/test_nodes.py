@@ -182,7 +182,7 @@ def test_a_node_leaves_in_order_and_hands_its_addresses_back(lab, client):
     lab.join(gone)
 
 
-def test_a_dead_node_is_removed_by_force_only_and_its_addresses_come_back(lab):
+def test_a_dead_node_is_removed_by_force_only_and_its_addresses_come_back(lab, client):
     first, dead = lab.nodes[0], lab.nodes[2]
     wait_reserves(lab)
     held = reserves(first)[dead.name]
@@ -200,6 +200,16 @@ def test_a_dead_node_is_removed_by_force_only_and_its_addresses_come_back(lab):
     wait_for("its addresses to be free", lambda: (lambda p: int(p["reserve"]) == sum(reserves(first).values()))(
         first.json("status")["pools"][0]), 60)
     assert time.monotonic() - forced >= 30, "not before the longest lease that it could have given"
+    # it was not off for good: its addresses are others' now, so it must not lease them [R7]
+    dead.start()
+    wait_for("it to know that it was removed", lambda: dead.json("status")["health"] == "removed", 30)
+    lab.partition([dead, client], lab.nodes[:2])
+    with machine(client) as raw:
+        assert raw.discover(mac="52:54:00:6d:00:77") is None, "a removed node answers nobody"
+    lab.heal()
+    shown = dead.pxectl("status").stdout
+    assert "was removed from the cluster" in shown and "goes on alone" not in shown
+    dead.kill(signal.SIGKILL)
     dead.wipe()
     lab.join(dead)
 
@@ -219,7 +229,7 @@ def test_an_isolated_node_says_what_it_may_do(lab, client):
     row = wait_for("pxe3 to go on alone", told, 20)
     assert int(row["reserve_held"]) == held and 0 < int(row["reserve_free"]) <= held
     shown = alone.pxectl("--node", alone.name, "status").stdout
-    assert "goes on alone" in shown and "isolated for" in shown and "extended until their promise" in shown
+    assert "goes on alone" in shown and "isolated for" in shown and "extended, at most" in shown
     assert "is to be answered" not in shown
     shown = first.pxectl("status").stdout
     assert f"{alone.name} may go on alone with its own {held} addresses" in shown
@@ -230,6 +240,10 @@ def test_an_isolated_node_says_what_it_may_do(lab, client):
         assert ack and ack["type"] == "ack"
     wait_for("the lease to wait to be merged", lambda: int(nodes_of(alone)[alone.name]["journal"]) == 1, 10)
     assert "1 lease waits to be merged" in alone.pxectl("--node", alone.name, "status").stdout
+    done = alone.pxectl("--node", alone.name, "lease", "list")
+    assert ack["ip"] in done.stdout and "1 of them given by pxe3 alone" in done.stderr
+    done = alone.pxectl("--node", alone.name, "host", "add", "none", "--mac", "52:54:00:57:00:03", check=False)
+    assert done.returncode == 4 and "bring back 1 of pxe1, pxe2" in done.stderr and "goes on alone meanwhile" in done.stderr
     lab.heal()
     wait_for("the merge", lambda: (ack["ip"], "52:54:00:6d:00:01") in leases(first), 20)
     wait_for("the journal to be empty", lambda: int(nodes_of(first)[alone.name]["journal"]) == 0, 20)

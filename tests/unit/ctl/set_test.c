@@ -42,6 +42,18 @@ static void done(struct rig *rig)
 	free(rig->changes);
 }
 
+static void test_a_key_given_twice_is_refused(void **state)
+{
+	static const char *const words[] = {"mclt=5m", "lease=2h", "mclt=10m"};
+	struct rig rig;
+
+	(void)state;
+	apply(&rig, words, 3);
+	assert_int_equal(rig.result, CTL_USAGE);
+	assert_non_null(strstr(rig.told, "mclt is given twice"));
+	done(&rig);
+}
+
 static void test_each_key_changes_its_setting_and_nothing_else(void **state)
 {
 	static const char *const words[] = {"mclt=5m", "lease=2h", "offer=30s", "decline=10m",
@@ -97,6 +109,7 @@ static void test_wrong_words_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_key_given_twice_is_refused),
 		cmocka_unit_test(test_each_key_changes_its_setting_and_nothing_else),
 		cmocka_unit_test(test_wrong_words_are_named),
 	};

@@ -2,6 +2,8 @@
  * them. */
 #include "tests/unit/node/admin_rig.h"
 
+#include "proto/msg/journal.pb-c.h"
+
 #include "node/daemon/daemon_offline.h"
 #include "proto/msg/backup.h"
 
@@ -211,11 +213,17 @@ static void alone(void *ctx, struct dhcp4_isolation *ret_isolation)
 		.leased = 1};
 }
 
-static int setup_alone(void **state)
+static bool is_removed(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
+static int setup_with(void **state, bool (*removed)(void *ctx))
 {
 	struct node *node;
 	char error[256];
-	struct admin_config config = {.self = 1, .isolation = alone};
+	struct admin_config config = {.self = 1, .isolation = alone, .removed = removed};
 
 	if (setup(state) != 0) {
 		return -1;
@@ -230,6 +238,77 @@ static int setup_alone(void **state)
 	config.events = node->events;
 	config.socket_path = node->socket_path;
 	return admin_open(&config, &node->admin, error, sizeof error);
+}
+
+static int setup_alone(void **state)
+{
+	return setup_with(state, NULL);
+}
+
+static int setup_removed(void **state)
+{
+	return setup_with(state, is_removed);
+}
+
+static void test_a_removed_node_does_not_claim_to_serve_alone(void **state)
+{
+	struct node *node = *state;
+	void *socket = dial_ipc(node);
+	Pxe__AdminReply *reply = get_status(node, socket);
+
+	assert_string_equal(reply->state->health, "removed");
+	assert_string_equal(reply->state->nodes[0]->state, "removed");
+	assert_true(has_warning(reply->state, "was removed from the cluster"));
+	assert_false(has_warning(reply->state, "goes on alone"));
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	zmq_close(socket);
+}
+
+/* What this node gave alone and the cluster does not know stands in its list of leases. */
+static void test_leases_given_alone_are_listed(void **state)
+{
+	static uint8_t ip[4] = {10, 20, 0, 9}, late[4] = {10, 20, 0, 8},
+		       client[7] = {1, 2, 3, 4, 5, 6, 7};
+	struct node *node = *state;
+	void *socket = dial_ipc(node);
+	Pxe__JournalEntry entry = PXE__JOURNAL_ENTRY__INIT;
+	Pxe__ClientInfo who = PXE__CLIENT_INFO__INIT;
+	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
+	Pxe__ListQuery query = PXE__LIST_QUERY__INIT;
+	Pxe__AdminReply *reply = NULL;
+	uint8_t packed[256];
+
+	who.client = (ProtobufCBinaryData){7, client};
+	who.mac = (ProtobufCBinaryData){6, client + 1};
+	entry.kind = PXE__JOURNAL_KIND__JOURNAL_LEASE;
+	entry.who = &who;
+	entry.ip = (ProtobufCBinaryData){4, ip};
+	entry.expires_ms = replica_now_ms(node->replica) + 600000;
+	(void)replica_journal_put(
+		node->replica, ip, 4, packed, pxe__journal_entry__pack(&entry, packed));
+	entry.ip.data = late;
+	entry.expires_ms = replica_now_ms(node->replica) - 1; /* has run out: not shown */
+	(void)replica_journal_put(
+		node->replica, late, 4, packed, pxe__journal_entry__pack(&entry, packed));
+	query.kind = PXE__OBJECT_KIND__OBJECT_LEASE;
+	request.body_case = PXE__ADMIN_REQUEST__BODY_LIST;
+	request.list = &query;
+	for (unsigned i = 0; i < 200 && (reply == NULL || reply->objects->n_leases == 0); i++) {
+		if (reply != NULL) {
+			pxe__admin_reply__free_unpacked(reply, NULL);
+		}
+		turn(node);
+		reply = ask(node, socket, &request);
+		assert_int_equal(reply->body_case, PXE__ADMIN_REPLY__BODY_OBJECTS);
+	}
+	assert_int_equal(reply->objects->n_leases, 1);
+	assert_int_equal(reply->objects->unmerged, 1);
+	assert_memory_equal(reply->objects->leases[0]->ip.data, ip, 4);
+	assert_memory_equal(reply->objects->leases[0]->mac.data, client + 1, 6);
+	assert_int_equal(reply->objects->leases[0]->state, PXE__LEASE_STATE__LEASE_BOUND);
+	assert_true(reply->objects->now_ms > 0);
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	zmq_close(socket);
 }
 
 static void test_the_status_of_an_isolated_node_says_what_it_may_do(void **state)
@@ -282,6 +361,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_the_status_of_an_isolated_node_says_what_it_may_do, setup_alone,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_removed_node_does_not_claim_to_serve_alone, setup_removed, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_leases_given_alone_are_listed, setup, teardown),
 		cmocka_unit_test(test_how_long_unknown_leases_may_run),
 	};
 
