@@ -222,6 +222,24 @@ void dhcp4_step_propose_decline(struct dhcp4_step *step)
 		"the client found the address in use");
 }
 
+static void propose_lost(
+	struct dhcp4_step *step, const struct dhcp4_acked_lease *lease, char *subnet)
+{
+	struct dhcp4_proposal *proposal = begin(step, 0, lease->ip);
+	memcpy(proposal->client, lease->client, lease->client_bytes);
+	pxe__client_info__init(&proposal->who);
+	proposal->who.client = (ProtobufCBinaryData){lease->client_bytes, proposal->client};
+	/* An identity is the hardware type, then the hardware address. */
+	proposal->who.mac =
+		(ProtobufCBinaryData){(size_t)lease->client_bytes - 1, proposal->client + 1};
+	pxe__bind__init(&proposal->bind);
+	proposal->bind.who = &proposal->who;
+	proposal->bind.subnet = subnet;
+	proposal->bind.ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->command.op_case = PXE__COMMAND__OP_BIND;
+	proposal->command.bind = &proposal->bind;
+}
+
 bool dhcp4_propose_again(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	struct dhcp4_effects *ret_effects)
 {
@@ -230,22 +248,11 @@ bool dhcp4_propose_again(struct dhcp4_engine *engine, const struct dhcp4_view *v
 	while (more) {
 		if (!dhcp4_acked_next_lost(&engine->acked, view, &lease, &more))
 			continue;
-		const struct Pxe__Subnet *subnet = model_subnet_of(view->model, lease.ip);
+		const Pxe__Subnet *subnet = model_subnet_of(view->model, lease.ip);
 		if (subnet == NULL)
 			continue;
 		struct dhcp4_step step = {.engine = engine, .view = view, .effects = ret_effects};
-		struct dhcp4_proposal *proposal = begin(&step, 0, lease.ip);
-		memcpy(proposal->client, lease.client, lease.client_bytes);
-		pxe__client_info__init(&proposal->who);
-		proposal->who.client = (ProtobufCBinaryData){lease.client_bytes, proposal->client};
-		proposal->who.mac =
-			(ProtobufCBinaryData){(size_t)lease.client_bytes - 1, proposal->client + 1};
-		pxe__bind__init(&proposal->bind);
-		proposal->bind.who = &proposal->who;
-		proposal->bind.subnet = subnet->name;
-		proposal->bind.ip = (ProtobufCBinaryData){4, proposal->ip};
-		proposal->command.op_case = PXE__COMMAND__OP_BIND;
-		proposal->command.bind = &proposal->bind;
+		propose_lost(&step, &lease, subnet->name);
 		return true;
 	}
 	return false;
