@@ -41,7 +41,7 @@ static void add_hosts(struct node *node, void *socket, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t id[16] = {0x40, (uint8_t)i};
-		char name[16];
+		char name[24];
 		Pxe__AdminReply *reply;
 		snprintf(name, sizeof name, "saved-%u", i);
 		reply = put_host(node, socket, name, (uint8_t)(0x80 + i), id);
