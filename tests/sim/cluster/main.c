@@ -16,6 +16,7 @@ struct arguments {
 	unsigned mode; /* sim_mode_count(): all, in turn */
 	bool verbose, keep_going, hashes;
 	double seconds;              /* 0: no limit */
+	const char *list;            /* file of modes and seeds to run first; NULL: none */
 	const char *const *scenario; /* files; NULL: seeds of modes */
 	int scenario_count;
 	bool seeded; /* seeds were given */
@@ -38,7 +39,7 @@ static void on_abort(int signal_number)
 static void usage(void)
 {
 	fputs("usage: cluster_sim [--mode NAME] [--seeds A-B | --seed N] [--seconds S] [--trace] "
-	      "[--keep-going] [--hashes]\n"
+	      "[--keep-going] [--hashes] [--list FILE]\n"
 	      "       cluster_sim --scenario [--seeds A-B] [--trace] [--keep-going] FILE...\n"
 	      "modes: ",
 		stderr);
@@ -67,7 +68,8 @@ static void parse(int argc, char **argv, struct arguments *ret)
 		{"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 's'},
 		{"seconds", required_argument, NULL, 't'}, {"trace", no_argument, NULL, 'v'},
 		{"keep-going", no_argument, NULL, 'k'}, {"hashes", no_argument, NULL, 'h'},
-		{"scenario", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+		{"scenario", no_argument, NULL, 'f'}, {"list", required_argument, NULL, 'l'},
+		{NULL, 0, NULL, 0}};
 	bool scenarios = false;
 	int option;
 
@@ -94,6 +96,7 @@ static void parse(int argc, char **argv, struct arguments *ret)
 		case 'k': ret->keep_going = true; break;
 		case 'h': ret->hashes = true; break;
 		case 'f': scenarios = true; break;
+		case 'l': ret->list = optarg; break;
 		default: usage();
 		}
 	}
@@ -162,6 +165,35 @@ static bool run_seed(
 	return false;
 }
 
+/* Each line of the file: mode, seed, a remark. false: one failed, and that is to be the end. */
+static bool run_list(struct sim *sim, const struct arguments *arguments, struct sums *sums)
+{
+	FILE *file = fopen(arguments->list, "r");
+	char line[400], name[32];
+	uint64_t seed;
+	bool goes_on = true;
+
+	if (file == NULL) {
+		perror(arguments->list);
+		exit(66);
+	}
+	while (goes_on && fgets(line, sizeof line, file) != NULL) {
+		struct arguments one = *arguments;
+
+		if (line[0] == '#')
+			continue;
+		if (sscanf(line, "%31s %" SCNu64, name, &seed) != 2 ||
+			sim_mode_named(name) == sim_mode_count()) {
+			fprintf(stderr, "%s: no mode and seed: %s", arguments->list, line);
+			exit(65);
+		}
+		one.mode = sim_mode_named(name);
+		goes_on = run_seed(sim, &one, seed, sums) || arguments->keep_going;
+	}
+	fclose(file);
+	return goes_on;
+}
+
 /* Begins with a simulator of its own: what a failed one left behind is not looked at. */
 static bool run_scenario(const struct arguments *arguments, const char *path, uint64_t seed)
 {
@@ -219,7 +251,8 @@ int main(int argc, char **argv)
 		sim_free(sim);
 		return run_scenarios(&arguments) ? 0 : 1;
 	}
-	for (uint64_t seed = arguments.from; seed <= arguments.to; seed++) {
+	bool goes_on = arguments.list == NULL || run_list(sim, &arguments, &sums);
+	for (uint64_t seed = arguments.from; goes_on && seed <= arguments.to; seed++) {
 		if (arguments.seconds > 0 && seconds_now() - begin > arguments.seconds)
 			break;
 		if (!run_seed(sim, &arguments, seed, &sums) && !arguments.keep_going)
