@@ -82,8 +82,7 @@ static enum dhcp4_count gate(const struct dhcp4_view *view)
 		return DHCP4_COUNT_DROP_DIVERGED;
 	const Pxe__Member *self = model_member(view->model, view->self);
 	if (view->removed ||
-		(self != NULL &&
-			(self->role != PXE__MEMBER_ROLE__MEMBER_FULL || self->removing)))
+		(self != NULL && (self->role != PXE__MEMBER_ROLE__MEMBER_FULL || self->removing)))
 		return DHCP4_COUNT_DROP_NOT_SERVING;
 	if (msg_ip4_get(settings->server_ip) == 0)
 		return DHCP4_COUNT_DROP_NO_SERVER_IP;

@@ -31,7 +31,7 @@ struct dhcp4_service {
 	struct dhcp4_engine *engine;
 	struct reserve *reserve;
 	bool closing;
-	bool removed; /* dhcp4_service_set_removed() */
+	bool removed;    /* dhcp4_service_set_removed() */
 	bool had_quorum; /* in this process */
 	bool view_is_current;
 	bool task_out; /* a merge or a return is proposed */

@@ -68,8 +68,7 @@ static void clock_lead(struct replica *r)
 		r->clock.heard_ms = since_ms;
 }
 
-void replica_clock_put_fact(
-	struct kv *kv, uint64_t cluster_ms, uint64_t wall_ms, bool synchronised)
+void replica_clock_put_fact(struct kv *kv, uint64_t cluster_ms, uint64_t wall_ms, bool synchronised)
 {
 	uint64_t pair[2] = {cluster_ms, wall_ms};
 	uint8_t fact[REPLICA_CLOCK_FACT_BYTES];

@@ -123,11 +123,11 @@ struct replica_clock {
 			      0: never */
 	uint64_t due_ms;   /* when the fact is written again, unless the wall clock steps */
 	uint64_t written_wall_ms, written_boot_ms; /* both clocks, when it was written */
-	uint64_t fact_cluster_ms, fact_wall_ms; /* as found at start; 0: none */
-	bool fact_synchronised;                 /* the wall clock was, then */
-	uint64_t estimate_ms, estimate_at_ms;   /* cluster time that followed from it, at this host
-						   clock; 0: none */
-	uint64_t estimate_age_ms;               /* how old the fact was then */
+	uint64_t fact_cluster_ms, fact_wall_ms;    /* as found at start; 0: none */
+	bool fact_synchronised;                    /* the wall clock was, then */
+	uint64_t estimate_ms, estimate_at_ms; /* cluster time that followed from it, at this host
+						 clock; 0: none */
+	uint64_t estimate_age_ms;             /* how old the fact was then */
 };
 
 /* A message of the core that waits for the vote before it to be durable. */

@@ -203,8 +203,8 @@ static uint64_t offline_time_ms(struct replica *r, uint64_t wall_ms)
 	return followed_ms != 0 && followed_ms < wall_ms ? followed_ms : wall_ms;
 }
 
-static void offline_write_recovery(struct replica *r, struct kv *kv,
-	const struct offline_recovery *recovery, uint64_t wall_ms)
+static void offline_write_recovery(
+	struct replica *r, struct kv *kv, const struct offline_recovery *recovery, uint64_t wall_ms)
 {
 	struct replica_conf_at conf = {.index = r->raft.last + 1,
 		.conf = {.count = 1, .member = {{.id = r->config.self, .voter = true}}}};

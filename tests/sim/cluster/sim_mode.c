@@ -32,7 +32,13 @@ static const struct mode modes[] = {
 			CLIENTS,
 			LINKS}},
 	{"partition", 2, 5, 1, 4, 50, 2500, 5000, false,
-		{.gap_ms = 900, .partition = 10, .segment = 4, .heal = 6, .flap = 6, CLIENTS, LINKS}},
+		{.gap_ms = 900,
+			.partition = 10,
+			.segment = 4,
+			.heal = 6,
+			.flap = 6,
+			CLIENTS,
+			LINKS}},
 	{"oneway", 2, 5, 0, 4, 40, 2500, 5000, false,
 		{.gap_ms = 900,
 			.oneway = 12,
@@ -91,7 +97,15 @@ static const struct mode modes[] = {
 			CLIENTS,
 			LINKS}},
 	{"poolfull", 2, 4, 0, 10, 80, 500, 1100, false,
-		{.gap_ms = 800, .partition = 6, .heal = 4, .crash = 4, .power = 2, .flap = 3, .settings = 1, CLIENTS, LINKS}},
+		{.gap_ms = 800,
+			.partition = 6,
+			.heal = 4,
+			.crash = 4,
+			.power = 2,
+			.flap = 3,
+			.settings = 1,
+			CLIENTS,
+			LINKS}},
 	{"alone", 2, 3, 0, 2, 12, 12000, 20000, true,
 		{.gap_ms = 2500,
 			.partition = 10,
@@ -251,8 +265,7 @@ void sim_mode_options(
 	if (sim_chance(sim, 700))
 		high = (low + high) / 2;
 	ret_options->clients = sim_between(sim, low, high);
-	ret_options->subnets =
-		sim_chance(sim, 750) ? 1 : sim_between(sim, 2, SIM_SUBNETS_MAX);
+	ret_options->subnets = sim_chance(sim, 750) ? 1 : sim_between(sim, 2, SIM_SUBNETS_MAX);
 	draw_times(sim, m, ret_options);
 	unsigned each = ret_options->clients / ret_options->subnets + 1;
 	unsigned permille = sim_between(sim, m->pool_permille_min, m->pool_permille_max);

@@ -1,5 +1,5 @@
-/* Cluster time: never back below a stamp, never a jump while the cluster lives, slow towards the median, resumed
- * from a majority. */
+/* Cluster time: never back below a stamp, never a jump while the cluster lives, slow towards the
+ * median, resumed from a majority. */
 #include "store/replica/cluster_time.h"
 
 #include <setjmp.h>

@@ -194,7 +194,7 @@ static void a_removed_node_that_dials_anew_is_told(void **state)
 	while (!node_stats(&m->node[1]).dropped_invalid)
 		uv_run(&m->loop, UV_RUN_ONCE);
 	assert_int_equal(node_stats(&m->node[2]).dials_refused, 0); /* the old connection stands */
-	transport_dial_anew(m->node[2].transport, 9); /* nobody */
+	transport_dial_anew(m->node[2].transport, 9);               /* nobody */
 	transport_dial_anew(m->node[2].transport, 1);
 	while (!node_stats(&m->node[2]).dials_refused)
 		uv_run(&m->loop, UV_RUN_ONCE);
