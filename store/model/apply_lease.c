@@ -529,6 +529,11 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 		record != NULL && lease_is_mine(a, &asker, record) ? record : NULL;
 	bool is_renewed;
 	verdict = lease_judge(a, &asker, ip, own, bind->create, &is_renewed);
+	/* Who had it reserved until lately may have leased it of a node that we do not hear of: it
+	 * is not told to let go [P4]. */
+	if (verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE &&
+		reserve_map_has_hold(&a->model->reserves, ip))
+		return lease_kept_for_now(a, ip);
 	if (verdict != OK)
 		return verdict;
 	if (record == NULL && lease_make_room(a) != OK)

@@ -211,7 +211,8 @@ static void member_is_off(struct apply *a, uint64_t id)
 	apply_reserve_orphan(a, id, off_at_ms);
 	if (model->settle_after_ms < off_at_ms)
 		model->settle_after_ms = off_at_ms;
-	model->kept_ms = a->now_ms;
+	/* A RELEASE that it did not see when it acknowledged the lease may still come in. */
+	model->kept_ms = internal_after(a->now_ms, MODEL_LIFE_MS);
 }
 
 Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remove)
@@ -427,7 +428,7 @@ Pxe__Verdict apply_recover(struct apply *a, const Pxe__Recover *recover)
 	uint64_t unknown_ms = internal_after(a->now_ms, (uint64_t)recover->unknown_s * 1000);
 	if (model->unknown_until_ms < unknown_ms && recover->unknown_s != 0)
 		model->unknown_until_ms = unknown_ms;
-	model->kept_ms = a->now_ms;
+	model->kept_ms = internal_after(a->now_ms, MODEL_LIFE_MS);
 	keep_changed(a);
 	return OK;
 }

@@ -46,16 +46,21 @@ static void test_r7_what_a_forced_member_may_have_extended_keeps_its_promise(voi
 	kit_init_three(&kit);
 	assert_int_equal(kit_bind(&kit, 1, IP(12), 0, true), V(OK));
 	assert_int_equal(kit_bind(&kit, 2, IP(13), 0, true), V(OK));
+	assert_int_equal(kit_bind(&kit, 3, IP(14), 0, true), V(OK));
 	kit_at(&kit, 1000);
 	assert_int_equal(kit_release(&kit, 1, IP(12), false), V(OK));
 	kit_at(&kit, 2000);
 	assert_int_equal(kit_leave(&kit, "pxe3", true), V(OK));
-	kit_at(&kit, 3000);
+	/* Or it acknowledged one from its state, while the RELEASE was on its way. */
+	kit_at(&kit, 2900);
+	assert_int_equal(kit_release(&kit, 3, IP(14), false), V(OK));
+	kit_at(&kit, 2000 + MODEL_LIFE_MS + 1);
 	assert_int_equal(kit_release(&kit, 2, IP(13), false), V(OK));
 	kit_at(&kit, 30000);
 	assert_int_equal(kit_settle(&kit, 30000), V(OK));
 	assert_int_equal(kit_bind(&kit, 8, IP(13), 0, true), V(OK));
 	assert_int_equal(kit_bind(&kit, 9, IP(12), 0, true), V(IN_USE));
+	assert_int_equal(kit_bind(&kit, 9, IP(14), 0, true), V(IN_USE));
 	assert_int_equal(model_unsettled_ms(kit.model), 0);
 	kit_at(&kit, 123000);
 	assert_int_equal(kit_bind(&kit, 9, IP(12), 0, true), V(OK));

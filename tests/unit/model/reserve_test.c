@@ -420,6 +420,25 @@ static void test_r5_a_moved_reservation_waits_for_every_member(void **state)
 	kit_fini(&kit);
 }
 
+/* Its old machine may have leased it of a node that nobody hears of. */
+static void test_p4_the_old_machine_is_not_refused_before_every_member_knows(void **state)
+{
+	(void)state;
+	struct kit kit;
+	kit_init_three(&kit);
+	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.12"), V(OK));
+	kit_at(&kit, 1000);
+	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.13"), V(OK));
+	kit_expect(&kit, kit_bind(&kit, 7, IP(12), 0, true), V(RESERVE), "until every node knows");
+	assert_int_equal(kit_host(&kit, "n08", 8, 0, "10.0.0.12"), V(OK));
+	kit_expect(&kit, kit_bind(&kit, 7, IP(12), 0, true), V(RESERVE), "until every node knows");
+	kit_at(&kit, 5000);
+	assert_int_equal(kit_settle(&kit, 1001), V(OK));
+	kit_expect(
+		&kit, kit_bind(&kit, 7, IP(12), 0, true), V(NOT_AVAILABLE), "reserved for host");
+	kit_fini(&kit);
+}
+
 static void test_r5_a_dropped_reservation_is_nobodys_until_settled(void **state)
 {
 	(void)state;
@@ -595,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_r6_two_clients_of_one_address_are_a_conflict),
 		cmocka_unit_test(test_r6_a_lease_by_reservation_is_kept_against_the_new_owner),
 		cmocka_unit_test(test_r5_a_moved_reservation_waits_for_every_member),
+		cmocka_unit_test(test_p4_the_old_machine_is_not_refused_before_every_member_knows),
 		cmocka_unit_test(test_r5_a_dropped_reservation_is_nobodys_until_settled),
 		cmocka_unit_test(test_r5_a_change_of_macs_is_a_change_of_machine),
 		cmocka_unit_test(test_r5_two_changes_in_one_stamp_leave_who_is_in_both),
