@@ -49,8 +49,11 @@ void replica_clock_heard(struct replica *r, uint64_t cluster_ms, uint64_t since_
 	if (cluster_ms == 0)
 		return;
 	bool recent = since_ms != 0 && r->now_ms - since_ms <= REPLICA_FRESH_MS;
-	if (recent || !r->time.known || cluster_ms > cluster_time_now(&r->time, r->now_ms))
+	/* Who knows nothing yet learns from one that may be old no more than a lower bound. */
+	if (recent || (r->time.known && cluster_ms > cluster_time_now(&r->time, r->now_ms)))
 		cluster_time_heard(&r->time, r->now_ms, cluster_ms);
+	else if (!r->time.known && cluster_ms <= INT64_MAX / 2000)
+		cluster_time_raise(&r->time, cluster_ms);
 	/* The time in an older message was right when it left, not now. */
 	if (recent && since_ms > r->clock.heard_ms)
 		r->clock.heard_ms = since_ms;
@@ -155,7 +158,12 @@ uint64_t replica_clock_follow_ms(const struct replica *r, uint64_t wall_ms)
 uint64_t replica_clock_resume_ms(const struct replica *r)
 {
 	const struct replica_env *env = r->config.env;
-	return r->time.known ? 0 : replica_clock_follow_ms(r, env->now_wall_ms(env->ctx));
+	uint64_t wall_ms = env->now_wall_ms(env->ctx), ms = replica_clock_follow_ms(r, wall_ms);
+	if (r->time.known)
+		return 0;
+	/* A clock that was far behind when the pair was written, and was set since, makes it seem
+	 * that much time has passed. The lower one keeps leases too long, at worst. */
+	return ms > wall_ms ? wall_ms : ms;
 }
 
 uint64_t replica_now_ms(const struct replica *r)

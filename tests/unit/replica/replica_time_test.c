@@ -1,4 +1,6 @@
 /* [R8] What a node knows of cluster time without a leader, and by how much it may be off. */
+#include "store/raft/raft.h"
+#include "store/replica/replica_offline.h"
 #include "tests/unit/replica/support/cluster.h"
 
 #include <setjmp.h>
@@ -140,6 +142,73 @@ static void test_a_synchronised_clock_gives_the_time_after_a_restart(void **stat
 	cluster_turn_for(&cluster, 200);
 	assert_true(view_of(node).time_known);
 	assert_true(replica_now_ms(node->replica) >= wall_ms - 2000);
+	cluster_close(&cluster);
+}
+
+/* A leader's message that waited for this node since long before its restart. */
+static void send_stale_append(struct cluster_node *node, uint64_t cluster_ms)
+{
+	Pxe__Envelope envelope = PXE__ENVELOPE__INIT;
+	Pxe__RaftMessage append = PXE__RAFT_MESSAGE__INIT;
+	struct replica_view view = view_of(node);
+	append.kind = RAFT_APPEND;
+	append.term = view.term;
+	append.index = append.prev = view.last;
+	append.log_term = view.term;
+	append.commit = view.commit;
+	append.cluster_ms = cluster_ms;
+	append.echo_ms = 12345;
+	envelope.from = 1;
+	envelope.body_case = PXE__ENVELOPE__BODY_RAFT;
+	envelope.raft = &append;
+	replica_on_message(node->replica, 1, &envelope);
+	assert_int_equal(view_of(node).leader, 1);
+}
+
+/* It says only that it is later than that. */
+static void test_a_message_from_before_the_restart_does_not_tell_the_time(void **state)
+{
+	struct cluster cluster;
+	struct clocks clocks = {0};
+	struct replica_env env;
+	(void)state;
+	struct cluster_node *node = restart_alone(&cluster, &clocks, &env, true);
+	uint64_t stale_ms = replica_env_system()->now_wall_ms(NULL);
+	clocks.wall_offset_ms = 2000000; /* so long it was off */
+	clocks.synchronised = true;
+	cluster_restart(&cluster, 1);
+	cluster_wait(&cluster, knows_time, node, "the time follows from the clock");
+	uint64_t before_ms = replica_now_ms(node->replica);
+	send_stale_append(node, stale_ms);
+	cluster_turn_for(&cluster, 50);
+	assert_true(replica_now_ms(node->replica) >= before_ms);
+	assert_true(view_of(node).time_known);
+	node_stop(node);
+	clocks.synchronised = false;
+	cluster_restart(&cluster, 1);
+	send_stale_append(node, stale_ms + 5000);
+	assert_false(view_of(node).time_known);
+	assert_true(replica_now_ms(node->replica) >= stale_ms + 5000);
+	cluster_close(&cluster);
+}
+
+/* Leases are kept in cluster time: a wall clock that was ahead of it ends none of them. */
+static void test_a_recovery_goes_on_from_cluster_time(void **state)
+{
+	struct cluster cluster;
+	struct clocks clocks = {.wall_offset_ms = 3600000};
+	struct replica_env env;
+	struct replica_offline_info info;
+	char error[256] = "";
+	(void)state;
+	struct cluster_node *node = restart_alone(&cluster, &clocks, &env, true);
+	uint64_t wall_ms = replica_env_system()->now_wall_ms(NULL);
+	struct kv *kv = node_open_disk(node, &cluster.loop);
+	assert_int_equal(
+		replica_offline_recover(kv, wall_ms + 3600000 + 5000, 0, error, sizeof error), 0);
+	assert_int_equal(replica_offline_info(kv, &info, error, sizeof error), 0);
+	assert_in_range(info.stamp_ms, wall_ms + 2000, wall_ms + 60000);
+	node_close_disk(node, kv);
 	cluster_close(&cluster);
 }
 
@@ -287,6 +356,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_isolated_node_counts_by_its_boot_clock),
 		cmocka_unit_test(test_a_synchronised_clock_gives_the_time_after_a_restart),
+		cmocka_unit_test(test_a_message_from_before_the_restart_does_not_tell_the_time),
+		cmocka_unit_test(test_a_recovery_goes_on_from_cluster_time),
 		cmocka_unit_test(test_a_clock_that_is_not_synchronised_gives_nothing),
 		cmocka_unit_test(test_a_clock_that_stands_before_the_fact_gives_nothing),
 		cmocka_unit_test(test_no_fact_is_written_by_a_clock_that_is_not_synchronised),
