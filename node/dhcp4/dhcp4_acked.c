@@ -13,6 +13,7 @@ bool dhcp4_acked_add(struct dhcp4_acked *acked, const struct dhcp4_view *view, u
 		&acked->lease[(acked->first + acked->count++) % DHCP4_ACKED_MAX];
 	*lease = (struct dhcp4_acked_lease){
 		.boot_ms = view->boot_ms,
+		.told_ms = view->now_ms,
 		.state_ms = model_stamp_ms(view->model),
 		.ip = ip,
 		.client_bytes = (uint8_t)client_bytes,
@@ -21,14 +22,14 @@ bool dhcp4_acked_add(struct dhcp4_acked *acked, const struct dhcp4_view *view, u
 	return true;
 }
 
-/* Is the address still the client's, and given up? */
+/* Is the address still the client's, and given up by a RELEASE that may be from before? */
 static bool is_lost(const struct dhcp4_view *view, const struct dhcp4_acked_lease *acked)
 {
 	struct lease lease;
 	return model_lease_of_ip(view->model, acked->ip, &lease) &&
 	       lease.client_len == acked->client_bytes &&
 	       memcmp(lease.client, acked->client, acked->client_bytes) == 0 &&
-	       lease.released_ms != 0;
+	       lease.released_ms != 0 && lease.released_ms <= acked->told_ms + DHCP4_ACKED_STAMP_MS;
 }
 
 bool dhcp4_acked_next_lost(struct dhcp4_acked *acked, const struct dhcp4_view *view,
@@ -36,7 +37,8 @@ bool dhcp4_acked_next_lost(struct dhcp4_acked *acked, const struct dhcp4_view *v
 {
 	const struct dhcp4_acked_lease *oldest = &acked->lease[acked->first];
 	*ret_more = acked->count > 0 && view->has_quorum && view->fresh &&
-		    view->boot_ms - oldest->boot_ms >= DHCP4_ACKED_MS;
+		    view->boot_ms - oldest->boot_ms >= DHCP4_ACKED_MS &&
+		    model_stamp_ms(view->model) > oldest->told_ms + DHCP4_ACKED_STAMP_MS;
 	if (!*ret_more)
 		return false;
 	*ret_lease = *oldest;
@@ -51,6 +53,7 @@ bool dhcp4_acked_next_lost(struct dhcp4_acked *acked, const struct dhcp4_view *v
 		&acked->lease[(acked->first + acked->count++) % DHCP4_ACKED_MAX];
 	*again = *ret_lease;
 	again->boot_ms = view->boot_ms;
+	again->told_ms = view->now_ms;
 	if (acked->kept_ms == 0 || again->state_ms < acked->kept_ms)
 		acked->kept_ms = again->state_ms;
 	return true;

@@ -258,8 +258,10 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 			count = DHCP4_COUNT_NONE;
 		else if (step.subnet == NULL)
 			count = DHCP4_COUNT_DROP_NO_SUBNET;
-		else
+		else {
+			step.merged = held->merged;
 			dhcp4_lease_decided(&step, held->purpose, held->wanted_ip, result);
+		}
 	}
 	if (count != DHCP4_COUNT_NONE)
 		dhcp4_engine_count(engine, count);

@@ -43,6 +43,7 @@ struct dhcp4_held {
 	uint8_t client_bytes;
 	enum dhcp4_purpose purpose;
 	bool stranger; /* see dhcp4_hold_mark_stranger() */
+	bool merged;   /* BIND: the client asked again after what was proposed */
 };
 
 struct dhcp4_hold {

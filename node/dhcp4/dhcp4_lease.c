@@ -343,16 +343,33 @@ static bool decided_lease(const struct dhcp4_step *step, enum dhcp4_purpose purp
 	       (purpose == DHCP4_PURPOSE_OFFER && state == PXE__LEASE_STATE__LEASE_OFFERED);
 }
 
+/* Since the command was applied the client may have given the lease up by another node. Who asked
+ * again after the command was proposed may have done so in between: the log may hold a RELEASE from
+ * before its last REQUEST, as it may when an answer needs no log [R9]. */
+static bool may_acknowledge(struct dhcp4_step *step, const struct lease *lease)
+{
+	const struct dhcp4_request *request = step->request;
+	const struct dhcp4_view *view = step->view;
+	struct lease now;
+	if (!model_lease_of_ip(view->model, lease->ip, &now) || now.released_ms != 0 ||
+		lease_state_at(&now, view->now_ms) != PXE__LEASE_STATE__LEASE_BOUND)
+		return false;
+	return !step->merged || dhcp4_acked_add(&step->engine->acked, view, lease->ip,
+					request->client, request->client_bytes);
+}
+
 static void accept_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
 	const struct model_result *result)
 {
 	struct lease lease;
 	if (!decided_lease(step, purpose, wanted_ip, result, &lease))
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
-	else if (purpose == DHCP4_PURPOSE_BIND)
+	else if (purpose == DHCP4_PURPOSE_OFFER)
+		reply_offer(step, lease.ip);
+	else if (may_acknowledge(step, &lease))
 		reply_ack(step, &lease);
 	else
-		reply_offer(step, lease.ip);
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
 }
 
 static const char *refusal_text(

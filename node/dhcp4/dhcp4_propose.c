@@ -96,8 +96,10 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 	if (held != NULL) {
 		bool same = purpose == DHCP4_PURPOSE_OFFER || held->wanted_ip == wanted_ip;
 		dhcp4_step_drop(step, same ? DHCP4_COUNT_MERGED : DHCP4_COUNT_DROP_CLIENT_BUSY);
-		if (same)
+		if (same) {
 			dhcp4_hold_update(&engine->pending, held, step->input, step->arrival_ms);
+			held->merged = true;
+		}
 		return 0;
 	}
 	bool known = is_known(step);
@@ -186,6 +188,16 @@ static uint64_t arrived_ms(const struct dhcp4_step *step)
 	return now_ms > step->input->age_ms ? now_ms - step->input->age_ms : 1;
 }
 
+/* When the lease was granted that we know of: several batches may have one stamp, so the stamp of
+ * our state does not tell it from one that the client is given right now. */
+static uint64_t started_ms(const struct dhcp4_step *step)
+{
+	struct lease lease;
+	if (!model_lease_of_ip(step->view->model, step->request->wanted_ip, &lease))
+		return model_stamp_ms(step->view->model);
+	return lease.started_ms;
+}
+
 void dhcp4_step_propose_release(struct dhcp4_step *step)
 {
 	if (is_late(step)) {
@@ -198,7 +210,7 @@ void dhcp4_step_propose_release(struct dhcp4_step *step)
 	pxe__release__init(&proposal->release);
 	proposal->release.client = proposal->who.client;
 	proposal->release.ip = (ProtobufCBinaryData){4, proposal->ip};
-	proposal->release.as_of_ms = model_stamp_ms(step->view->model);
+	proposal->release.as_of_ms = started_ms(step);
 	proposal->release.arrived_ms = arrived_ms(step);
 	proposal->command.op_case = PXE__COMMAND__OP_RELEASE;
 	proposal->command.release = &proposal->release;

@@ -235,6 +235,7 @@ static void on_decided(void *ctx, enum replica_outcome outcome, const struct mod
 	dhcp4_engine_on_outcome(service->engine, current_view(service), ticket, outcome_of(outcome),
 		result, &service->effects);
 	run_effects(service);
+	tell_journal_state(service);
 }
 
 /* The command is packed inside replica_propose(), so what it borrows may go afterwards. */

@@ -53,6 +53,7 @@ struct dhcp4_step {
 	uint64_t arrival_ms; /* cluster time at which the request came */
 	uint64_t give_up_ms; /* as in struct dhcp4_held */
 	bool was_proposed;   /* and its event was told then */
+	bool merged;         /* as in struct dhcp4_held */
 	struct dhcp4_effects *effects;
 };
 

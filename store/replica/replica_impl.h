@@ -83,6 +83,7 @@
 #define REPLICA_GIVE_MAX           1024 /* addresses of one command: the model gives no more */
 #define REPLICA_GIVES_MAX          4    /* commands for one member and subnet at a time */
 #define REPLICA_SETTLE_MS          200
+#define REPLICA_REST_MS            1000  /* without a new stamp: the cluster is at rest */
 #define REPLICA_CLOCK_MS           10000 /* the "clock" fact is written so often */
 #define REPLICA_CLOCK_FACT_BYTES   17
 

@@ -147,15 +147,28 @@ static bool reserve_follows(const struct replica *r, const Pxe__Member *member)
 	       report->journal == 0;
 }
 
+/* Nobody can know of anything newer than at_ms; or some wait for a stamp that is newer than what
+ * they answered from their state, and the cluster is at rest. */
+static bool reserve_lacks_stamp(const struct replica *r, uint64_t at_ms)
+{
+	uint64_t stamp_ms = model_stamp_ms(r->model);
+	return stamp_ms <= at_ms ||
+	       cluster_time_now(&r->time, r->now_ms) - stamp_ms >= REPLICA_REST_MS;
+}
+
 /* Somebody who is to leave waits to know that he is, and there is no newer stamp to show it. */
 static bool reserve_leaver_waits(
 	const struct replica *r, const Pxe__Member *const *member, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (member[i]->removing && !member[i]->forced &&
-			member[i]->role == PXE__MEMBER_ROLE__MEMBER_FULL &&
-			model_stamp_ms(r->model) <= member[i]->removing_ms &&
-			reserve_follows(r, member[i]))
+		Pxe__PeerStatus scratch;
+		if (!member[i]->removing || member[i]->forced ||
+			member[i]->role != PXE__MEMBER_ROLE__MEMBER_FULL ||
+			!reserve_follows(r, member[i]) ||
+			!reserve_lacks_stamp(r, member[i]->removing_ms))
+			continue;
+		const Pxe__PeerStatus *report = replica_reserve_report(r, member[i]->id, &scratch);
+		if (report->settled_ms <= member[i]->removing_ms)
 			return true;
 	}
 	return false;
@@ -190,7 +203,7 @@ static void reserve_settle(struct replica *r)
 		reserve_propose_settle(r, known_ms, lives_ms);
 		return;
 	}
-	bool rests = may && all_follow && model_stamp_ms(r->model) <= oldest_ms;
+	bool rests = may && all_follow && reserve_lacks_stamp(r, oldest_ms);
 	if ((rests || reserve_leaver_waits(r, member, count)) &&
 		(r->settle_ms == 0 || r->now_ms - r->settle_ms >= REPLICA_SETTLE_MS))
 		reserve_propose_settle(r, model_settled_ms(r->model), UINT64_MAX);
