@@ -172,7 +172,7 @@ static bool state_holds(const struct sim *sim, const struct sim_node *node,
 	struct lease lease;
 
 	if (!model_lease_of_ip(replica_model(node->replica), ip, &lease) ||
-		!is_of_machine(sim, &lease, client))
+		lease.state != PXE__LEASE_STATE__LEASE_BOUND || !is_of_machine(sim, &lease, client))
 		return false;
 	return lease.expires_ms + slack_ms >= now_ms + left_ms;
 }
@@ -258,6 +258,7 @@ static void check_told_at(struct sim *sim, const struct sim_node *node, bool iso
 
 		if (address == NULL || address->told.client != i + 1 || address->touched ||
 			address->told.until_us <= sim->now_us ||
+			has_another_fixed(node, client, client->ip) ||
 			sim->now_us - address->told.at_us < FRESH_US ||
 			(!address->told.quorum && !isolated_too) ||
 			(!address->told.quorum && sim->node[address->told.node].gone))
@@ -320,6 +321,18 @@ static void note_answerable(struct sim *sim)
 	}
 }
 
+/* An isolated node renews only the port that the lease names: the other one has to ask anew. */
+static bool may_be_silence(const struct sim *sim, const struct sim_client *client)
+{
+	if (client->state != SIM_CLIENT_RENEW && client->state != SIM_CLIENT_REBIND &&
+		client->state != SIM_CLIENT_REBOOT)
+		return false;
+	for (unsigned i = 0; i < sim->client_count; i++)
+		if (i != client->at && sim->client[i].machine == client->machine)
+			return true;
+	return false;
+}
+
 /* A client that asks is answered, if the same nodes could have answered it all the time. */
 static void check_answers(struct sim *sim)
 {
@@ -330,7 +343,7 @@ static void check_answers(struct sim *sim)
 		for (unsigned i = 0; i < sim->node_count; i++)
 			heard = heard || (sim->node[i].answerable_us != 0 &&
 						 sim_net_hears(sim, client, &sim->node[i]));
-		if (client->began_us == 0 || !heard)
+		if (client->began_us == 0 || !heard || may_be_silence(sim, client))
 			client->heard_us = 0;
 		else if (client->heard_us == 0)
 			client->heard_us = sim->now_us;
