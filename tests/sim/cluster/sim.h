@@ -48,6 +48,7 @@
 #define SIM_SUBNET_IPS            1024 /* each subnet is 10.N.0.0/22, N from 1 */
 #define SIM_HOLDERS               4
 #define SIM_HOST_MACS             2
+#define SIM_HOSTS_TOLD            64  /* hosts of one run */
 #define SIM_SECOND_POOL           400 /* pools begin at host 10 and at 10 + this */
 #define SIM_FIXED_FIRST           850 /* reservations outside of the pools */
 #define SIM_TRACE_KEPT            60  /* lines printed of a failure */
@@ -207,8 +208,9 @@ struct sim_told {
 struct sim_address {
 	struct sim_holding holding[SIM_HOLDERS];
 	struct sim_told told;
-	bool touched; /* an operator took it out of a pool, or gave it to another machine; or a
-			 client declined it: its client may be refused it */
+	uint64_t hosts; /* bits: these had it as a reservation */
+	bool touched;   /* an operator took it out of a pool, or gave it to another machine; or a
+			   client declined it: its client may be refused it */
 };
 
 struct sim_counts {
@@ -245,11 +247,11 @@ struct sim {
 	struct sim_operation *operation;
 	unsigned operations_open, operation_number;
 	unsigned host_serial, pool_serial, token_serial;
-	unsigned joins_due; /* members that were lost and are to be replaced */
-	bool pools_changed; /* so nobody knows whether there is room for all */
-	bool recovered;     /* one node went on alone */
+	unsigned joins_due;   /* members that were lost and are to be replaced */
+	bool pools_changed;   /* so nobody knows whether there is room for all */
+	bool recovered;       /* one node went on alone */
 	uint32_t lease_max_s; /* the longest lease time of the run */
-	uint64_t healed_us; /* when the chaos ended */
+	uint64_t healed_us;   /* when the chaos ended */
 
 	uint64_t trace_hash;
 	struct sim_trace *trace; /* a ring of SIM_TRACE_RING */
@@ -478,7 +480,7 @@ void sim_client_on_sent(struct sim *sim, struct sim_client *client, struct sim_n
 bool sim_client_is_bound(const struct sim *sim, const struct sim_client *client);
 
 /* ---- sim_operator.c */
-void sim_operator_act(struct sim *sim); /* one draw */
+void sim_operator_act(struct sim *sim);      /* one draw */
 void sim_operator_settings(struct sim *sim); /* other times, another part in reserve */
 void sim_operator_on_event(struct sim *sim, const struct sim_event *event);
 void sim_operator_reset(struct sim *sim);

@@ -172,32 +172,36 @@ static void touch_subnet(struct sim *sim, unsigned subnet, unsigned first, unsig
 		touch(sim, sim_ip(sim, subnet, i));
 }
 
-/* A change of reservations may move any machine that has, had or gets one. */
-static void touch_machines(struct sim *sim)
+/* A change of a host may take from their holders the addresses that it has, had or gets: what was
+ * proposed before may still be applied. */
+static void touch_host(struct sim *sim, unsigned host, uint32_t ip)
 {
-	for (unsigned i = 0; i < sim->client_count; i++) {
-		touch(sim, sim->client[i].ip);
-		touch(sim, sim->client[i].offered_ip);
+	for (unsigned i = 0; i < SIM_SUBNETS_MAX * SIM_SUBNET_IPS; i++) {
+		struct sim_address *address = &sim->address[i];
+
+		if ((address->hosts >> host & 1) != 0)
+			address->touched = true;
 	}
-	for (unsigned i = 0; i < sim->options.subnets; i++)
-		touch_subnet(sim, i, SIM_FIXED_FIRST, SIM_FIXED_FIRST + 64);
+	touch(sim, ip);
 }
 
 static void change_host(struct sim *sim)
 {
-	unsigned serial = sim_random(sim, sim->host_serial + 1);
+	unsigned serials =
+		sim->host_serial < SIM_HOSTS_TOLD ? sim->host_serial + 1 : SIM_HOSTS_TOLD;
+	unsigned serial = sim_random(sim, serials);
 	unsigned client = sim_random(sim, sim->client_count), subnet = sim->client[client].subnet;
 	unsigned where = sim_chance(sim, 600) ? 10 + sim_random(sim, sim->options.pool_size)
 					      : SIM_FIXED_FIRST + sim_random(sim, 16);
 	char name[16];
 
-	touch_machines(sim);
+	touch_host(sim, serial, 0);
 	if (sim_chance(sim, 300)) {
 		snprintf(name, sizeof name, "host%u", serial);
 		delete_object(sim, PXE__OBJECT_KIND__OBJECT_HOST, name, true);
 		return;
 	}
-	touch(sim, sim_ip(sim, subnet, where));
+	touch_host(sim, serial, sim_ip(sim, subnet, where));
 	if (serial == sim->host_serial)
 		sim->host_serial++;
 	sim_operator_put_host(

@@ -231,8 +231,11 @@ void sim_host_fill(struct sim *sim, unsigned host, const unsigned *clients, size
 	}
 	ret_host->host.mac = ret_host->macs;
 	ret_host->host.n_mac = client_count;
-	if (ip != 0)
+	if (ip != 0) {
 		fill_ip(ret_host->ip, ip, &ret_host->host.ip);
+		assert(host < SIM_HOSTS_TOLD && sim_address(sim, ip) != NULL);
+		sim_address(sim, ip)->hosts |= UINT64_C(1) << host;
+	}
 	ret_host->put.object_case = PXE__PUT__OBJECT_HOST;
 	ret_host->put.host = &ret_host->host;
 }
