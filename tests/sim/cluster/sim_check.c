@@ -333,6 +333,24 @@ static bool may_be_silence(const struct sim *sim, const struct sim_client *clien
 	return false;
 }
 
+/* A lease that a cut-off node never learned of is nothing that it could renew, and no reason for a
+ * NAK [P4]: the client asks anew when it has run out. */
+static bool can_serve(
+	const struct sim *sim, const struct sim_node *node, const struct sim_client *client)
+{
+	struct replica_view view;
+	struct lease lease;
+
+	if (client->state != SIM_CLIENT_RENEW && client->state != SIM_CLIENT_REBIND &&
+		client->state != SIM_CLIENT_REBOOT)
+		return true;
+	replica_get_view(node->replica, &view);
+	return view.has_quorum ||
+	       (model_lease_of_ip(replica_model(node->replica), client->ip, &lease) &&
+		       lease.state == PXE__LEASE_STATE__LEASE_BOUND &&
+		       is_of_machine(sim, &lease, client));
+}
+
 /* A client that asks is answered, if the same nodes could have answered it all the time. */
 static void check_answers(struct sim *sim)
 {
@@ -342,7 +360,8 @@ static void check_answers(struct sim *sim)
 
 		for (unsigned i = 0; i < sim->node_count; i++)
 			heard = heard || (sim->node[i].answerable_us != 0 &&
-						 sim_net_hears(sim, client, &sim->node[i]));
+						 sim_net_hears(sim, client, &sim->node[i]) &&
+						 can_serve(sim, &sim->node[i], client));
 		if (client->began_us == 0 || !heard || may_be_silence(sim, client))
 			client->heard_us = 0;
 		else if (client->heard_us == 0)
