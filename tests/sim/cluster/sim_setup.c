@@ -258,7 +258,8 @@ static void put_hosts(struct sim *sim)
 		if (ports == 2)
 			sim->client[port[1]].machine = sim->client[port[0]].machine;
 		next += ports;
-		unsigned where = i % 2 == 0 ? 10 + i % sim->options.pool_size : SIM_FIXED_FIRST + i;
+		bool in_pool = i % 2 == 0 && i < sim->options.pool_size;
+		unsigned where = (in_pool ? 10 : SIM_FIXED_FIRST) + i;
 		sim_host_fill(sim, i, port, ports, sim_ip(sim, subnet, where), &host);
 		command.op_case = PXE__COMMAND__OP_PUT;
 		command.put = &host.put;
