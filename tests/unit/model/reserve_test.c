@@ -434,8 +434,7 @@ static void test_p4_the_old_machine_is_not_refused_before_every_member_knows(voi
 	kit_expect(&kit, kit_bind(&kit, 7, IP(12), 0, true), V(RESERVE), "until every node knows");
 	kit_at(&kit, 5000);
 	assert_int_equal(kit_settle(&kit, 1001), V(OK));
-	kit_expect(
-		&kit, kit_bind(&kit, 7, IP(12), 0, true), V(NOT_AVAILABLE), "reserved for host");
+	kit_expect(&kit, kit_bind(&kit, 7, IP(12), 0, true), V(NOT_AVAILABLE), "reserved for host");
 	kit_fini(&kit);
 }
 
