@@ -157,6 +157,8 @@ int cmd_lease_release(struct ctl *ctl, const struct invocation *in)
 		release.ip = list->leases[0]->ip;
 		release.client = list->leases[0]->client;
 		release.by_operator = true;
+		/* The lease that was shown, and none that is granted meanwhile. */
+		release.as_of_ms = list->leases[0]->started_ms;
 		command.op_case = PXE__COMMAND__OP_RELEASE;
 		command.release = &release;
 		result = client_change(ctl, &command, &done);

@@ -254,6 +254,18 @@ void sim_operator_settings(struct sim *sim)
 }
 
 /* Of a machine that is off: it would go on using the address. */
+/* As the list of leases of some node shows it, new or old. */
+static uint64_t shown_started_ms(const struct sim *sim, uint32_t ip)
+{
+	struct lease lease;
+
+	for (unsigned i = 0; i < sim->node_count; i++)
+		if (sim->node[i].up && sim->node[i].replica != NULL &&
+			model_lease_of_ip(replica_model(sim->node[i].replica), ip, &lease))
+			return lease.started_ms;
+	return 1;
+}
+
 static void free_lease(struct sim *sim)
 {
 	unsigned first = sim_random(sim, sim->client_count);
@@ -268,6 +280,7 @@ static void free_lease(struct sim *sim)
 			continue;
 		for (unsigned k = 0; k < 4; k++)
 			ip[k] = (uint8_t)(client->ip >> (24 - 8 * k));
+		release.as_of_ms = shown_started_ms(sim, client->ip);
 		/* It does not wake up with it. */
 		sim_check_given_up(sim, client, client->ip);
 		client->ip = 0;
