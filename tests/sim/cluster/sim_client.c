@@ -419,7 +419,8 @@ void sim_client_on_sent(struct sim *sim, struct sim_client *client, struct sim_n
 		sim_check_told(sim, node, client, message.header.yiaddr, lease_s,
 			message.header.xid == client->xid);
 	} else if (message.type == DHCP4_NAK) {
-		bool current = message.header.xid == client->xid;
+		/* One that was switched off meanwhile has forgotten what it asked for. */
+		bool current = message.header.xid == client->xid && client->state != SIM_CLIENT_OFF;
 
 		sim_check_nak(sim, node, client, current ? asked_ip(client) : 0);
 	}
