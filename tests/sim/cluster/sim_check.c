@@ -169,9 +169,13 @@ static bool state_holds(const struct sim *sim, const struct sim_node *node,
 	bool alone = is_isolated(node);
 	uint64_t slack_ms = alone ? ROUNDED_MS : SLACK_MS;
 	uint64_t now_ms = alone ? replica_now_ms(node->replica) : log_time_ms(sim, node);
+	struct replica_view view;
 	struct lease lease;
 
-	if (!model_lease_of_ip(replica_model(node->replica), ip, &lease) ||
+	/* A node that does not know the time extends no binding. */
+	replica_get_view(node->replica, &view);
+	if ((alone && !view.time_known) ||
+		!model_lease_of_ip(replica_model(node->replica), ip, &lease) ||
 		lease.state != PXE__LEASE_STATE__LEASE_BOUND || !is_of_machine(sim, &lease, client))
 		return false;
 	return lease.expires_ms + slack_ms >= now_ms + left_ms;

@@ -236,7 +236,8 @@ static void draw_times(struct sim *sim, const struct mode *m, struct sim_options
 	options->mclt_s = sim_between(sim, 3, mclt_max_s);
 	options->offer_s = sim_between(sim, 3, 20);
 	options->decline_s = sim_between(sim, 3, 20);
-	options->reserve_percent = sim_chance(sim, 700) ? 0 : sim_between(sim, 10, 90);
+	/* With more, a crowd is served only as fast as the nodes give back. */
+	options->reserve_percent = sim_chance(sim, 700) ? 0 : sim_between(sim, 10, 75);
 	options->chaos_us = sim_between(sim, 8, 20) * (uint64_t)SIM_S;
 	if (!m->chaos.is_slow)
 		return;
