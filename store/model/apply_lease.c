@@ -593,8 +593,7 @@ Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 			text_ip4_format(ip, text));
 	if (release->as_of_ms != 0 && record->started_ms > release->as_of_ms)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
-			"address %s was leased again since",
-			text_ip4_format(ip, text));
+			"address %s was leased again since", text_ip4_format(ip, text));
 	internal_lease_copy(record, &a->result->lease);
 	if (lease_binds_nobody(record))
 		keep_remove_lease(a->model, a->sink, record);
