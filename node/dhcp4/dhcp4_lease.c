@@ -362,14 +362,14 @@ static void accept_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose,
 	const struct model_result *result)
 {
 	struct lease lease;
-	if (!decided_lease(step, purpose, wanted_ip, result, &lease))
+	bool offers = purpose == DHCP4_PURPOSE_OFFER;
+	if (!decided_lease(step, purpose, wanted_ip, result, &lease) ||
+		(!offers && !may_acknowledge(step, &lease)))
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
-	else if (purpose == DHCP4_PURPOSE_OFFER)
+	else if (offers)
 		reply_offer(step, lease.ip);
-	else if (may_acknowledge(step, &lease))
-		reply_ack(step, &lease);
 	else
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
+		reply_ack(step, &lease);
 }
 
 static const char *refusal_text(

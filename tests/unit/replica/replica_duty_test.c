@@ -44,6 +44,17 @@ static struct cluster_node *a_follower(struct cluster *cluster)
 	return NULL;
 }
 
+/* How often the member is in the node's view. */
+static unsigned slot_of(const struct cluster_node *observer, uint64_t id)
+{
+	struct replica_view view;
+	unsigned found = 0;
+	replica_get_view(observer->replica, &view);
+	for (unsigned i = 0; i < view.member_count; i++)
+		found += view.member[i].id == id;
+	return found;
+}
+
 enum place { PLACE_OUT, PLACE_LEARNER, PLACE_VOTER };
 
 static enum place place_of(const struct cluster_node *observer, uint64_t id)
@@ -499,6 +510,38 @@ static void test_a_merge_that_finds_a_conflict_is_an_alarm(void **state)
 	cluster_close(&cluster);
 }
 
+/* Another member tells of one that our state does not have yet: it is connected to, until it has.
+ */
+static void test_a_member_that_another_one_tells_of_is_known(void **state)
+{
+	(void)state;
+	struct cluster cluster;
+	cluster_open(&cluster);
+	cluster_grow(&cluster, 2);
+	struct replica *replica = cluster.node[0].replica;
+	Pxe__Envelope envelope = PXE__ENVELOPE__INIT;
+	Pxe__Roster roster = PXE__ROSTER__INIT;
+	Pxe__Member newcomer = PXE__MEMBER__INIT, *members[] = {&newcomer};
+	char address[] = "127.0.0.1:9";
+	uint8_t key[32] = {9};
+	newcomer.id = 9;
+	newcomer.peer_address = address;
+	newcomer.public_key = (ProtobufCBinaryData){sizeof key, key};
+	roster.n_member = 1;
+	roster.member = members;
+	envelope.body_case = PXE__ENVELOPE__BODY_ROSTER;
+	envelope.roster = &roster;
+
+	replica_on_message(replica, cluster.node[1].id, &envelope); /* older than our own state */
+	cluster_turn_for(&cluster, 300);
+	assert_int_equal(slot_of(&cluster.node[0], 9), 0);
+	roster.applied = 1000000;
+	replica_on_message(replica, cluster.node[1].id, &envelope);
+	cluster_turn_for(&cluster, 300);
+	assert_int_equal(slot_of(&cluster.node[0], 9), 1);
+	cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_what_all_know_is_settled_also_at_rest),
 		cmocka_unit_test(test_one_that_is_away_is_waited_for),
 		cmocka_unit_test(test_a_merge_that_finds_a_conflict_is_an_alarm),
+		cmocka_unit_test(test_a_member_that_another_one_tells_of_is_known),
 	};
 	cmocka_set_test_filter(getenv("PXE_TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,7 @@ static void test_all_nodes_refuse_when_a_majority_has_no_room(void **state)
 	restart_on(&cluster, 1, true);
 	wait_refusing(&cluster, true);
 	for (unsigned i = 0; i < 3; i++) {
+		wait_refusing(&cluster, true); /* another one may lead meanwhile */
 		bind_refused(&cluster.node[i], 2 + i);
 		cluster_must_bind(&cluster, &cluster.node[i], 1);
 	}
