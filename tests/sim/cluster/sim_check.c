@@ -339,21 +339,26 @@ static bool may_be_silence(const struct sim *sim, const struct sim_client *clien
 }
 
 /* A lease that a cut-off node never learned of is nothing that it could renew, and no reason for a
- * NAK [P4]: the client asks anew when it has run out. */
+ * NAK [P4]: the client asks anew when it has run out. So with an address that the cluster offered:
+ * an OFFER is no binding, and the client asks anew soon [R3]. */
 static bool can_serve(
 	const struct sim *sim, const struct sim_node *node, const struct sim_client *client)
 {
+	const struct model *model = replica_model(node->replica);
+	bool selects = client->state == SIM_CLIENT_REQUEST;
+	uint32_t ip = selects ? client->offered_ip : client->ip;
 	struct replica_view view;
 	struct lease lease;
 
-	if (client->state != SIM_CLIENT_RENEW && client->state != SIM_CLIENT_REBIND &&
+	if (!selects && client->state != SIM_CLIENT_RENEW && client->state != SIM_CLIENT_REBIND &&
 		client->state != SIM_CLIENT_REBOOT)
 		return true;
 	replica_get_view(node->replica, &view);
-	return view.has_quorum ||
-	       (model_lease_of_ip(replica_model(node->replica), client->ip, &lease) &&
-		       lease.state == PXE__LEASE_STATE__LEASE_BOUND &&
-		       is_of_machine(sim, &lease, client));
+	if (view.has_quorum)
+		return true;
+	if (!model_lease_of_ip(model, ip, &lease))
+		return selects && model_block_of(model, ip) != NULL;
+	return lease.state == PXE__LEASE_STATE__LEASE_BOUND && is_of_machine(sim, &lease, client);
 }
 
 /* A client that asks is answered, if the same nodes could have answered it all the time. */
