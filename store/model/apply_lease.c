@@ -119,6 +119,22 @@ static bool lease_is_unknown_time(const struct apply *a)
 	return a->now_ms < a->model->unknown_until_ms;
 }
 
+/* No client was ever told that it may use the address, or none whose promise still stands. */
+static bool lease_binds_nobody(const struct lease_record *record)
+{
+	if (record->state == PXE__LEASE_STATE__LEASE_DECLINED)
+		return record->promised_ms == 0;
+	return record->state == OFFERED && record->since_ms == 0;
+}
+
+/* After a recovery: what was free for others, or only offered, may be another client's by the word
+ * of those who are gone. */
+static bool lease_is_passed_on(const struct apply *a, const struct lease_record *record)
+{
+	return lease_is_unknown_time(a) &&
+	       (record->free_at_ms <= a->now_ms || lease_binds_nobody(record));
+}
+
 static enum lease_right lease_right_to(
 	const struct apply *a, const struct lease_asker *asker, uint32_t ip)
 {
@@ -167,7 +183,7 @@ static struct lease_record *lease_own(const struct apply *a, const struct lease_
 		if (other != NULL && (best == NULL || other->started_ms > best->started_ms))
 			best = other;
 	}
-	return best;
+	return best != NULL && lease_is_passed_on(a, best) ? NULL : best;
 }
 
 /* ---- changes of a record ---- */
@@ -436,8 +452,7 @@ static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker
 		(lease_is_kept(a, asker, reserved) ||
 			lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved))))
 		reserved = 0;
-	if (right == LEASE_RIGHT_POOL && reserved == 0 &&
-		(own != NULL || create || lease_is_unknown_time(a)))
+	if (right == LEASE_RIGHT_POOL && reserved == 0 && (own != NULL || create))
 		return OK;
 	if (right == LEASE_RIGHT_POOL && reserved == 0)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
@@ -525,8 +540,9 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 		return lease_taken_by_other(a, record, ip);
 	if (ip >= asker.first && ip <= asker.last && lease_is_kept(a, &asker, ip))
 		return lease_kept_for_now(a, ip);
-	struct lease_record *own =
-		record != NULL && lease_is_mine(a, &asker, record) ? record : NULL;
+	struct lease_record *own = NULL;
+	if (record != NULL && lease_is_mine(a, &asker, record) && !lease_is_passed_on(a, record))
+		own = record;
 	bool is_renewed;
 	verdict = lease_judge(a, &asker, ip, own, bind->create, &is_renewed);
 	/* Who had it reserved until lately may have leased it of a node that we do not hear of: it
@@ -546,14 +562,6 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 }
 
 /* ---- Release, Decline, Sweep ---- */
-
-/* No client was ever told that it may use the address, or none whose promise still stands. */
-static bool lease_binds_nobody(const struct lease_record *record)
-{
-	if (record->state == PXE__LEASE_STATE__LEASE_DECLINED)
-		return record->promised_ms == 0;
-	return record->state == OFFERED && record->since_ms == 0;
-}
 
 /* The lease, or the quarantine, is over; what was promised stands until every member knows [P1]. */
 static struct lease_record *lease_end(struct apply *a, struct lease_record *record)

@@ -144,6 +144,7 @@ static void test_recovery_goes_on_with_one(void **state)
 	assert_int_equal(kit_give(&kit, 2, 2), V(OK)); /* .19, .18 */
 	assert_int_equal(kit_give(&kit, 3, 2), V(OK)); /* .17, .16 */
 	assert_int_equal(kit_bind(&kit, 1, IP(10), 0, true), V(OK));
+	assert_int_equal(kit_offer(&kit, 8, IP(14)), V(OK));
 	assert_int_equal(kit_host(&kit, "n07", 7, 0, "10.0.0.11"), V(OK));
 	assert_int_equal(kit_leave(&kit, "pxe2", false), V(OK));
 	kit_at(&kit, 1000);
@@ -162,8 +163,11 @@ static void test_recovery_goes_on_with_one(void **state)
 	assert_int_equal(kit.result.lease.ip, IP(10));
 	assert_int_equal(kit_offer(&kit, 7, 0), V(OK));
 	assert_int_equal(kit.result.lease.ip, IP(11));
-	assert_int_equal(kit_bind(&kit, 4, IP(13), 0, false), V(OK));
-	assert_int_equal(kit_bind(&kit, 5, IP(13), 0, false), V(IN_USE));
+	assert_int_equal(kit_bind(&kit, 4, IP(13), 0, false), V(NOT_FOUND)); /* remembers it */
+	assert_int_equal(kit_bind(&kit, 4, IP(13), 0, true), V(OK));         /* uses it */
+	assert_int_equal(kit_bind(&kit, 5, IP(13), 0, true), V(IN_USE));
+	/* What it was offered before may have been given to another since. */
+	kit_expect(&kit, kit_offer(&kit, 8, 0), V(POOL_FULL), "for another 1m");
 	assert_int_equal(kit_bind(&kit, 5, IP(16), 0, true), V(RESERVE));
 	kit_expect(&kit, kit_offer(&kit, 5, IP(12)), V(POOL_FULL), "for another 1m");
 	/* Its own reserve serves new clients: it is kept, though there is no other member. */
