@@ -41,6 +41,7 @@ struct op {
 };
 
 struct kv {
+	bool by_hand; /* opened while no process runs: what is written is there at once */
 	struct sim_node *node;
 	struct sim_disk *disk;
 	void (*on_durable)(void *ctx, uint64_t ticket);
@@ -64,6 +65,7 @@ int kv_open(const struct kv_config *config, struct kv **ret_kv, char *ret_error,
 	if (kv == NULL)
 		abort();
 	kv->node = config->ctx;
+	kv->by_hand = !kv->node->up;
 	kv->disk = &kv->node->disk;
 	kv->on_durable = config->on_durable;
 	kv_log_range(kv, &kv->log_first, &kv->log_last);
@@ -340,8 +342,8 @@ uint64_t kv_submit(struct kv *kv, bool urgent)
 	if (kv->op_count == kv->sealed)
 		op_add(kv, OP_NOTHING, NULL, 0, NULL, 0);
 	kv->sealed = kv->op_count;
-	if (!kv->node->up) {
-		ops_do(kv, kv->op_count); /* by hand, while no process runs */
+	if (kv->by_hand) {
+		ops_do(kv, kv->op_count);
 		return kv->ticket;
 	}
 	if (urgent) {
