@@ -133,8 +133,9 @@ static enum dhcp4_count resolve(struct dhcp4_step *step)
 }
 
 /* What was sent to us alone, and what only we know of, is ours; what everyone heard goes by rank,
- * unless the client asks again. Without the quorum there is one more turn to wait, for a node that
- * has it and hears the client, too. */
+ * unless the client asks again. A RELEASE is never taken over later: the client may have been given
+ * the lease again by then, and a release that is lost costs nobody anything [R9]. Without the
+ * quorum there is one more turn to wait, for a node that has it and hears the client, too. */
 static bool is_our_turn(struct dhcp4_step *step, unsigned *ret_rank)
 {
 	const struct dhcp4_request *request = step->request;
@@ -198,6 +199,8 @@ void dhcp4_engine_on_packet(struct dhcp4_engine *engine, const struct dhcp4_view
 		dhcp4_hold_remove(&engine->deferred, earlier);
 	if (ours)
 		dhcp4_lease_answer(&step);
+	else if (step.request->stage == DHCP4_STAGE_RELEASE)
+		dhcp4_step_drop(&step, DHCP4_COUNT_DROP_NOT_OURS);
 	else
 		defer(&step, rank);
 }

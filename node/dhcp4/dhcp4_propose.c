@@ -174,18 +174,24 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
 }
 
+/* Since the kernel had the packet: in the socket, and while it waited for its turn. */
+static uint64_t age_ms(const struct dhcp4_step *step)
+{
+	uint64_t now_ms = step->view->boot_ms, received_ms = step->input->received_ms;
+	return now_ms > received_ms ? now_ms - received_ms : 0;
+}
+
 /* The client may have asked again since, and another node may have acknowledged the lease from its
  * state: what comes late is worse than nothing [R9]. */
 static bool is_late(const struct dhcp4_step *step)
 {
-	return !step->view->has_quorum || !step->view->fresh ||
-	       step->input->age_ms >= MODEL_RELEASE_MS;
+	return !step->view->has_quorum || !step->view->fresh || age_ms(step) >= MODEL_RELEASE_MS;
 }
 
 static uint64_t arrived_ms(const struct dhcp4_step *step)
 {
 	uint64_t now_ms = step->view->now_ms;
-	return now_ms > step->input->age_ms ? now_ms - step->input->age_ms : 1;
+	return now_ms > age_ms(step) ? now_ms - age_ms(step) : 1;
 }
 
 /* When the lease was granted that we know of: several batches may have one stamp, so the stamp of

@@ -77,7 +77,8 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	(void)events;
 	if (status < 0)
 		return;
-	int count = dhcp4_socket_receive(server->socket, server->serve_ip, server->input);
+	int count =
+		dhcp4_socket_receive(server->socket, server->serve_ip, boot_ms(), server->input);
 	if (count <= 0)
 		return; /* an error such as ENETDOWN is told by the next read, or goes */
 	dhcp4_service_on_packets(server->service, server->input, (size_t)count);

@@ -182,7 +182,8 @@ static void read_age(
 	memcpy(&received, CMSG_DATA(part), sizeof received);
 	int64_t age_ms = ((int64_t)now->tv_sec - received.tv_sec) * 1000 +
 			 ((int64_t)now->tv_nsec - received.tv_nsec) / 1000000;
-	input->age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
+	if (age_ms > 0 && (uint64_t)age_ms < input->received_ms)
+		input->received_ms -= (uint64_t)age_ms;
 }
 
 static void read_control(struct msghdr *message, uint32_t own_ip, const struct timespec *now,
@@ -198,7 +199,7 @@ static void read_control(struct msghdr *message, uint32_t own_ip, const struct t
 	}
 }
 
-int dhcp4_socket_receive(struct dhcp4_socket *sock, uint32_t own_ip,
+int dhcp4_socket_receive(struct dhcp4_socket *sock, uint32_t own_ip, uint64_t boot_ms,
 	struct dhcp4_input ret_inputs[DHCP4_SOCKET_BATCH])
 {
 	struct mmsghdr message[DHCP4_SOCKET_BATCH];
@@ -225,6 +226,7 @@ int dhcp4_socket_receive(struct dhcp4_socket *sock, uint32_t own_ip,
 			.packet = sock->receive[i].packet,
 			.packet_bytes = message[i].msg_len,
 			.source_ip = ntohl(sock->receive[i].from.sin_addr.s_addr),
+			.received_ms = boot_ms,
 		};
 		read_control(&message[i].msg_hdr, own_ip, &now, &ret_inputs[i]);
 	}

@@ -26,9 +26,9 @@ void dhcp4_socket_close(struct dhcp4_socket *socket);
 int dhcp4_socket_fd(const struct dhcp4_socket *socket);
 
 /* Receive what is there, at most DHCP4_SOCKET_BATCH; the inputs are borrowed until the next call.
- * link_ip is filled with `own_ip`, or, if that is 0, with the interface's address. Returns how
- * many, or a negative errno. */
-int dhcp4_socket_receive(struct dhcp4_socket *socket, uint32_t own_ip,
+ * link_ip is filled with `own_ip`, or, if that is 0, with the interface's address. `boot_ms` is
+ * CLOCK_BOOTTIME now. Returns how many, or a negative errno. */
+int dhcp4_socket_receive(struct dhcp4_socket *socket, uint32_t own_ip, uint64_t boot_ms,
 	struct dhcp4_input ret_inputs[DHCP4_SOCKET_BATCH]);
 
 /* Queue a copy; sends the queue first if it is full. */

@@ -20,7 +20,7 @@ struct dhcp4_input {
 	uint32_t source_ip;
 	uint32_t destination_ip; /* as in the IP header */
 	bool unicast;            /* it was sent to an address of ours, not to everybody */
-	uint64_t age_ms;         /* since the kernel received it */
+	uint64_t received_ms;    /* CLOCK_BOOTTIME at which the kernel had it */
 };
 
 /* The state that answers are made from. Refreshed by the edge for each turn of the loop. */

@@ -599,7 +599,11 @@ Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
 			"the release of %s was held up: the client may have asked again since",
 			text_ip4_format(ip, text));
-	if (release->as_of_ms != 0 && record->started_ms > release->as_of_ms)
+	bool is_newer = release->as_of_ms != 0 && record->started_ms > release->as_of_ms;
+	if (!release->by_operator && release->arrived_ms != 0 &&
+		record->started_ms >= release->arrived_ms)
+		is_newer = true;
+	if (is_newer)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
 			"address %s was leased again since", text_ip4_format(ip, text));
 	internal_lease_copy(record, &a->result->lease);

@@ -428,7 +428,8 @@ static void on_packet(struct sim_node *node, const struct sim_event *event)
 		.source_ip = bytes->source_ip,
 		.destination_ip = bytes->unicast ? sim_ip(node->sim, 0, 1) : UINT32_MAX,
 		.unicast = bytes->unicast,
-		.age_ms = (node->sim->now_us - bytes->arrives_us) / SIM_MS};
+		.received_ms =
+			now_boot_ms(node) - (node->sim->now_us - bytes->arrives_us) / SIM_MS};
 
 	if (client->relayed)
 		input.unicast = true;

@@ -276,8 +276,13 @@ static void test_late_release_leaves_the_newer_lease(void **state)
 	kit_at(&kit, 3000);
 	assert_int_equal(kit_apply(&kit, &command), V(CONFLICT));
 	assert_int_equal(kit_state(&kit, IP(12)), S(BOUND));
-	/* One that knows of the newer lease is meant for it. */
-	release.as_of_ms = model_stamp_ms(kit.model);
+	/* Nor does one that lay in a stopped process until that knew of the newer lease. */
+	release.as_of_ms = KIT_START_MS + 2000;
+	release.arrived_ms = KIT_START_MS + 2000;
+	assert_int_equal(kit_apply(&kit, &command), V(CONFLICT));
+	assert_int_equal(kit_state(&kit, IP(12)), S(BOUND));
+	/* One that came since is meant for it. */
+	release.arrived_ms = KIT_START_MS + 2001;
 	assert_int_equal(kit_apply(&kit, &command), V(OK));
 	assert_int_equal(kit_state(&kit, IP(12)), S(GRACE));
 	kit_fini(&kit);

@@ -101,6 +101,7 @@ static void a_lease_given_up_meanwhile_is_bound_again(void **state)
 	assert_true(rig_ask(rig, &ask));
 	assert_int_equal(rig_count(rig, DHCP4_COUNT_FROM_STATE), 1);
 	assert_int_equal(dhcp4_engine_oldest_state_ms(rig->engine), before_ms);
+	rig_pass(rig, 1);
 
 	struct ask release = {.type = DHCP4_RELEASE, .client = 1, .ciaddr = ip, .unicast = true};
 	rig_send(rig, &release);

@@ -417,6 +417,7 @@ static void release_ends_the_lease_without_an_answer(void **state)
 {
 	struct rig *rig = *state;
 	uint32_t ip = rig_lease(rig, 1);
+	rig_pass(rig, 1);
 	/* FIELD 14: without a server identifier, too. */
 	struct ask ask = {.type = DHCP4_RELEASE,
 		.client = 1,

@@ -441,6 +441,7 @@ static inline void rig_send_bytes(
 		.source_ip = ask->from,
 		.destination_ip = ask->unicast ? ask->to : UINT32_MAX,
 		.unicast = ask->unicast,
+		.received_ms = rig->view.boot_ms,
 	};
 	dhcp4_engine_on_packet(rig->engine, &rig->view, &input, &rig->effects);
 	rig_note_effects(rig);

@@ -201,6 +201,26 @@ static void next_node_takes_over_when_the_winner_dies(void **state)
 	assert_int_equal(rig_count(&cluster->node[third], DHCP4_COUNT_DROP_NOT_OURS), 1);
 }
 
+/* The client may have its lease anew by then. */
+static void a_release_is_not_taken_over(void **state) /* [R9] */
+{
+	struct cluster *cluster = *state;
+	size_t first = node_of_rank(cluster, 5, 0), second = node_of_rank(cluster, 5, 1);
+	struct rig *rig = &cluster->node[second];
+	struct ask ask = {.type = DHCP4_RELEASE, .client = 5, .xid = 77};
+	ask.ciaddr = rig_lease(&cluster->node[first], 5);
+	rig_send(rig, &ask);
+	assert_false(rig->effects.has_proposal);
+	assert_int_equal(rig_count(rig, DHCP4_COUNT_DROP_NOT_OURS), 1);
+	kill_node(cluster, first);
+	pass(cluster, DHCP4_TURN_MS);
+	assert_false(tick(rig));
+	/* One that comes when the first is known to be dead is ours. */
+	ask.xid = 78;
+	rig_send(rig, &ask);
+	assert_true(rig->effects.has_proposal);
+}
+
 static void each_node_waits_for_all_before_it(void **state)
 {
 	struct cluster *cluster = *state;
@@ -369,6 +389,7 @@ int main(void)
 		TEST(all_answer_a_retransmission_and_say_the_same),
 		TEST(any_node_acks_any_nodes_offer),
 		TEST(next_node_takes_over_when_the_winner_dies),
+		TEST(a_release_is_not_taken_over),
 		TEST(each_node_waits_for_all_before_it),
 		TEST(a_death_that_shows_late_is_still_taken_over),
 		TEST(winner_that_lives_leaves_nothing_to_do),
