@@ -513,6 +513,11 @@ static Pxe__Verdict lease_kept_for_now(struct apply *a, uint32_t ip)
 	char text[TEXT_IP4_BYTES];
 	text_ip4_format(ip, text);
 	const Pxe__Block *block = model_block_of(a->model, ip);
+	if (block == NULL && lease_is_unknown_time(a))
+		return internal_refuse(a, PXE__VERDICT__VERDICT_RESERVE,
+			"since a recovery leases that are not known may still run: address %s may "
+			"be this client's",
+			text);
 	if (block == NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_RESERVE,
 			"address %s is kept until every node knows that its reservation changed",
@@ -536,6 +541,9 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 			"address has %zu bytes: give 4", bind->ip.len);
 	uint32_t ip = msg_ip4_get(bind->ip);
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
+	/* After a recovery an old offer says nothing: those who are gone may have passed it on. */
+	if (lease_is_taken(a, &asker, record) && lease_is_passed_on(a, record))
+		return lease_kept_for_now(a, ip);
 	if (lease_is_taken(a, &asker, record))
 		return lease_taken_by_other(a, record, ip);
 	if (ip >= asker.first && ip <= asker.last && lease_is_kept(a, &asker, ip))
@@ -548,7 +556,7 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 	/* Who had it reserved until lately may have leased it of a node that we do not hear of: it
 	 * is not told to let go [P4]. */
 	if (verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE &&
-		reserve_map_has_hold(&a->model->reserves, ip))
+		(lease_is_unknown_time(a) || reserve_map_has_hold(&a->model->reserves, ip)))
 		return lease_kept_for_now(a, ip);
 	if (verdict != OK)
 		return verdict;

@@ -168,6 +168,8 @@ static void test_recovery_goes_on_with_one(void **state)
 	assert_int_equal(kit_bind(&kit, 5, IP(13), 0, true), V(IN_USE));
 	/* What it was offered before may have been given to another since. */
 	kit_expect(&kit, kit_offer(&kit, 8, 0), V(POOL_FULL), "for another 1m");
+	kit_expect(&kit, kit_bind(&kit, 5, IP(14), 0, true), V(RESERVE), "may be this client's");
+	kit_expect(&kit, kit_bind(&kit, 5, IP(200), 0, true), V(RESERVE), "may be this client's");
 	assert_int_equal(kit_bind(&kit, 5, IP(16), 0, true), V(RESERVE));
 	kit_expect(&kit, kit_offer(&kit, 5, IP(12)), V(POOL_FULL), "for another 1m");
 	/* Its own reserve serves new clients: it is kept, though there is no other member. */
