@@ -299,6 +299,7 @@ static Pxe__Verdict delete_object(struct apply *a, const Pxe__Delete *remove)
 		return internal_refuse(a, INVALID, "leases end by pxectl lease release");
 	case PXE__OBJECT_KIND__OBJECT_SETTINGS:
 		return internal_refuse(a, INVALID, "settings can be changed, not removed");
+	case PXE__OBJECT_KIND__OBJECT_GROUP:
 	case PXE__OBJECT_KIND__OBJECT_NONE:
 	case _PXE__OBJECT_KIND_IS_INT_SIZE:
 	default: break;

@@ -300,6 +300,7 @@ static Pxe__Verdict put_object(struct apply *a, const Pxe__Put *put)
 		if (put->token != NULL)
 			return put_token(a, put, put->token);
 		break;
+	case PXE__PUT__OBJECT_GROUP:
 	case PXE__PUT__OBJECT__NOT_SET:
 	case _PXE__PUT__OBJECT__CASE_IS_INT_SIZE:
 	default: break;

@@ -26,6 +26,7 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 	case RECORD_REQUEST: return &pxe__request_outcome__descriptor;
 	case RECORD_BLOCK: return &pxe__block__descriptor;
 	case RECORD_HOLD: return &pxe__hold__descriptor;
+	case RECORD_GROUP: return &pxe__group__descriptor;
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
 	case RECORD_HOST_IP: return NULL;
@@ -35,7 +36,7 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 
 static bool keep_is_kind(uint8_t byte)
 {
-	return byte != 0 && strchr("csmNPHMURFIVLOTwqBh", byte) != NULL;
+	return byte != 0 && strchr("csmNPHMURFIVLOTwqBhG", byte) != NULL;
 }
 
 static size_t keep_key_named(enum record_kind kind, const char *name, uint8_t *ret_key)
@@ -76,6 +77,7 @@ size_t keep_key_of(
 		return keep_key_named(kind, ((const Pxe__Subnet *)message)->name, ret_key);
 	case RECORD_POOL: return keep_key_named(kind, ((const Pxe__Pool *)message)->name, ret_key);
 	case RECORD_HOST: return keep_key_named(kind, ((const Pxe__Host *)message)->name, ret_key);
+	case RECORD_GROUP: return keep_key_named(kind, ((const Pxe__Group *)message)->name, ret_key);
 	case RECORD_PROFILE:
 		return keep_key_named(kind, ((const Pxe__Profile *)message)->name, ret_key);
 	case RECORD_IMAGE:

@@ -289,6 +289,7 @@ static enum record_kind lookup_record_kind(Pxe__ObjectKind kind)
 	case PXE__OBJECT_KIND__OBJECT_OPERATOR: return RECORD_OPERATOR;
 	case PXE__OBJECT_KIND__OBJECT_TOKEN: return RECORD_TOKEN;
 	case PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION: return RECORD_IMAGE_VERSION;
+	case PXE__OBJECT_KIND__OBJECT_GROUP: return RECORD_GROUP;
 	case PXE__OBJECT_KIND__OBJECT_NONE:
 	case _PXE__OBJECT_KIND_IS_INT_SIZE: break;
 	}

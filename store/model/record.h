@@ -29,6 +29,7 @@ enum record_kind {
 	RECORD_WINDOW = 'w',        /* + member id, 8 bytes big endian -> ProposerWindow */
 	RECORD_REQUEST = 'q',       /* + request id, 16 bytes -> RequestOutcome */
 	RECORD_BLOCK = 'B',         /* + serial, 8 bytes big endian -> Block */
+	RECORD_GROUP = 'G',         /* + name -> Group */
 	RECORD_HOLD = 'h',          /* + ip, 4 bytes + since_ms, 8 bytes big endian -> Hold */
 };
 

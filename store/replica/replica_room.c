@@ -41,6 +41,7 @@ static bool room_adds(const struct replica *r, const Pxe__Command *command)
 	case PXE__COMMAND__OP_SETTLE: return false;
 	case PXE__COMMAND__OP_RESERVE_GIVE:
 	case PXE__COMMAND__OP_OFFER:
+	case PXE__COMMAND__OP_LEASE_IMPORT:
 	case PXE__COMMAND__OP_PUT:
 	case PXE__COMMAND__OP_IMAGE_STAGE:
 	case PXE__COMMAND__OP_IMAGE_HELD:
