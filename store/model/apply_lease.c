@@ -472,6 +472,14 @@ static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker
 		asker->host->name, text_ip4_format(reserved, other), text, not_renewed);
 }
 
+/* Times are told in whole seconds, rounded: the client may think for a moment longer that it has
+ * the lease. */
+static bool lease_is_just_over(const struct apply *a, const struct lease_record *own)
+{
+	return own != NULL && own->state == BOUND && own->released_ms == 0 &&
+	       a->now_ms < internal_after(own->expires_ms, MODEL_ROUND_MS);
+}
+
 static Pxe__Verdict lease_taken_by_other(
 	struct apply *a, const struct lease_record *record, uint32_t ip)
 {
@@ -558,6 +566,8 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 	if (verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE &&
 		(lease_is_unknown_time(a) || reserve_map_has_hold(&a->model->reserves, ip)))
 		return lease_kept_for_now(a, ip);
+	if (verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE && lease_is_just_over(a, own))
+		return PXE__VERDICT__VERDICT_RESERVE; /* the detail says what will come */
 	if (verdict != OK)
 		return verdict;
 	if (record == NULL && lease_make_room(a) != OK)

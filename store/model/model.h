@@ -38,6 +38,7 @@
 #define MODEL_TOKENS_MAX          256
 #define MODEL_MAX_SKEW_MS         2000 /* by how much members' clocks may differ [P1] */
 #define MODEL_BLOCK_IPS           64   /* addresses of a block's window: a bit of its mask each */
+#define MODEL_ROUND_MS            1000 /* a lease's end, as its client was told it, may be so much later */
 /* A RELEASE that took longer from its arrival to the log is refused. */
 #define MODEL_RELEASE_MS 1000
 /* A node remembers for so long what it acknowledged without the log, unless its process ends [R9].
