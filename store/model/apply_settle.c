@@ -59,7 +59,8 @@ void apply_settle_hold(struct apply *a, const Pxe__Host *host)
 	hold.ip = host->ip;
 	hold.mac = macs;
 	hold.n_mac = host->n_mac;
-	hold.since_ms = a->now_ms;
+	/* After a recovery a lease that is not known may run on any address. */
+	hold.since_ms = internal_max(a->now_ms, a->model->unknown_until_ms);
 	size_t bytes = record_key_hold(msg_ip4_get(host->ip), hold.since_ms, key);
 	const Pxe__Hold *old =
 		(const Pxe__Hold *)keep_find(a->model, RECORD_HOLD, key + 1, bytes - 1);
@@ -136,7 +137,8 @@ uint64_t model_unsettled_ms(const struct model *model)
 	const Pxe__Hold *hold = reserve_map_oldest_hold(&model->reserves);
 	if (record != NULL)
 		oldest = internal_min(oldest, record->released_ms);
-	if (hold != NULL)
+	/* One from a recovery lies ahead: nothing waits for it yet. */
+	if (hold != NULL && hold->since_ms <= model->stamp_ms)
 		oldest = internal_min(oldest, hold->since_ms);
 	if (model->mclt_was_ms != 0)
 		oldest = internal_min(oldest, model->mclt_was_ms);

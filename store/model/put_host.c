@@ -183,6 +183,18 @@ static void put_hold(struct apply *a, const Pxe__Host *old, const Pxe__Host *now
 		apply_settle_hold(a, old);
 }
 
+/* Since a recovery the address may be leased to a machine that is not known: nobody gets it by a
+ * new reservation before such leases are over. */
+static void put_hold_unknown(struct apply *a, const Pxe__Host *old, const Pxe__Host *now)
+{
+	bool had_it = old != NULL && internal_same_bytes(old->ip, now->ip);
+	if (now->ip.len != 4 || had_it || a->now_ms >= a->model->unknown_until_ms)
+		return;
+	Pxe__Host nobody = PXE__HOST__INIT;
+	nobody.ip = now->ip;
+	apply_settle_hold(a, &nobody);
+}
+
 void put_host_remove(struct apply *a, const Pxe__Host *host)
 {
 	char name[MODEL_NAME_MAX + 1];
@@ -211,6 +223,7 @@ Pxe__Verdict put_host(struct apply *a, const Pxe__Put *put, const Pxe__Host *hos
 		return INVALID;
 	if (!check_profile_ref(a, "profile of the host", host->profile))
 		return INVALID;
+	put_hold_unknown(a, old, host);
 	if (old != NULL) {
 		put_hold(a, old, host);
 		put_unindex(a, old, host);

@@ -172,6 +172,10 @@ static void test_recovery_goes_on_with_one(void **state)
 	kit_expect(&kit, kit_bind(&kit, 5, IP(200), 0, true), V(RESERVE), "may be this client's");
 	assert_int_equal(kit_bind(&kit, 5, IP(16), 0, true), V(RESERVE));
 	kit_expect(&kit, kit_offer(&kit, 5, IP(12)), V(POOL_FULL), "for another 1m");
+	/* A reservation made now does not give what may be leased to somebody. */
+	assert_int_equal(kit_host(&kit, "n03", 3, 0, "10.0.0.12"), V(OK));
+	kit_expect(&kit, kit_offer(&kit, 3, 0), V(POOL_FULL), "for another 1m");
+	assert_int_equal(kit_bind(&kit, 5, IP(12), 0, true), V(RESERVE));
 	/* Its own reserve serves new clients: it is kept, though there is no other member. */
 	assert_int_equal(model_reserve_target(kit.model, model_subnet(kit.model, "lab"), 2), 2);
 	assert_int_equal(kit_merge(&kit, 2, 5, IP(19), 1, kit.now_ms + 9000, false), V(OK));
