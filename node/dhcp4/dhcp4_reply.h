@@ -24,6 +24,7 @@ struct dhcp4_reply {
 	enum dhcp4_type type;
 	uint32_t ip;
 	uint16_t port;
+	uint16_t source_port; /* 67 or 4011; 0 counts as 67 */
 	uint8_t mac[6];
 	uint32_t source_ip; /* DHCP4_TO_HARDWARE: put it into the header; else our address that was
 			       asked, 0: any */

@@ -12,12 +12,14 @@
 
 #define DHCP4_INPUT_MAX 2048 /* bytes of one request; longer ones are counted and dropped */
 
-/* One datagram that arrived on port 67. */
+/* One datagram that arrived on port 67 or 4011. */
 struct dhcp4_input {
 	const uint8_t *packet; /* borrowed for the call */
 	size_t packet_bytes;
 	uint32_t link_ip; /* our address on the interface that it came in by */
 	uint32_t source_ip;
+	uint16_t source_port;    /* 0: not known; counts as the client port of `port` */
+	uint16_t port;           /* ours, that it came to: 67 or 4011; 0 counts as 67 */
 	uint32_t destination_ip; /* as in the IP header */
 	bool unicast;            /* it was sent to an address of ours, not to everybody */
 	uint64_t received_ms;    /* CLOCK_BOOTTIME at which the kernel had it */
