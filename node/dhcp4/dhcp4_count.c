@@ -54,6 +54,7 @@ static const char *const count_names[DHCP4_COUNT_COUNT] = {
 	[DHCP4_COUNT_DROP_LATE] = "dhcp_dropped_late",
 	[DHCP4_COUNT_DROP_REPLY_LONG] = "dhcp_dropped_reply_long",
 	[DHCP4_COUNT_DROP_SEND] = "dhcp_dropped_send",
+	[DHCP4_COUNT_DROP_TAKEN] = "dhcp_dropped_taken",
 	[DHCP4_COUNT_DEFERRED] = "dhcp_deferred",
 	[DHCP4_COUNT_TAKEN_OVER] = "dhcp_taken_over",
 	[DHCP4_COUNT_REPEATED] = "dhcp_repeated",
@@ -62,6 +63,9 @@ static const char *const count_names[DHCP4_COUNT_COUNT] = {
 	[DHCP4_COUNT_WAITED] = "dhcp_waited",
 	[DHCP4_COUNT_FROM_RESERVE] = "dhcp_from_reserve",
 	[DHCP4_COUNT_FROM_STATE] = "dhcp_from_state",
+	[DHCP4_COUNT_PROBED] = "dhcp_probed",
+	[DHCP4_COUNT_PROBE_TAKEN] = "dhcp_probe_taken",
+	[DHCP4_COUNT_PROBE_LATE] = "dhcp_probe_late",
 };
 
 enum dhcp4_count dhcp4_count_of_reason(enum dhcp4_reason reason)

@@ -54,6 +54,7 @@ enum dhcp4_count {
 	DHCP4_COUNT_DROP_LATE,          /* the outcome came when nobody waited any more */
 	DHCP4_COUNT_DROP_REPLY_LONG,    /* the answer did not fit the client's limit */
 	DHCP4_COUNT_DROP_SEND,          /* the kernel did not take the answer */
+	DHCP4_COUNT_DROP_TAKEN, /* one address after the other was found in use by a probe */
 
 	DHCP4_COUNT_DEFERRED,
 	DHCP4_COUNT_TAKEN_OVER, /* deferred, and answered because the other node is gone */
@@ -63,6 +64,9 @@ enum dhcp4_count {
 	DHCP4_COUNT_WAITED,       /* held until it is clear whether there is a quorum */
 	DHCP4_COUNT_FROM_RESERVE, /* OFFER or REQUEST met from the node's own reserve */
 	DHCP4_COUNT_FROM_STATE,   /* OFFER or ACK without a log entry [R9] */
+	DHCP4_COUNT_PROBED,       /* addresses that were asked for before their first OFFER */
+	DHCP4_COUNT_PROBE_TAKEN,  /* of those, the ones that a stranger answered for */
+	DHCP4_COUNT_PROBE_LATE,   /* verdicts that nobody waited for any more */
 	DHCP4_COUNT_COUNT,
 };
 

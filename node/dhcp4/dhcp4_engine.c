@@ -15,7 +15,8 @@ struct dhcp4_engine *dhcp4_engine_new(void)
 		return NULL;
 	if (dhcp4_hold_init(&engine->pending, DHCP4_PENDING_MAX) < 0 ||
 		dhcp4_hold_init(&engine->deferred, DHCP4_DEFERRED_MAX) < 0 ||
-		dhcp4_hold_init(&engine->waiting, DHCP4_WAITING_MAX) < 0) {
+		dhcp4_hold_init(&engine->waiting, DHCP4_WAITING_MAX) < 0 ||
+		dhcp4_hold_init(&engine->probing, DHCP4_PROBING_MAX) < 0) {
 		dhcp4_engine_free(engine);
 		return NULL;
 	}
@@ -29,6 +30,7 @@ void dhcp4_engine_free(struct dhcp4_engine *engine)
 	dhcp4_hold_fini(&engine->pending);
 	dhcp4_hold_fini(&engine->deferred);
 	dhcp4_hold_fini(&engine->waiting);
+	dhcp4_hold_fini(&engine->probing);
 	free(engine);
 }
 
@@ -64,11 +66,17 @@ size_t dhcp4_engine_waiting(const struct dhcp4_engine *engine)
 	return engine->waiting.count;
 }
 
-static void clear_effects(struct dhcp4_effects *effects)
+size_t dhcp4_engine_probing(const struct dhcp4_engine *engine)
+{
+	return engine->probing.count;
+}
+
+void dhcp4_step_clear_effects(struct dhcp4_effects *effects)
 {
 	effects->has_reply = false;
 	effects->has_proposal = false;
 	effects->has_journal = false;
+	effects->has_probe = false;
 	effects->event_count = 0;
 }
 
@@ -173,7 +181,7 @@ void dhcp4_engine_on_packet(struct dhcp4_engine *engine, const struct dhcp4_view
 {
 	assert(engine != NULL && view != NULL && view->model != NULL);
 	assert(input->packet != NULL || input->packet_bytes == 0);
-	clear_effects(ret_effects);
+	dhcp4_step_clear_effects(ret_effects);
 	enum dhcp4_count count = dhcp4_request_parse(input, &engine->request);
 	count_received(engine, count);
 	if (count != DHCP4_COUNT_NONE)
@@ -244,7 +252,7 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 	struct dhcp4_effects *ret_effects)
 {
 	assert(outcome != DHCP4_OUTCOME_APPLIED || (result != NULL && view != NULL));
-	clear_effects(ret_effects);
+	dhcp4_step_clear_effects(ret_effects);
 	struct dhcp4_held *held = dhcp4_hold_of_ticket(&engine->pending, ticket);
 	enum dhcp4_count count = count_of_outcome(outcome);
 	struct dhcp4_step step = {
@@ -263,6 +271,7 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 			count = DHCP4_COUNT_DROP_NO_SUBNET;
 		else {
 			step.merged = held->merged;
+			step.rounds = held->rounds;
 			dhcp4_lease_decided(&step, held->purpose, held->wanted_ip, result);
 		}
 	}
@@ -275,7 +284,7 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 void dhcp4_engine_on_durable(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	uint64_t ticket, struct dhcp4_effects *ret_effects)
 {
-	clear_effects(ret_effects);
+	dhcp4_step_clear_effects(ret_effects);
 	struct dhcp4_held *held = dhcp4_hold_of_ticket(&engine->pending, ticket);
 	if (held == NULL) {
 		dhcp4_engine_count(engine, DHCP4_COUNT_DROP_LATE);
@@ -304,8 +313,9 @@ static struct dhcp4_held *sweep_at(struct dhcp4_engine *engine)
 bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	struct dhcp4_effects *ret_effects)
 {
-	clear_effects(ret_effects);
+	dhcp4_step_clear_effects(ret_effects);
 	if (dhcp4_wait_tick(engine, view, ret_effects) ||
+		dhcp4_ask_tick(engine, view, ret_effects) ||
 		dhcp4_propose_again(engine, view, ret_effects))
 		return true;
 	struct dhcp4_hold *deferred = &engine->deferred;

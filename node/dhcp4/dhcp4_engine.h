@@ -10,6 +10,8 @@
  *     known and fresh:          OFFER, ACK, NAK at once [R9]
  *     else:                     PROPOSE, and wait (pending) -> outcome of the log -> OFFER, ACK,
  *                               NAK or silence
+ *     a first OFFER of the log: PROBE, and wait (probing) -> nobody answers -> OFFER; somebody does
+ *                               -> PROPOSE the address's quarantine -> the DISCOVER begins anew
  *     without the quorum, or    the node's reserve: OFFER, or JOURNAL, and wait (pending) ->
  *     if the pool is full:      durable here -> ACK [R1] to [R3]
  *
@@ -50,6 +52,15 @@
 #define DHCP4_WAIT_MS     2000 /* how long they are held at most; clients then ask again themselves */
 #define DHCP4_RETRY_MS    40   /* what the log did not take is tried again after this */
 #define DHCP4_EVENTS_MAX  3
+#define DHCP4_PROBING_MAX                                                                          \
+	2048                    /* clients whose OFFER waits for a probe; more are offered without \
+				 */
+#define DHCP4_PROBE_MS     1000 /* without a verdict for so long an address counts as free */
+#define DHCP4_PROBED_MS    10000 /* so long after a probe the address is not asked for again */
+#define DHCP4_PROBED_SLOTS 1024
+#define DHCP4_PROBE_ROUNDS                                                                         \
+	4 /* addresses found in use for one DISCOVER; then the client has to ask again: whoever    \
+	   * answers every probe is not to take the whole pool out of use at once */
 /* An ACK that took longer than this tells the time that is left by then: a client may count from
  * when it comes. */
 #define DHCP4_WRITE_MS 500
@@ -78,11 +89,14 @@ struct dhcp4_journal {
 
 /* Not to be copied. */
 struct dhcp4_effects {
-	bool has_reply, has_proposal, has_journal;
+	bool has_reply, has_proposal, has_journal, has_probe;
 	size_t event_count;
 	struct event event[DHCP4_EVENTS_MAX];
 	struct dhcp4_proposal proposal;
 	struct dhcp4_journal journal;
+	uint32_t probe_ip; /* on our own link: does anybody answer for it? See
+			      dhcp4_engine_on_probe() */
+	uint64_t probe_ticket;
 	struct dhcp4_reply reply;
 };
 
@@ -113,6 +127,11 @@ void dhcp4_engine_on_outcome(struct dhcp4_engine *engine, const struct dhcp4_vie
 void dhcp4_engine_on_durable(struct dhcp4_engine *engine, const struct dhcp4_view *view,
 	uint64_t ticket, struct dhcp4_effects *ret_effects);
 
+/* The verdict on a probe. One that comes after DHCP4_PROBE_MS is counted and has no effect. Where
+ * nothing can be asked (no packet socket) call it with in_use false at once. */
+void dhcp4_engine_on_probe(struct dhcp4_engine *engine, const struct dhcp4_view *view,
+	uint64_t ticket, bool in_use, struct dhcp4_effects *ret_effects);
+
 /* Time passes: look after requests that are deferred or wait for the quorum. true: there are
  * effects, and perhaps more to do: call again with the same view. Call it every 50 ms or so. */
 bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *view,
@@ -127,5 +146,6 @@ void dhcp4_engine_count(struct dhcp4_engine *engine, enum dhcp4_count count);
 size_t dhcp4_engine_pending(const struct dhcp4_engine *engine);
 size_t dhcp4_engine_deferred(const struct dhcp4_engine *engine);
 size_t dhcp4_engine_waiting(const struct dhcp4_engine *engine);
+size_t dhcp4_engine_probing(const struct dhcp4_engine *engine);
 
 #endif

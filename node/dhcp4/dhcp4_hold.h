@@ -23,6 +23,8 @@ enum dhcp4_purpose {
 	DHCP4_PURPOSE_JOURNAL, /* our own disk */
 	DHCP4_PURPOSE_TURN,
 	DHCP4_PURPOSE_QUORUM,
+	DHCP4_PURPOSE_PROBE,   /* does a stranger answer for the address that is offered? */
+	DHCP4_PURPOSE_DECLINE, /* one did: the quarantine; then the DISCOVER begins anew */
 };
 
 struct dhcp4_held {
@@ -36,6 +38,7 @@ struct dhcp4_held {
 	uint32_t lease_s;    /* JOURNAL: the lease's length */
 	uint32_t generation; /* odd while in use */
 	uint32_t wanted_ip;
+	uint32_t rounds;          /* PROBE, DECLINE: addresses that were found taken before */
 	struct dhcp4_input input; /* packet points into the table's memory */
 	uint16_t next_in_bucket;
 	uint16_t older, newer; /* free entries: older is the next free one */

@@ -66,7 +66,7 @@ void dhcp4_lease_reply(struct dhcp4_step *step, enum dhcp4_type type, uint32_t i
 	dhcp4_step_event(step, kind, ip, text);
 }
 
-static void reply_offer(struct dhcp4_step *step, uint32_t ip)
+void dhcp4_lease_offer(struct dhcp4_step *step, uint32_t ip)
 {
 	uint32_t lease_s =
 		model_lease_time_s(step->view->model, step->subnet, step->request->asked_s);
@@ -170,7 +170,8 @@ static void answer_discover(struct dhcp4_step *step)
 	}
 	dhcp4_engine_count(step->engine, DHCP4_COUNT_FROM_STATE);
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, step->request->wanted_ip, "");
-	reply_offer(step, lease.ip);
+	if (!dhcp4_ask_first(step, &lease))
+		dhcp4_lease_offer(step, lease.ip);
 }
 
 /* A REQUEST repeats within the first quarter of its lease: a netboot asks three times in a minute
@@ -366,10 +367,10 @@ static void accept_decision(struct dhcp4_step *step, enum dhcp4_purpose purpose,
 	if (!decided_lease(step, purpose, wanted_ip, result, &lease) ||
 		(!offers && !may_acknowledge(step, &lease)))
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
-	else if (offers)
-		reply_offer(step, lease.ip);
-	else
+	else if (!offers)
 		reply_ack(step, &lease);
+	else if (!dhcp4_ask_first(step, &lease))
+		dhcp4_lease_offer(step, lease.ip);
 }
 
 static const char *refusal_text(
@@ -439,6 +440,10 @@ void dhcp4_lease_decided(struct dhcp4_step *step, enum dhcp4_purpose purpose, ui
 	const struct model_result *result)
 {
 	assert(step->subnet != NULL);
+	if (purpose == DHCP4_PURPOSE_DECLINE) {
+		dhcp4_ask_decided(step);
+		return;
+	}
 	bool accepted = result->verdict == PXE__VERDICT__VERDICT_OK ||
 			result->verdict == PXE__VERDICT__VERDICT_DUPLICATE;
 	if (accepted)

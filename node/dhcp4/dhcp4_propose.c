@@ -115,6 +115,7 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 	held->wanted_ip = wanted_ip;
 	held->arrival_ms = step->arrival_ms;
 	held->give_up_ms = step->give_up_ms;
+	held->rounds = step->rounds;
 	return dhcp4_hold_ticket(&engine->pending, held);
 }
 
@@ -153,7 +154,9 @@ void dhcp4_step_propose_offer(struct dhcp4_step *step)
 		proposal->offer.wanted_ip = (ProtobufCBinaryData){4, proposal->ip};
 	proposal->command.op_case = PXE__COMMAND__OP_OFFER;
 	proposal->command.offer = &proposal->offer;
-	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, step->request->wanted_ip, "");
+	if (step->rounds == 0)
+		dhcp4_step_event(
+			step, PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, step->request->wanted_ip, "");
 }
 
 void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
@@ -238,6 +241,21 @@ void dhcp4_step_propose_decline(struct dhcp4_step *step)
 	proposal->command.decline = &proposal->decline;
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_DECLINE, step->request->wanted_ip,
 		"the client found the address in use");
+}
+
+void dhcp4_step_propose_taken(struct dhcp4_step *step, uint32_t ip)
+{
+	uint64_t ticket = enter(step, DHCP4_PURPOSE_DECLINE, ip);
+	if (ticket == 0)
+		return;
+	struct dhcp4_proposal *proposal = begin(step, ticket, ip);
+	dhcp4_request_client_info(step->request, &proposal->who);
+	pxe__decline__init(&proposal->decline);
+	proposal->decline.client = proposal->who.client;
+	proposal->decline.ip = (ProtobufCBinaryData){4, proposal->ip};
+	proposal->decline.by_probe = true;
+	proposal->command.op_case = PXE__COMMAND__OP_DECLINE;
+	proposal->command.decline = &proposal->decline;
 }
 
 static void propose_lost(

@@ -24,10 +24,18 @@ struct dhcp4_full {
 	uint64_t until_ms; /* CLOCK_BOOTTIME; 0: none */
 };
 
+/* An address that nobody answered for. */
+struct dhcp4_probed {
+	uint32_t ip; /* 0: empty */
+	uint64_t at_ms;
+};
+
 struct dhcp4_engine {
 	struct dhcp4_hold pending;
 	struct dhcp4_hold deferred;
 	struct dhcp4_hold waiting; /* for the quorum */
+	struct dhcp4_hold probing; /* for the verdict on an address */
+	struct dhcp4_probed probed[DHCP4_PROBED_SLOTS];
 	uint64_t sweep_ticket; /* tick: the deferred request to look at next; 0: from the oldest */
 	struct dhcp4_repeats repeats;
 	struct dhcp4_acked acked;
@@ -54,6 +62,7 @@ struct dhcp4_step {
 	uint64_t give_up_ms; /* as in struct dhcp4_held */
 	bool was_proposed;   /* and its event was told then */
 	bool merged;         /* as in struct dhcp4_held */
+	uint32_t rounds;     /* as in struct dhcp4_held */
 	struct dhcp4_effects *effects;
 };
 
@@ -67,6 +76,20 @@ void dhcp4_lease_answer(struct dhcp4_step *step);
 /* An OFFER or ACK of `ip` with this lease time. */
 void dhcp4_lease_reply(
 	struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s);
+
+/* The OFFER of what the log, or our state, holds for the client, now that nothing stands against
+ * it.
+ */
+void dhcp4_lease_offer(struct dhcp4_step *step, uint32_t ip);
+
+/* ---- dhcp4_ask.c */
+/* Is the address to be asked for before it is offered? true: the OFFER waits. */
+bool dhcp4_ask_first(struct dhcp4_step *step, const struct lease *lease);
+/* One probe that has no verdict in time: see dhcp4_engine_tick(). */
+bool dhcp4_ask_tick(
+	struct dhcp4_engine *engine, const struct dhcp4_view *view, struct dhcp4_effects *effects);
+/* The log has taken the address out of use, or not: the DISCOVER begins anew. */
+void dhcp4_ask_decided(struct dhcp4_step *step);
 
 /* ---- dhcp4_reserve.c */
 /* Was the address leased or offered to the client by us alone? */
@@ -95,6 +118,7 @@ bool dhcp4_wait_tick(
 void dhcp4_lease_decided(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip,
 	const struct model_result *result);
 
+void dhcp4_step_clear_effects(struct dhcp4_effects *effects);
 void dhcp4_step_drop(struct dhcp4_step *step, enum dhcp4_count count);
 void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip, const char *text);
 
@@ -111,6 +135,9 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create);
 /* Propose what nobody waits for. */
 void dhcp4_step_propose_release(struct dhcp4_step *step);
 void dhcp4_step_propose_decline(struct dhcp4_step *step);
+
+/* Propose the quarantine of an address that a stranger answers for; the client waits. */
+void dhcp4_step_propose_taken(struct dhcp4_step *step, uint32_t ip);
 
 /* A lease that we acknowledged from the state was given up meanwhile: bind it again. true: there
  * are effects. */

@@ -41,6 +41,7 @@ struct rig {
 	uint8_t command[2048];
 	size_t command_bytes;
 	uint64_t ticket;
+	bool keeps_probes; /* else each probe is answered at once: nobody has the address */
 	/* The last answer. */
 	struct dhcp4_message reply;
 };
@@ -414,6 +415,9 @@ static inline size_t rig_packet(const struct ask *ask, uint8_t *packet, size_t c
 /* Keep what the effects borrow. */
 static inline void rig_note_effects(struct rig *rig)
 {
+	if (rig->effects.has_probe && !rig->keeps_probes)
+		dhcp4_engine_on_probe(
+			rig->engine, &rig->view, rig->effects.probe_ticket, false, &rig->effects);
 	rig->ticket = 0;
 	rig->command_bytes = 0;
 	if (rig->effects.has_proposal) {
