@@ -116,7 +116,7 @@ static bool fill_grant(const struct reserve_ask *ask, enum reserve_source source
 {
 	uint64_t mclt_ms = model_mclt_ms(ask->view->model);
 	uint64_t lease_s = (left_ms < mclt_ms ? left_ms : mclt_ms) / 1000;
-	uint32_t usual_s = model_lease_time_s(ask->view->model, ask->subnet, asked_s);
+	uint32_t usual_s = model_lease_time_s(ask->view->model, ask->subnet, ask->who, ip, asked_s);
 	if (lease_s > usual_s)
 		lease_s = usual_s;
 	if (lease_s == 0)

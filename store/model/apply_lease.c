@@ -500,7 +500,9 @@ static struct lease_record *lease_grant(
 	struct apply *a, const struct lease_asker *asker, uint32_t ip, uint32_t asked_s)
 {
 	uint64_t mclt_ms = model_mclt_ms(a->model);
-	uint64_t time_ms = (uint64_t)model_lease_time_s(a->model, asker->subnet, asked_s) * 1000;
+	uint64_t time_ms =
+		(uint64_t)model_lease_time_s(a->model, asker->subnet, asker->who, ip, asked_s) *
+		1000;
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);

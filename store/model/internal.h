@@ -80,6 +80,14 @@ const char *internal_ip_of_cluster(
 /* The record of the reservation of this address, NULL: none. */
 const struct shelf_record *internal_reservation(const struct model *model, uint32_t ip);
 
+/* The host that an index record of this kind names; NULL: none. */
+const Pxe__Host *internal_host_by(
+	const struct model *model, enum record_kind kind, ProtobufCBinaryData identity);
+/* levels.c. May a machine lease from the pool, as far as its groups go? */
+bool internal_pool_admits(const struct model *model, const Pxe__Subnet *subnet,
+	const Pxe__ClientInfo *who, const Pxe__Pool *pool);
+bool internal_pool_excludes(const Pxe__Pool *pool, uint32_t ip);
+
 void internal_lease_copy(const struct lease_record *record, struct lease *ret_lease);
 /* The client's lease of a subnet that was granted last, declined ones left out; NULL: none. */
 struct lease_record *internal_lease_of_client(

@@ -29,14 +29,16 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 	case RECORD_GROUP: return &pxe__group__descriptor;
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
-	case RECORD_HOST_IP: return NULL;
+	case RECORD_HOST_IP:
+	case RECORD_HOST_CLIENT_ID:
+	case RECORD_HOST_CIRCUIT: return NULL;
 	}
 	return NULL;
 }
 
 static bool keep_is_kind(uint8_t byte)
 {
-	return byte != 0 && strchr("csmNPHMURFIVLOTwqBhG", byte) != NULL;
+	return byte != 0 && strchr("csmNPHMURFIVLOTwqBhGCK", byte) != NULL;
 }
 
 static size_t keep_key_named(enum record_kind kind, const char *name, uint8_t *ret_key)
@@ -77,7 +79,8 @@ size_t keep_key_of(
 		return keep_key_named(kind, ((const Pxe__Subnet *)message)->name, ret_key);
 	case RECORD_POOL: return keep_key_named(kind, ((const Pxe__Pool *)message)->name, ret_key);
 	case RECORD_HOST: return keep_key_named(kind, ((const Pxe__Host *)message)->name, ret_key);
-	case RECORD_GROUP: return keep_key_named(kind, ((const Pxe__Group *)message)->name, ret_key);
+	case RECORD_GROUP:
+		return keep_key_named(kind, ((const Pxe__Group *)message)->name, ret_key);
 	case RECORD_PROFILE:
 		return keep_key_named(kind, ((const Pxe__Profile *)message)->name, ret_key);
 	case RECORD_IMAGE:
@@ -101,7 +104,9 @@ size_t keep_key_of(
 	case RECORD_HOLD: return keep_key_hold((const Pxe__Hold *)message, ret_key);
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
-	case RECORD_HOST_IP: break;
+	case RECORD_HOST_IP:
+	case RECORD_HOST_CLIENT_ID:
+	case RECORD_HOST_CIRCUIT: break;
 	}
 	return 0;
 }

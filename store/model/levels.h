@@ -36,6 +36,8 @@ struct model_levels {
 const Pxe__Host *model_host_of(
 	const struct model *model, const Pxe__ClientInfo *who, const char **ret_by);
 
+const Pxe__Group *model_group(const struct model *model, const char *name); /* NULL: none */
+
 /* Does the machine belong to the group, by its match or because its host names it? `name` may be
  * "known" or "unknown" without a group of that name. */
 bool model_in_group(const struct model *model, const Pxe__Subnet *subnet,

@@ -88,6 +88,12 @@ const Pxe__Host *model_host_of_uuid(const struct model *model, const uint8_t uui
 	return lookup_host_by(model, RECORD_HOST_UUID, uuid, 16);
 }
 
+const Pxe__Host *internal_host_by(
+	const struct model *model, enum record_kind kind, ProtobufCBinaryData identity)
+{
+	return lookup_host_by(model, kind, identity.data, identity.len);
+}
+
 const Pxe__Host *model_host_of_ip(const struct model *model, uint32_t ip)
 {
 	uint8_t bytes[4];
@@ -252,25 +258,6 @@ void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t
 			lookup_count_taken(model, subnet, span->first + (uint32_t)bit, now_ms,
 				ret_size, ret_used);
 	}
-}
-
-static uint32_t lookup_first_set(uint32_t a, uint32_t b, uint32_t otherwise)
-{
-	return a != 0 ? a : b != 0 ? b : otherwise;
-}
-
-uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s)
-{
-	const Pxe__Settings *settings = model_settings(model);
-	uint32_t usual = lookup_first_set(
-		subnet->lease_s, settings != NULL ? settings->lease_s : 0, INTERNAL_LEASE_S);
-	uint32_t max = subnet->lease_max_s > usual ? subnet->lease_max_s : usual;
-	uint32_t min = lookup_first_set(subnet->lease_min_s, 0, INTERNAL_LEASE_MIN_S);
-	if (min > usual)
-		min = usual;
-	if (asked_s == 0)
-		return usual;
-	return asked_s < min ? min : asked_s > max ? max : asked_s;
 }
 
 /* ---- visits ---- */

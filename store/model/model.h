@@ -187,9 +187,10 @@ uint64_t model_mclt_ms(const struct model *model);
 uint64_t model_mclt_bound_ms(const struct model *model);
 uint64_t model_epoch(const struct model *model);
 
-/* Lease time granted when the client asks for asked_s (0: nothing): subnet's default and bounds,
- * else the cluster's. */
-uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet, uint32_t asked_s);
+/* Lease time granted when the client asks for asked_s (0: nothing) and gets `ip` (0: not known
+ * yet): by the levels of levels.h. */
+uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet,
+	const Pxe__ClientInfo *who, uint32_t ip, uint32_t asked_s);
 
 /* Visit all objects of a kind in name (address) order; stop early when visit returns false.
  * `object` is the Pxe__X of the kind. */

@@ -553,13 +553,15 @@ static void test_lease_time_is_bounded(void **state)
 		{600, 300, 7200, UINT32_MAX, 7200},
 		{30, 0, 0, 10, 30},
 	};
+	struct kit_who who;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		Pxe__Subnet subnet = PXE__SUBNET__INIT;
 		subnet.lease_s = rows[i].usual;
 		subnet.lease_min_s = rows[i].min;
 		subnet.lease_max_s = rows[i].max;
 		assert_int_equal(
-			model_lease_time_s(kit.model, &subnet, rows[i].asked), rows[i].expected);
+			model_lease_time_s(kit.model, &subnet, kit_who(1, &who), 0, rows[i].asked),
+			rows[i].expected);
 	}
 	kit_fini(&kit);
 }
