@@ -1,16 +1,19 @@
 #include "node/dhcp4/dhcp4_server.h"
 
+#include "node/dhcp4/dhcp4_probe.h"
 #include "node/dhcp4/dhcp4_socket.h"
 #include "node/log/log.h"
+#include "proto/wire/text.h"
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define LOG_EVERY_MS   10000
-#define SERVER_HANDLES 3
+#define LOG_EVERY_MS  10000
+#define TAKE_EVERY_MS 10000 /* how often a port that was another's is tried again */
 
 /* A condition that is logged at most once in LOG_EVERY_MS. */
 struct dhcp4_complaint {
@@ -18,18 +21,29 @@ struct dhcp4_complaint {
 	uint64_t logged_ms;
 };
 
+/* One of the two ports. */
+struct dhcp4_server_door {
+	struct dhcp4_server *server;
+	uv_poll_t poll;
+	int old_fd; /* to be closed with the handle; -1: none */
+};
+
 struct dhcp4_server {
 	uv_loop_t *loop;
 	struct events *events;
+	struct replica *replica;
 	struct dhcp4_socket *socket;
 	struct dhcp4_service *service;
+	struct dhcp4_probe *probe; /* NULL: addresses cannot be probed here */
+	struct dhcp4_watch *watch; /* NULL: other servers cannot be heard here */
 	char interface[32];
 	uint32_t serve_ip;
-	uv_poll_t poll;
+	struct dhcp4_server_door door[DHCP4_DOORS];
 	uv_timer_t timer;
 	uv_idle_t turn_end;
 	bool closing;
 	unsigned handles_open;
+	uint64_t tried_ms; /* to take the port */
 	uint64_t rate_since_ms, rate_base;
 	uint32_t rate;
 	struct dhcp4_complaint no_quorum, no_address, no_send;
@@ -71,18 +85,113 @@ static void on_event(void *ctx, const struct event *event)
 	events_post(server->events, event);
 }
 
+static enum dhcp4_door door_of(const struct dhcp4_server_door *door)
+{
+	return door == &door->server->door[DHCP4_DOOR_PXE] ? DHCP4_DOOR_PXE : DHCP4_DOOR_SERVER;
+}
+
 static void on_readable(uv_poll_t *handle, int status, int events)
 {
-	struct dhcp4_server *server = handle->data;
+	struct dhcp4_server_door *door = handle->data;
+	struct dhcp4_server *server = door->server;
 	(void)events;
 	if (status < 0)
 		return;
-	int count =
-		dhcp4_socket_receive(server->socket, server->serve_ip, boot_ms(), server->input);
+	int count = dhcp4_socket_receive(server->socket, door_of(door), boot_ms(), server->input);
 	if (count <= 0)
 		return; /* an error such as ENETDOWN is told by the next read, or goes */
+	/* One of a batch: a flood is not to be read twice. */
+	if (server->watch != NULL)
+		dhcp4_watch_on_request(server->watch, &server->input[count - 1]);
 	dhcp4_service_on_packets(server->service, server->input, (size_t)count);
 	want_turn_end(server);
+}
+
+/* ---- who uses an address, and who else answers */
+
+static bool on_probe_wanted(void *ctx, uint32_t ip, uint64_t ticket)
+{
+	struct dhcp4_server *server = ctx;
+	return server->probe != NULL && dhcp4_probe_ask(server->probe, ip, ticket);
+}
+
+static void on_verdict(void *ctx, uint64_t ticket, uint32_t ip, const uint8_t *mac)
+{
+	struct dhcp4_server *server = ctx;
+	char address[TEXT_IP4_BYTES], who[TEXT_MAC_BYTES];
+	if (mac != NULL)
+		log_warn("%s is used on %s by %s without a lease: the address rests for a while; "
+			 "give that machine a reservation, or take the address out of the pool",
+			text_ip4_format(ip, address), server->interface, text_mac_format(mac, who));
+	dhcp4_service_on_probe(server->service, ticket, mac != NULL);
+	want_turn_end(server);
+}
+
+static uint64_t on_now(void *ctx)
+{
+	(void)ctx;
+	return boot_ms();
+}
+
+static bool is_ours(void *ctx, uint32_t ip)
+{
+	const struct dhcp4_server *server = ctx;
+	return ip == server->serve_ip || dhcp4_watch_is_ours(replica_model(server->replica), ip);
+}
+
+/* Of our own segment: its subnet's, else the cluster's. */
+static Pxe__DhcpMode link_mode(const struct replica *replica, uint32_t serve_ip)
+{
+	const struct model *model = replica_model(replica);
+	const Pxe__Settings *settings = model_settings(model);
+	const Pxe__Subnet *subnet = model_subnet_of(model, serve_ip);
+	if (settings == NULL)
+		return PXE__DHCP_MODE__DHCP_OFF;
+	switch (subnet == NULL ? PXE__SUBNET_DHCP__SUBNET_DHCP_AS_CLUSTER : subnet->dhcp) {
+	case PXE__SUBNET_DHCP__SUBNET_DHCP_ON: return PXE__DHCP_MODE__DHCP_ON;
+	case PXE__SUBNET_DHCP__SUBNET_DHCP_PROXY: return PXE__DHCP_MODE__DHCP_PROXY;
+	case PXE__SUBNET_DHCP__SUBNET_DHCP_OFF: return PXE__DHCP_MODE__DHCP_OFF;
+	case PXE__SUBNET_DHCP__SUBNET_DHCP_AS_CLUSTER:
+	case _PXE__SUBNET_DHCP_IS_INT_SIZE: break;
+	}
+	return settings->dhcp;
+}
+
+static void post_foreign(struct dhcp4_server *server, const struct dhcp4_foreign *foreign,
+	const char *offered, const char *mac)
+{
+	struct event event = {.kind = PXE__EVENT_KIND__EVENT_DHCP_FOREIGN, .ip = foreign->ip};
+	if (foreign->has_mac) {
+		memcpy(event.mac, foreign->mac, sizeof foreign->mac);
+		event.mac_bytes = sizeof foreign->mac;
+	}
+	snprintf(event.text, sizeof event.text,
+		"another DHCP server answers%s%s%s%s: stop it, or leave the addresses to it: "
+		"pxectl cluster set dhcp=proxy",
+		mac[0] == '\0' ? "" : " from ", mac, offered[0] == '\0' ? "" : ", it gives ",
+		offered);
+	events_post(server->events, &event);
+}
+
+static void on_foreign(void *ctx, const struct dhcp4_foreign *foreign)
+{
+	struct dhcp4_server *server = ctx;
+	char ip[TEXT_IP4_BYTES], offered[TEXT_IP4_BYTES] = "", mac[TEXT_MAC_BYTES] = "";
+	text_ip4_format(foreign->ip, ip);
+	if (foreign->offered_ip != 0)
+		text_ip4_format(foreign->offered_ip, offered);
+	if (foreign->has_mac)
+		text_mac_format(foreign->mac, mac);
+	if (link_mode(server->replica, server->serve_ip) == PXE__DHCP_MODE__DHCP_PROXY) {
+		log_info("DHCP server %s (%s) gives the addresses on %s", ip, mac,
+			server->interface);
+		return;
+	}
+	log_warn("another DHCP server answers on %s: %s%s%s%s%s. Stop it, or leave the addresses "
+		 "to it: pxectl cluster set dhcp=proxy",
+		server->interface, ip, mac[0] == '\0' ? "" : " at ", mac,
+		offered[0] == '\0' ? "" : ", it gives ", offered);
+	post_foreign(server, foreign, offered, mac);
 }
 
 /* true: the counter moved, and it is time for another line about it. */
@@ -137,15 +246,6 @@ static void measure_rate(struct dhcp4_server *server, uint64_t now_ms)
 	server->rate_since_ms = now_ms;
 }
 
-static void on_tick(uv_timer_t *handle)
-{
-	struct dhcp4_server *server = handle->data;
-	uint64_t now_ms = boot_ms();
-	measure_rate(server, now_ms);
-	log_complaints(server, now_ms);
-	dhcp4_service_tick(server->service);
-}
-
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct dhcp4_server *server = handle->data;
@@ -153,23 +253,82 @@ static void on_handle_closed(uv_handle_t *handle)
 		free(server);
 }
 
+static int watch_door(struct dhcp4_server *server, enum dhcp4_door which)
+{
+	struct dhcp4_server_door *door = &server->door[which];
+	int fd = dhcp4_socket_fd(server->socket, which);
+	door->server = server;
+	door->old_fd = -1;
+	if (fd < 0)
+		return 0;
+	int result = uv_poll_init(server->loop, &door->poll, fd);
+	if (result < 0)
+		return result;
+	door->poll.data = door;
+	server->handles_open++;
+	return uv_poll_start(&door->poll, UV_READABLE, on_readable);
+}
+
+static void on_door_closed(uv_handle_t *handle)
+{
+	struct dhcp4_server_door *door = handle->data;
+	struct dhcp4_server *server = door->server;
+	if (door->old_fd >= 0)
+		close(door->old_fd);
+	door->old_fd = -1;
+	server->handles_open--;
+	if (server->closing && server->handles_open == 0)
+		free(server);
+	else if (!server->closing && watch_door(server, door_of(door)) < 0)
+		log_error("port 67 on %s cannot be watched: restart pxed", server->interface);
+}
+
+/* Another server of this machine had the port and is gone, or it will stay and this node must know
+ * that it is told to answer, too. */
+static void try_to_take_port(struct dhcp4_server *server, uint64_t now_ms)
+{
+	struct dhcp4_server_door *door = &server->door[DHCP4_DOOR_SERVER];
+	const char *holder = dhcp4_socket_holder(server->socket, DHCP4_DOOR_SERVER);
+	if (holder == NULL || now_ms - server->tried_ms < TAKE_EVERY_MS ||
+		uv_is_closing((uv_handle_t *)&door->poll))
+		return;
+	server->tried_ms = now_ms;
+	if (dhcp4_socket_take_port(server->socket, &door->old_fd)) {
+		log_info("port 67 on %s is free, and ours now", server->interface);
+		uv_poll_stop(&door->poll);
+		uv_close((uv_handle_t *)&door->poll, on_door_closed);
+	} else if (link_mode(server->replica, server->serve_ip) == PXE__DHCP_MODE__DHCP_ON) {
+		log_warn("port 67 on %s is in use by %s, and this node is to answer there, too: "
+			 "stop that server, or: pxectl cluster set dhcp=proxy",
+			server->interface, holder);
+	}
+}
+
+static void on_tick(uv_timer_t *handle)
+{
+	struct dhcp4_server *server = handle->data;
+	uint64_t now_ms = boot_ms();
+	measure_rate(server, now_ms);
+	log_complaints(server, now_ms);
+	try_to_take_port(server, now_ms);
+	dhcp4_service_tick(server->service);
+}
+
 static int start_handles(struct dhcp4_server *server, char *ret_error, size_t error_bytes)
 {
-	int result = uv_poll_init(server->loop, &server->poll, dhcp4_socket_fd(server->socket));
-	if (result < 0) {
-		snprintf(ret_error, error_bytes, "cannot watch port 67 on %s: %s",
-			server->interface, uv_strerror(result));
-		return result;
-	}
 	uv_timer_init(server->loop, &server->timer);
 	uv_idle_init(server->loop, &server->turn_end);
-	server->handles_open = SERVER_HANDLES;
-	server->poll.data = server;
+	server->handles_open = 2;
 	server->timer.data = server;
 	server->turn_end.data = server;
-	uv_poll_start(&server->poll, UV_READABLE, on_readable);
 	uv_timer_start(&server->timer, on_tick, DHCP4_SERVICE_TICK_MS, DHCP4_SERVICE_TICK_MS);
-	return 0;
+	int result = watch_door(server, DHCP4_DOOR_SERVER);
+	if (result == 0)
+		result = watch_door(server, DHCP4_DOOR_PXE);
+	if (result < 0)
+		snprintf(ret_error, error_bytes, "cannot watch ports 67 and 4011 on %s: %s",
+			server->interface, uv_strerror(result));
+	return result;
 }
 
 static int open_service(struct dhcp4_server *server, const struct dhcp4_server_config *config,
@@ -181,8 +340,73 @@ static int open_service(struct dhcp4_server *server, const struct dhcp4_server_c
 		.http_port = config->http_port,
 		.ctx = server,
 		.send = on_send,
-		.event = on_event};
+		.event = on_event,
+		.probe = on_probe_wanted};
 	return dhcp4_service_open(&service, &server->service, ret_error, error_bytes);
+}
+
+static int open_sockets(struct dhcp4_server *server, const struct dhcp4_server_config *config,
+	char *ret_error, size_t error_bytes)
+{
+	struct dhcp4_socket_config sock = {.interface = config->interface,
+		.own_ip = config->serve_ip,
+		.beside = link_mode(config->replica, config->serve_ip) != PXE__DHCP_MODE__DHCP_ON};
+	int result = dhcp4_socket_open(&sock, &server->socket, ret_error, error_bytes);
+	if (result < 0)
+		return result;
+	const char *holder = dhcp4_socket_holder(server->socket, DHCP4_DOOR_SERVER);
+	if (holder != NULL)
+		log_info("port 67 on %s is in use by %s: this node reads and answers beside it",
+			config->interface, holder);
+	holder = dhcp4_socket_holder(server->socket, DHCP4_DOOR_PXE);
+	if (holder != NULL)
+		log_warn("port 4011 on %s is in use by %s: stop it, or machines that ask there for "
+			 "their boot program are answered by it, or not at all",
+			config->interface, holder);
+	return 0;
+}
+
+/* Neither is vital: without them addresses are leased unasked, and other servers stay unnoticed. */
+static void open_ears(struct dhcp4_server *server)
+{
+	struct dhcp4_probe_config probe = {.loop = server->loop,
+		.interface = server->interface,
+		.ctx = server,
+		.on_verdict = on_verdict};
+	struct dhcp4_watch_config watch = {.loop = server->loop,
+		.interface = server->interface,
+		.ctx = server,
+		.now_boot_ms = on_now,
+		.is_ours = is_ours,
+		.on_foreign = on_foreign};
+	int result = dhcp4_probe_open(&probe, &server->probe);
+	if (result < 0)
+		log_warn("addresses are leased on %s without asking whether they are in use: %s",
+			server->interface, strerror(-result));
+	result = dhcp4_watch_open(&watch, &server->watch);
+	if (result < 0)
+		log_warn("other DHCP servers on %s will not be noticed: %s", server->interface,
+			strerror(-result));
+}
+
+static void close_handles(struct dhcp4_server *server)
+{
+	server->closing = true;
+	for (unsigned i = 0; i < DHCP4_DOORS; i++) {
+		uv_poll_t *poll = &server->door[i].poll;
+		if (poll->data == NULL || uv_is_closing((uv_handle_t *)poll))
+			continue;
+		uv_poll_stop(poll);
+		uv_close((uv_handle_t *)poll, on_door_closed);
+	}
+	uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&server->turn_end, on_handle_closed);
+	dhcp4_probe_close(server->probe);
+	dhcp4_watch_close(server->watch);
+	dhcp4_socket_close(server->socket);
+	server->socket = NULL;
+	server->probe = NULL;
+	server->watch = NULL;
 }
 
 int dhcp4_server_open(const struct dhcp4_server_config *config, struct dhcp4_server **ret_server,
@@ -197,20 +421,25 @@ int dhcp4_server_open(const struct dhcp4_server_config *config, struct dhcp4_ser
 	}
 	server->loop = config->loop;
 	server->events = config->events;
+	server->replica = config->replica;
 	server->serve_ip = config->serve_ip;
-	server->rate_since_ms = boot_ms();
+	server->rate_since_ms = server->tried_ms = boot_ms();
 	snprintf(server->interface, sizeof server->interface, "%s", config->interface);
-	int result = dhcp4_socket_open(config->interface, &server->socket, ret_error, error_bytes);
+	int result = open_sockets(server, config, ret_error, error_bytes);
 	if (result == 0)
 		result = open_service(server, config, ret_error, error_bytes);
-	if (result == 0)
-		result = start_handles(server, ret_error, error_bytes);
 	if (result < 0) {
-		dhcp4_service_close(server->service);
 		dhcp4_socket_close(server->socket);
 		free(server);
 		return result;
 	}
+	result = start_handles(server, ret_error, error_bytes);
+	if (result < 0) {
+		dhcp4_service_close(server->service);
+		close_handles(server);
+		return result;
+	}
+	open_ears(server);
 	*ret_server = server;
 	return 0;
 }
@@ -244,6 +473,34 @@ uint32_t dhcp4_server_rate(const struct dhcp4_server *server)
 	return server->rate;
 }
 
+size_t dhcp4_server_foreign(const struct dhcp4_server *server,
+	struct dhcp4_foreign ret_servers[DHCP4_WATCH_SERVERS], bool *ret_expected)
+{
+	*ret_expected = link_mode(server->replica, server->serve_ip) == PXE__DHCP_MODE__DHCP_PROXY;
+	return server->watch == NULL
+		       ? 0
+		       : dhcp4_watch_list(server->watch, ret_servers, DHCP4_WATCH_SERVERS);
+}
+
+const char *dhcp4_server_port_holder(const struct dhcp4_server *server, uint16_t port)
+{
+	return dhcp4_socket_holder(
+		server->socket, port == DHCP4_PXE_PORT ? DHCP4_DOOR_PXE : DHCP4_DOOR_SERVER);
+}
+
+static void count_probes(const struct dhcp4_server *server,
+	void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx)
+{
+	struct dhcp4_probe_stats stats;
+	if (server->probe == NULL)
+		return;
+	dhcp4_probe_get_stats(server->probe, &stats);
+	if (stats.full > 0)
+		visit(ctx, "dhcp_probe_full", stats.full);
+	if (stats.failed > 0)
+		visit(ctx, "dhcp_probe_failed", stats.failed);
+}
+
 void dhcp4_server_each_counter(const struct dhcp4_server *server,
 	void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
@@ -255,6 +512,7 @@ void dhcp4_server_each_counter(const struct dhcp4_server *server,
 		if (value > 0 || dhcp4_count_is_main(count))
 			visit(ctx, dhcp4_count_name(count), value);
 	}
+	count_probes(server, visit, ctx);
 }
 
 void dhcp4_server_close(struct dhcp4_server *server)
@@ -265,11 +523,5 @@ void dhcp4_server_close(struct dhcp4_server *server)
 	dhcp4_socket_flush(server->socket);
 	dhcp4_service_close(server->service);
 	server->service = NULL;
-	server->closing = true;
-	uv_poll_stop(&server->poll);
-	uv_close((uv_handle_t *)&server->poll, on_handle_closed);
-	uv_close((uv_handle_t *)&server->timer, on_handle_closed);
-	uv_close((uv_handle_t *)&server->turn_end, on_handle_closed);
-	dhcp4_socket_close(server->socket);
-	server->socket = NULL;
+	close_handles(server);
 }

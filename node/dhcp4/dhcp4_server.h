@@ -1,5 +1,5 @@
-/* node/dhcp4/dhcp4_server.h: the DHCPv4 server of a node: ties the service to the socket and the
- * loop.
+/* node/dhcp4/dhcp4_server.h: the DHCPv4 server of a node: ties the service to the sockets, to the
+ * probe of addresses, to the watch for other servers, and to the loop.
  *
  * Edge. Loop thread only; nothing blocks.
  *
@@ -11,6 +11,7 @@
 #define NODE_DHCP4_DHCP4_SERVER_H
 
 #include "node/dhcp4/dhcp4_service.h"
+#include "node/dhcp4/dhcp4_watch.h"
 #include "node/events/events.h"
 #include "store/replica/replica.h"
 #include <stdbool.h>
@@ -31,8 +32,9 @@ struct dhcp4_server_config {
 	uint16_t http_port;
 };
 
-/* Bind and begin to answer. 0, or a negative errno and one line in ret_error: see
- * dhcp4_socket_open(). */
+/* Bind and begin to answer. Where DHCP is off or a proxy, port 67 may be held by another server of
+ * this machine (dhcp4_socket.h); it is taken once it is free. 0, or a negative errno and one line
+ * in ret_error: see dhcp4_socket_open(). */
 __attribute__((warn_unused_result)) int dhcp4_server_open(const struct dhcp4_server_config *config,
 	struct dhcp4_server **ret_server, char *ret_error, size_t error_bytes);
 
@@ -57,6 +59,15 @@ uint32_t dhcp4_server_rate(const struct dhcp4_server *server);
  * text. */
 void dhcp4_server_each_counter(const struct dhcp4_server *server,
 	void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
+
+/* Other DHCP servers heard on the segment lately; at most DHCP4_WATCH_SERVERS are stored, returns
+ * how many. *ret_expected: the segment's addresses are another server's on purpose (proxy mode). */
+size_t dhcp4_server_foreign(const struct dhcp4_server *server,
+	struct dhcp4_foreign ret_servers[DHCP4_WATCH_SERVERS], bool *ret_expected);
+
+/* Who held port 67 or 4011 so that requests to it may not reach us: "dnsmasq (pid 812)"; NULL:
+ * nobody. */
+const char *dhcp4_server_port_holder(const struct dhcp4_server *server, uint16_t port);
 
 /* Stop answering; the port is free on return. Memory goes when the loop has run once more and the
  * replica has told the outcome of every proposal (replica_close() tells those that wait). NULL is

@@ -273,6 +273,19 @@ static void write_journal(struct dhcp4_service *service)
 	service->writing[at] = (struct dhcp4_writing){number, journal->ticket};
 }
 
+/* What cannot be asked counts as free, at once. */
+static void ask(struct dhcp4_service *service)
+{
+	const struct dhcp4_service_config *config = &service->config;
+	uint64_t ticket = service->effects.probe_ticket;
+	if (config->probe != NULL && config->probe(config->ctx, service->effects.probe_ip, ticket))
+		return;
+	dhcp4_engine_on_probe(
+		service->engine, current_view(service), ticket, false, &service->effects);
+	assert(!service->effects.has_probe);
+	run_effects(service);
+}
+
 static void run_effects(struct dhcp4_service *service)
 {
 	struct dhcp4_effects *effects = &service->effects;
@@ -284,6 +297,8 @@ static void run_effects(struct dhcp4_service *service)
 		write_journal(service);
 	if (effects->has_proposal)
 		propose(service);
+	else if (effects->has_probe)
+		ask(service);
 }
 
 /* ---- what the cluster is to know of the journal */
@@ -361,6 +376,16 @@ void dhcp4_service_on_journal(struct dhcp4_service *service, uint64_t number)
 		run_effects(service);
 	}
 	do_duties(service);
+	tell_journal_state(service);
+}
+
+void dhcp4_service_on_probe(struct dhcp4_service *service, uint64_t ticket, bool in_use)
+{
+	if (service->closing)
+		return;
+	dhcp4_engine_on_probe(
+		service->engine, current_view(service), ticket, in_use, &service->effects);
+	run_effects(service);
 	tell_journal_state(service);
 }
 
@@ -478,7 +503,7 @@ bool dhcp4_service_serving(const struct dhcp4_service *service)
 	const struct model *model = replica_model(service->config.replica);
 	const Pxe__Settings *settings = model_settings(model);
 	const Pxe__Member *self = model_member(model, service->config.self);
-	if (service->closing || settings == NULL || settings->dhcp != PXE__DHCP_MODE__DHCP_ON ||
+	if (service->closing || settings == NULL || settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ||
 		self == NULL || self->role != PXE__MEMBER_ROLE__MEMBER_FULL || self->removing)
 		return false;
 	replica_get_view(service->config.replica, &view);

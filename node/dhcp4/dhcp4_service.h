@@ -7,7 +7,8 @@
  *
  *   packet -> engine --> answer at once, or
  *                    |-> replica_propose() -----> outcome -> engine -> answer   with the quorum
- *                    `-> replica_journal_put() -> durable -> engine -> answer   without [R1] [R3]
+ *                    |-> replica_journal_put() -> durable -> engine -> answer   without [R1] [R3]
+ *                    `-> probe() -------------> verdict -> engine -> answer   before a first OFFER
  *   tick   -> engine: those who wait for a turn, or for the quorum
  *          -> reserve: what the journal holds is merged, what is too much is given back
  *
@@ -35,6 +36,10 @@ struct dhcp4_service_config {
 	void *ctx;
 	void (*send)(void *ctx, const struct dhcp4_reply *reply); /* borrowed for the call */
 	void (*event)(void *ctx, const struct event *event);
+	/* Ask the link whether anybody uses the address; the verdict goes to
+	 * dhcp4_service_on_probe(), later. false, or NULL: it cannot be asked, and counts as free.
+	 */
+	bool (*probe)(void *ctx, uint32_t ip, uint64_t ticket);
 };
 
 /* What a node is and may do while it has no quorum, for `pxectl status`, the log and the peers. */
@@ -62,6 +67,8 @@ void dhcp4_service_on_packets(
 	struct dhcp4_service *service, const struct dhcp4_input *input, size_t count);
 /* From replica_config.on_journal. */
 void dhcp4_service_on_journal(struct dhcp4_service *service, uint64_t number);
+/* The verdict on what config.probe took; never from inside that call. */
+void dhcp4_service_on_probe(struct dhcp4_service *service, uint64_t ticket, bool in_use);
 /* Every DHCP4_SERVICE_TICK_MS. */
 void dhcp4_service_tick(struct dhcp4_service *service);
 /* The turn of the loop is over: what was looked up for it is forgotten. */

@@ -1,8 +1,12 @@
-/* node/dhcp4/dhcp4_socket.h: the kernel's side of the DHCPv4 server: port 67 of one interface,
- * packets in batches.
+/* node/dhcp4/dhcp4_socket.h: the kernel's side of the DHCPv4 server: ports 67 and 4011 of one
+ * interface, packets in batches.
  *
- * Edge: system calls, no decisions. Nothing blocks. One UDP socket receives and sends; a packet
- * socket, which receives nothing, sends to clients that have no address yet (FIELD 21).
+ * Edge: system calls, no decisions. Nothing blocks. A UDP socket for each port receives and sends;
+ * a packet socket, which receives nothing, sends to clients that have no address yet (FIELD 21).
+ *
+ * Beside another server: where a server of this same machine holds port 67 and leases the
+ * addresses (proxy mode), requests are read from a packet socket and answers leave as raw IP with
+ * source port 67; neither disturbs the other.
  */
 #ifndef NODE_DHCP4_DHCP4_SOCKET_H
 #define NODE_DHCP4_DHCP4_SOCKET_H
@@ -11,24 +15,43 @@
 #include "node/dhcp4/dhcp4_view.h"
 #include <stddef.h>
 
-#define DHCP4_SOCKET_BATCH 64  /* packets received by one call */
-#define DHCP4_SOCKET_QUEUE 256 /* answers that wait for the end of the turn */
+#define DHCP4_SOCKET_BATCH  64  /* packets received by one call */
+#define DHCP4_SOCKET_QUEUE  256 /* answers that wait for the end of the turn */
+#define DHCP4_SOCKET_HOLDER 128
 
 struct dhcp4_socket;
 
-/* Bind port 67 to the interface. 0, or a negative errno and one line in ret_error that says what to
- * do: -ENODEV no such interface, -EADDRINUSE (names the process), -EPERM or -EACCES, -ENOMEM. */
-__attribute__((warn_unused_result)) int dhcp4_socket_open(const char *interface,
+/* The two ports. */
+enum dhcp4_door { DHCP4_DOOR_SERVER, DHCP4_DOOR_PXE, DHCP4_DOORS };
+
+struct dhcp4_socket_config {
+	const char *interface;
+	uint32_t own_ip; /* source of raw answers that have none; link_ip of what comes in */
+	bool beside;     /* port 67 may be another server's: proxy mode, or DHCP is off */
+};
+
+/* Bind both ports to the interface; 4011 is not vital: see dhcp4_socket_holder(). 0, or a negative
+ * errno and one line in ret_error that says what to do: -ENODEV no such interface, -EADDRINUSE
+ * (names the process), -EPERM or -EACCES, -ENOMEM. */
+__attribute__((warn_unused_result)) int dhcp4_socket_open(const struct dhcp4_socket_config *config,
 	struct dhcp4_socket **ret_socket, char *ret_error, size_t error_bytes);
 void dhcp4_socket_close(struct dhcp4_socket *socket);
 
-/* To be watched for reading. */
-int dhcp4_socket_fd(const struct dhcp4_socket *socket);
+/* To be watched for reading; -1: that port is not ours, nor read beside another server. */
+int dhcp4_socket_fd(const struct dhcp4_socket *socket, enum dhcp4_door door);
+
+/* Who held the port when it was to be bound: "dnsmasq (pid 812)"; NULL: it is ours. */
+const char *dhcp4_socket_holder(const struct dhcp4_socket *socket, enum dhcp4_door door);
+
+/* Beside another server: is the port free now? Then it is ours on return, the descriptor of
+ * DHCP4_DOOR_SERVER is another, and the old one, which the caller closes when nobody watches it any
+ * more, is in *ret_old_fd. Costs a system call or two. */
+bool dhcp4_socket_take_port(struct dhcp4_socket *socket, int *ret_old_fd);
 
 /* Receive what is there, at most DHCP4_SOCKET_BATCH; the inputs are borrowed until the next call.
- * link_ip is filled with `own_ip`, or, if that is 0, with the interface's address. `boot_ms` is
+ * link_ip is filled with own_ip, or, if that is 0, with the interface's address. `boot_ms` is
  * CLOCK_BOOTTIME now. Returns how many, or a negative errno. */
-int dhcp4_socket_receive(struct dhcp4_socket *socket, uint32_t own_ip, uint64_t boot_ms,
+int dhcp4_socket_receive(struct dhcp4_socket *socket, enum dhcp4_door door, uint64_t boot_ms,
 	struct dhcp4_input ret_inputs[DHCP4_SOCKET_BATCH]);
 
 /* Queue a copy; sends the queue first if it is full. */

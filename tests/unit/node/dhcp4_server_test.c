@@ -1,5 +1,6 @@
 /* The server on a real interface: a one-node cluster in a network namespace of its own, a client at
  * the other end of a cable (veth). Skipped where namespaces are not permitted. */
+#include "node/dhcp4/dhcp4_probe.h"
 #include "node/dhcp4/dhcp4_server.h"
 #include "node/dhcp4/dhcp4_socket.h"
 #include "proto/wire/dhcp4_build.h"
@@ -443,7 +444,9 @@ static void missing_interface_is_named(void **state)
 	struct dhcp4_socket *sock;
 	char error[256] = "";
 	(void)state;
-	assert_int_equal(dhcp4_socket_open("nosuch0", &sock, error, sizeof error), -ENODEV);
+	assert_int_equal(dhcp4_socket_open(&(struct dhcp4_socket_config){.interface = "nosuch0"},
+				 &sock, error, sizeof error),
+		-ENODEV);
 	assert_non_null(strstr(error, "nosuch0"));
 	assert_null(strchr(error, '\n'));
 }
@@ -456,11 +459,214 @@ static void busy_port_names_its_holder(void **state)
 	if (!have_namespace)
 		skip();
 	(void)site; /* its server holds the port */
-	assert_int_equal(dhcp4_socket_open("dhcpsrv", &sock, error, sizeof error), -EADDRINUSE);
+	assert_int_equal(dhcp4_socket_open(&(struct dhcp4_socket_config){.interface = "dhcpsrv"},
+				 &sock, error, sizeof error),
+		-EADDRINUSE);
 	snprintf(pid, sizeof pid, "(pid %d)", (int)getpid());
 	assert_non_null(strstr(error, "dhcpsrv"));
 	assert_non_null(strstr(error, pid));
 	assert_null(strchr(error, '\n'));
+}
+
+/* ---- an address that a stranger uses */
+
+/* Answer, as who has it, the next probe that is seen; the server runs meanwhile. */
+static uint32_t take_probed_address(struct site *site, int arp)
+{
+	static const uint8_t stranger[6] = {0x52, 0x54, 0, 0xff, 0xff, 0xfe};
+	uint8_t body[128];
+	struct sockaddr_ll from;
+	struct arp_packet probe;
+	for (unsigned i = 0; i < PATIENCE_S * 1000; i++) {
+		socklen_t from_bytes = sizeof from;
+		uv_run(&site->loop, UV_RUN_NOWAIT);
+		ssize_t size = recvfrom(arp, body, sizeof body, MSG_DONTWAIT,
+			(struct sockaddr *)&from, &from_bytes);
+		if (size < 0 || arp_decode(body, (size_t)size, &probe) != ARP_OK ||
+			probe.sender_ip != 0) {
+			usleep(1000);
+			continue;
+		}
+		struct arp_packet answer = arp_reply(&probe, stranger);
+		arp_encode(&answer, body);
+		from.sll_protocol = htons(ARP_ETHERTYPE);
+		assert_int_equal(
+			sendto(arp, body, ARP_BYTES, 0, (struct sockaddr *)&from, sizeof from),
+			ARP_BYTES);
+		return probe.target_ip;
+	}
+	fail_msg("no probe");
+	return 0;
+}
+
+static void an_address_that_a_stranger_uses_is_not_offered(void **state)
+{
+	struct site *site = *state;
+	struct sockaddr_ll frame,
+		address = {.sll_family = AF_PACKET, .sll_protocol = htons(ARP_ETHERTYPE)};
+	struct lease lease;
+	if (!have_namespace)
+		skip();
+	int arp = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	address.sll_ifindex = site->client_index;
+	assert_int_equal(bind(arp, (struct sockaddr *)&address, sizeof address), 0);
+	client_send(site, 3, DHCP4_DISCOVER, 0, 0);
+	uint32_t taken = take_probed_address(site, arp);
+	client_receive(site, &frame);
+	assert_int_equal(site->reply.type, DHCP4_OFFER);
+	assert_int_not_equal(site->reply.header.yiaddr, taken);
+	assert_true(model_lease_of_ip(replica_model(site->replica), taken, &lease));
+	assert_int_equal(lease.state, PXE__LEASE_STATE__LEASE_DECLINED);
+	close(arp);
+}
+
+/* ---- beside another server */
+
+static int hold_port(uint16_t port)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof any), 0);
+	return fd;
+}
+
+static struct dhcp4_socket *open_beside(void)
+{
+	struct dhcp4_socket_config config = {
+		.interface = "dhcpsrv", .own_ip = SERVE_IP, .beside = true};
+	struct dhcp4_socket *sock;
+	char error[256];
+	if (dhcp4_socket_open(&config, &sock, error, sizeof error) != 0)
+		fail_msg("%s", error);
+	return sock;
+}
+
+static int receive_one(struct dhcp4_socket *sock, enum dhcp4_door door, struct dhcp4_input *input)
+{
+	struct dhcp4_input inputs[DHCP4_SOCKET_BATCH];
+	for (unsigned i = 0; i < PATIENCE_S * 1000; i++) {
+		int count = dhcp4_socket_receive(sock, door, 1000000, inputs);
+		if (count != 0) {
+			*input = inputs[0];
+			return count;
+		}
+		usleep(1000);
+	}
+	return 0;
+}
+
+static void what_comes_to_anothers_port_is_read_and_answered(void **state)
+{
+	struct site *site = *state;
+	struct dhcp4_input input;
+	struct sockaddr_ll frame;
+	struct dhcp4_reply reply = {.where = DHCP4_TO_EVERYBODY,
+		.ip = UINT32_MAX,
+		.port = DHCP4_CLIENT_PORT,
+		.source_ip = 0};
+	if (!have_namespace)
+		skip();
+	dhcp4_server_close(site->server);
+	int holder = hold_port(DHCP4_SERVER_PORT);
+	struct dhcp4_socket *sock = open_beside();
+	assert_non_null(dhcp4_socket_holder(sock, DHCP4_DOOR_SERVER));
+	assert_null(dhcp4_socket_holder(sock, DHCP4_DOOR_PXE));
+	client_send(site, 4, DHCP4_DISCOVER, 0, 0);
+	assert_int_equal(receive_one(sock, DHCP4_DOOR_SERVER, &input), 1);
+	assert_int_equal(input.port, DHCP4_SERVER_PORT);
+	assert_int_equal(input.source_port, DHCP4_CLIENT_PORT);
+	assert_int_equal(input.link_ip, SERVE_IP);
+	assert_false(input.unicast);
+	/* What it sends itself, broadcast as it is, does not come back. */
+	reply.size = build(4, DHCP4_DISCOVER, 0, 0, reply.data, sizeof reply.data);
+	dhcp4_socket_queue(sock, &reply);
+	dhcp4_socket_flush(sock);
+	assert_int_equal(dhcp4_socket_failed(sock, NULL), 0);
+	client_receive(site, &frame);
+	assert_int_equal(site->datagram.flow.source_port, DHCP4_SERVER_PORT);
+	assert_int_equal(site->datagram.flow.source, SERVE_IP);
+	/* The other server is gone. */
+	int old_fd = -1;
+	assert_false(dhcp4_socket_take_port(sock, &old_fd));
+	close(holder);
+	assert_true(dhcp4_socket_take_port(sock, &old_fd));
+	close(old_fd);
+	client_send(site, 5, DHCP4_DISCOVER, 0, 0);
+	assert_int_equal(receive_one(sock, DHCP4_DOOR_SERVER, &input), 1);
+	dhcp4_socket_close(sock);
+	open_server(site);
+}
+
+/* FIELD 32 */
+static void answers_leave_from_the_port_that_was_asked(void **state)
+{
+	struct site *site = *state;
+	struct sockaddr_ll frame;
+	struct dhcp4_reply reply = {.where = DHCP4_TO_EVERYBODY,
+		.ip = UINT32_MAX,
+		.port = DHCP4_CLIENT_PORT,
+		.source_port = DHCP4_PXE_PORT};
+	if (!have_namespace)
+		skip();
+	dhcp4_server_close(site->server);
+	struct dhcp4_socket *sock = open_beside();
+	for (unsigned i = 0; i < 2; i++) {
+		reply.where = i == 0 ? DHCP4_TO_EVERYBODY : DHCP4_TO_HARDWARE;
+		memset(reply.mac, 0xff, sizeof reply.mac);
+		reply.size = build(6, DHCP4_DISCOVER, 0, 0, reply.data, sizeof reply.data);
+		dhcp4_socket_queue(sock, &reply);
+		dhcp4_socket_flush(sock);
+		client_receive(site, &frame);
+		assert_int_equal(site->datagram.flow.source_port, DHCP4_PXE_PORT);
+	}
+	dhcp4_socket_close(sock);
+	open_server(site);
+}
+
+/* ---- other servers */
+
+static void another_server_is_noticed(void **state)
+{
+	struct site *site = *state;
+	struct dhcp4_foreign server[DHCP4_WATCH_SERVERS];
+	bool expected = true;
+	size_t found = 0;
+	if (!have_namespace)
+		skip();
+	uint8_t packet[600], headers[UDP4_HEADERS_BYTES];
+	struct dhcp4_builder builder;
+	struct dhcp4_header header = {
+		.op = DHCP4_BOOTREPLY, .htype = 1, .hlen = 6, .yiaddr = IP(10, 77, 9, 9)};
+	dhcp4_build_init(&builder, packet, sizeof packet, sizeof packet);
+	dhcp4_build_header(&builder, &header);
+	dhcp4_build_u8(&builder, DHCP4_MESSAGE_TYPE, DHCP4_OFFER);
+	dhcp4_build_ip4(&builder, DHCP4_SERVER_ID, IP(10, 77, 9, 1));
+	size_t size = dhcp4_build_finish(&builder);
+	struct udp4_flow flow = {.source = IP(10, 77, 9, 1),
+		.destination = UINT32_MAX,
+		.source_port = DHCP4_SERVER_PORT,
+		.destination_port = DHCP4_CLIENT_PORT};
+	udp4_headers_encode(&flow, 1, packet, size, headers);
+	struct iovec part[2] = {{headers, sizeof headers}, {packet, size}};
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETHERTYPE_IP),
+		.sll_ifindex = site->client_index,
+		.sll_halen = 6,
+		.sll_addr = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	struct msghdr message = {
+		.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = part, .msg_iovlen = 2};
+	assert_int_equal(sendmsg(site->client, &message, 0), sizeof headers + size);
+	for (unsigned i = 0; i < PATIENCE_S * 1000 && found == 0; i++) {
+		uv_run(&site->loop, UV_RUN_NOWAIT);
+		found = dhcp4_server_foreign(site->server, server, &expected);
+		usleep(1000);
+	}
+	assert_int_equal(found, 1);
+	assert_false(expected);
+	assert_int_equal(server[0].ip, IP(10, 77, 9, 1));
+	assert_int_equal(server[0].offered_ip, IP(10, 77, 9, 9));
+	assert_true(server[0].has_mac);
+	assert_int_equal(server[0].answers, 1);
 }
 
 /* A namespace of our own goes with the process, and takes the cable with it. */
@@ -482,6 +688,10 @@ int main(void)
 		TEST(a_crowd_is_served_each_its_own_address),
 		TEST(closing_with_proposals_under_way_is_clean),
 		TEST(busy_port_names_its_holder),
+		TEST(an_address_that_a_stranger_uses_is_not_offered),
+		TEST(what_comes_to_anothers_port_is_read_and_answered),
+		TEST(answers_leave_from_the_port_that_was_asked),
+		TEST(another_server_is_noticed),
 		cmocka_unit_test(missing_interface_is_named),
 	};
 	if (sodium_init() < 0)
