@@ -33,7 +33,7 @@ static bool is_to_be_asked_for(const struct dhcp4_step *step, const struct lease
 		dhcp4_request_is_relayed(step->request) || lease->since_ms != 0 ||
 		is_probed(step, lease->ip))
 		return false;
-	dhcp4_request_client_info(step->request, &who);
+	dhcp4_step_who(step, &who);
 	return model_reserved_ip(step->view->model, step->subnet, &who) != lease->ip;
 }
 

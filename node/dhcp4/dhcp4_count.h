@@ -30,7 +30,7 @@ enum dhcp4_count {
 	DHCP4_COUNT_MALFORMED_SIZE,     /* longer than DHCP4_INPUT_MAX */
 
 	DHCP4_COUNT_DROP_REPLY,            /* a BOOTREPLY on the server's port */
-	DHCP4_COUNT_DROP_BOOTP,            /* no option 53 */
+	DHCP4_COUNT_DROP_BOOTP,            /* BOOTP, and no address is reserved for the machine */
 	DHCP4_COUNT_DROP_TYPE,             /* a type that servers do not take */
 	DHCP4_COUNT_DROP_OFF,              /* DHCP is switched off for the cluster */
 	DHCP4_COUNT_DROP_DIVERGED,         /* our state is not the others' */
@@ -54,6 +54,7 @@ enum dhcp4_count {
 	DHCP4_COUNT_DROP_LATE,          /* the outcome came when nobody waited any more */
 	DHCP4_COUNT_DROP_REPLY_LONG,    /* the answer did not fit the client's limit */
 	DHCP4_COUNT_DROP_SEND,          /* the kernel did not take the answer */
+	DHCP4_COUNT_DROP_UNKNOWN_RATE,  /* too many machines at once that nobody declared */
 	DHCP4_COUNT_DROP_TAKEN, /* one address after the other was found in use by a probe */
 
 	DHCP4_COUNT_DEFERRED,
@@ -64,9 +65,13 @@ enum dhcp4_count {
 	DHCP4_COUNT_WAITED,       /* held until it is clear whether there is a quorum */
 	DHCP4_COUNT_FROM_RESERVE, /* OFFER or REQUEST met from the node's own reserve */
 	DHCP4_COUNT_FROM_STATE,   /* OFFER or ACK without a log entry [R9] */
-	DHCP4_COUNT_PROBED,       /* addresses that were asked for before their first OFFER */
-	DHCP4_COUNT_PROBE_TAKEN,  /* of those, the ones that a stranger answered for */
-	DHCP4_COUNT_PROBE_LATE,   /* verdicts that nobody waited for any more */
+	DHCP4_COUNT_DELAYED,      /* answered later because the machine is to wait */
+	DHCP4_COUNT_ODD_OPTION,   /* an option of the request was not as its standard says */
+	DHCP4_COUNT_BOOTP,        /* received */
+	DHCP4_COUNT_BOOTP_SENT,
+	DHCP4_COUNT_PROBED,      /* addresses that were asked for before their first OFFER */
+	DHCP4_COUNT_PROBE_TAKEN, /* of those, the ones that a stranger answered for */
+	DHCP4_COUNT_PROBE_LATE,  /* verdicts that nobody waited for any more */
 	DHCP4_COUNT_COUNT,
 };
 

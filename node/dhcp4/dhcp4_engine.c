@@ -16,6 +16,7 @@ struct dhcp4_engine *dhcp4_engine_new(void)
 	if (dhcp4_hold_init(&engine->pending, DHCP4_PENDING_MAX) < 0 ||
 		dhcp4_hold_init(&engine->deferred, DHCP4_DEFERRED_MAX) < 0 ||
 		dhcp4_hold_init(&engine->waiting, DHCP4_WAITING_MAX) < 0 ||
+		dhcp4_hold_init(&engine->delayed, DHCP4_DELAYED_MAX) < 0 ||
 		dhcp4_hold_init(&engine->probing, DHCP4_PROBING_MAX) < 0) {
 		dhcp4_engine_free(engine);
 		return NULL;
@@ -31,6 +32,7 @@ void dhcp4_engine_free(struct dhcp4_engine *engine)
 	dhcp4_hold_fini(&engine->deferred);
 	dhcp4_hold_fini(&engine->waiting);
 	dhcp4_hold_fini(&engine->probing);
+	dhcp4_hold_fini(&engine->delayed);
 	free(engine);
 }
 
@@ -113,6 +115,25 @@ static void count_received(struct dhcp4_engine *engine, enum dhcp4_count parsed)
 	enum dhcp4_count type = dhcp4_count_of_type(engine->request.message.type);
 	if (type != DHCP4_COUNT_NONE)
 		dhcp4_engine_count(engine, type);
+	if (parsed == DHCP4_COUNT_NONE && dhcp4_request_is_odd(&engine->request))
+		dhcp4_engine_count(engine, DHCP4_COUNT_ODD_OPTION);
+	if (parsed == DHCP4_COUNT_NONE && engine->request.stage == DHCP4_STAGE_BOOTP)
+		dhcp4_engine_count(engine, DHCP4_COUNT_BOOTP);
+}
+
+/* Without a relay a client may ask for another subnet of the link that it is on, and no other: it
+ * would have no use for the address (RFC 3011). */
+static void find_subnet(struct dhcp4_step *step)
+{
+	const struct model *model = step->view->model;
+	const struct dhcp4_request *request = step->request;
+	const Pxe__Subnet *other = NULL;
+	step->subnet = model_subnet_of(model, request->link_ip);
+	if (step->subnet != NULL && request->selected_ip != 0)
+		other = model_subnet_on_link(model, step->subnet, request->selected_ip);
+	if (other != NULL)
+		step->subnet = other;
+	step->selected = request->is_selected || other != NULL;
 }
 
 /* Who is it, where is it, and is it to be answered by this cluster? */
@@ -126,13 +147,15 @@ static enum dhcp4_count resolve(struct dhcp4_step *step)
 	step->server_id = request->server_id_override;
 	if (step->server_id == 0)
 		step->server_id = msg_ip4_get(model_settings(model)->server_ip);
-	step->subnet = model_subnet_of(model, request->link_ip);
-	if (request->mac_bytes > 0)
-		step->host = model_host_of_mac(model, request->mac, request->mac_bytes);
-	if (step->host == NULL && request->has_uuid)
-		step->host = model_host_of_uuid(model, request->uuid);
-	if (step->host != NULL && step->host->ignore)
+	find_subnet(step);
+	Pxe__ClientInfo who;
+	struct model_levels *levels = &step->engine->levels;
+	dhcp4_step_who(step, &who);
+	model_levels_of(model, step->subnet, &who, 0, levels);
+	step->host = levels->host;
+	if (levels->ignore)
 		return DHCP4_COUNT_DROP_IGNORED;
+	dhcp4_terms_of(levels, &step->terms);
 	/* RELEASE and DECLINE without a server identifier are accepted (FIELD 14). */
 	if (request->server_id != 0 && request->stage != DHCP4_STAGE_DISCOVER &&
 		request->server_id != step->server_id)
@@ -316,6 +339,7 @@ bool dhcp4_engine_tick(struct dhcp4_engine *engine, const struct dhcp4_view *vie
 	dhcp4_step_clear_effects(ret_effects);
 	if (dhcp4_wait_tick(engine, view, ret_effects) ||
 		dhcp4_ask_tick(engine, view, ret_effects) ||
+		dhcp4_pace_tick(engine, view, ret_effects) ||
 		dhcp4_propose_again(engine, view, ret_effects))
 		return true;
 	struct dhcp4_hold *deferred = &engine->deferred;

@@ -48,10 +48,12 @@
 #define DHCP4_REFUSED_BURST 20 /* refusals told in that time, of all clients together */
 #define DHCP4_OFFER_LEFT_MS                                                                        \
 	10000 /* an OFFER is repeated without the log if it holds for so much longer */
-#define DHCP4_WAITING_MAX 2048 /* clients held for the quorum; the oldest gives way */
-#define DHCP4_WAIT_MS     2000 /* how long they are held at most; clients then ask again themselves */
-#define DHCP4_RETRY_MS    40   /* what the log did not take is tried again after this */
-#define DHCP4_EVENTS_MAX  3
+#define DHCP4_WAITING_MAX   2048 /* clients held for the quorum; the oldest gives way */
+#define DHCP4_WAIT_MS       2000 /* how long they are held at most; clients then ask again themselves */
+#define DHCP4_RETRY_MS      40 /* what the log did not take is tried again after this */
+#define DHCP4_EVENTS_MAX    3
+#define DHCP4_DELAYED_MAX   1024 /* clients whose DISCOVER is answered later */
+#define DHCP4_UNKNOWN_PER_S 500  /* Settings.unknown_per_s, if it is not set */
 #define DHCP4_PROBING_MAX                                                                          \
 	2048                    /* clients whose OFFER waits for a probe; more are offered without \
 				 */

@@ -24,6 +24,7 @@ enum dhcp4_purpose {
 	DHCP4_PURPOSE_TURN,
 	DHCP4_PURPOSE_QUORUM,
 	DHCP4_PURPOSE_PROBE,   /* does a stranger answer for the address that is offered? */
+	DHCP4_PURPOSE_DELAY,   /* a client that is not to be answered at once */
 	DHCP4_PURPOSE_DECLINE, /* one did: the quarantine; then the DISCOVER begins anew */
 };
 

@@ -15,12 +15,6 @@ static bool is_clients(const struct dhcp4_step *step, const struct lease *lease)
 	       memcmp(lease->client, request->client, request->client_bytes) == 0;
 }
 
-static bool is_on_link(const Pxe__Subnet *subnet, uint32_t ip)
-{
-	uint32_t mask = text_ip4_mask(subnet->prefix_len <= 32 ? subnet->prefix_len : 32);
-	return ((msg_ip4_get(subnet->network_ip) ^ ip) & mask) == 0;
-}
-
 static void finish_reply(struct dhcp4_step *step, const struct dhcp4_plan *plan)
 {
 	if (!dhcp4_reply_build(plan, &step->effects->reply)) {
@@ -28,30 +22,57 @@ static void finish_reply(struct dhcp4_step *step, const struct dhcp4_plan *plan)
 		return;
 	}
 	step->effects->has_reply = true;
-	dhcp4_engine_count(step->engine, dhcp4_count_of_type(plan->type));
+	bool bootp = plan->type == DHCP4_BOOTP;
+	dhcp4_engine_count(
+		step->engine, bootp ? DHCP4_COUNT_BOOTP_SENT : dhcp4_count_of_type(plan->type));
 }
 
+/* `at_ip`: the address whose subnet and pool the answer speaks of. */
 static struct dhcp4_plan plan_of(
-	const struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s)
+	const struct dhcp4_step *step, enum dhcp4_type type, uint32_t at_ip)
 {
-	return (struct dhcp4_plan){
+	struct dhcp4_plan plan = {
 		.view = step->view,
 		.request = step->request,
 		.subnet = step->subnet,
 		.host = step->host,
 		.type = type,
+		.terms = step->terms,
 		.server_id = step->server_id,
-		.ip = ip,
-		.lease_s = lease_s,
+		.selected = step->selected,
+		.rapid = type == DHCP4_ACK && step->request->stage == DHCP4_STAGE_DISCOVER,
 	};
+	if (type == DHCP4_NAK)
+		return plan;
+	const Pxe__Subnet *own = dhcp4_step_subnet_of(step, at_ip);
+	struct model_levels *levels = &step->engine->levels;
+	Pxe__ClientInfo who;
+	if (own != NULL)
+		plan.subnet = own;
+	dhcp4_step_who(step, &who);
+	model_levels_of(step->view->model, plan.subnet, &who, at_ip, levels);
+	plan.levels = levels;
+	dhcp4_terms_of(levels, &plan.terms);
+	return plan;
+}
+
+static Pxe__EventKind event_of(const struct dhcp4_step *step, enum dhcp4_type type)
+{
+	if (step->request->stage == DHCP4_STAGE_INFORM)
+		return PXE__EVENT_KIND__EVENT_DHCP_INFORM;
+	return type == DHCP4_OFFER ? PXE__EVENT_KIND__EVENT_DHCP_OFFER
+				   : PXE__EVENT_KIND__EVENT_DHCP_ACK;
 }
 
 /* OFFER and ACK of `ip`. A machine that wants to boot and gets nothing to boot is worth a word. */
 void dhcp4_lease_reply(struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s)
 {
-	struct dhcp4_plan plan = plan_of(step, type, ip, lease_s);
+	uint32_t at_ip = ip != 0 ? ip : step->request->wanted_ip;
+	struct dhcp4_plan plan = plan_of(step, type, at_ip);
 	struct boot_decision *boot = &step->engine->boot;
-	dhcp4_boot_choose(step->view, step->request, ip, boot);
+	plan.ip = ip;
+	plan.lease_s = lease_s;
+	dhcp4_boot_choose(step->view, step->request, at_ip, boot);
 	plan.boot = boot;
 	finish_reply(step, &plan);
 	if (!step->effects->has_reply)
@@ -61,15 +82,27 @@ void dhcp4_lease_reply(struct dhcp4_step *step, enum dhcp4_type type, uint32_t i
 		text = boot->file;
 	else if (boot->kind == BOOT_NONE)
 		text = boot->why;
-	Pxe__EventKind kind = type == DHCP4_OFFER ? PXE__EVENT_KIND__EVENT_DHCP_OFFER
-						  : PXE__EVENT_KIND__EVENT_DHCP_ACK;
-	dhcp4_step_event(step, kind, ip, text);
+	dhcp4_step_event(step, event_of(step, type), at_ip, text);
+}
+
+bool dhcp4_lease_is_rapid(const struct dhcp4_step *step)
+{
+	return step->terms.rapid_commit && step->view->has_quorum &&
+	       step->request->stage == DHCP4_STAGE_DISCOVER &&
+	       dhcp4_has(&step->request->message, DHCP4_RAPID_COMMIT);
 }
 
 void dhcp4_lease_offer(struct dhcp4_step *step, uint32_t ip)
 {
-	uint32_t lease_s =
-		model_lease_time_s(step->view->model, step->subnet, step->request->asked_s);
+	if (dhcp4_lease_is_rapid(step)) {
+		dhcp4_lease_bind(step, ip, true);
+		return;
+	}
+	const Pxe__Subnet *subnet = dhcp4_step_subnet_of(step, ip);
+	Pxe__ClientInfo who;
+	dhcp4_step_who(step, &who);
+	uint32_t lease_s = model_lease_time_s(step->view->model,
+		subnet != NULL ? subnet : step->subnet, &who, ip, step->request->asked_s);
 	dhcp4_lease_reply(step, DHCP4_OFFER, ip, lease_s);
 }
 
@@ -78,6 +111,7 @@ void dhcp4_lease_offer(struct dhcp4_step *step, uint32_t ip)
  * what is left by now: who gets it may have asked again since. */
 static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
 {
+	bool bootp = step->request->stage == DHCP4_STAGE_BOOTP;
 	uint64_t from_ms = step->arrival_ms;
 	if (step->view->now_ms > from_ms + DHCP4_WRITE_MS)
 		from_ms = step->view->now_ms;
@@ -94,33 +128,18 @@ static void reply_ack(struct dhcp4_step *step, const struct lease *lease)
 	if (told_s == 0)
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
 	else
-		dhcp4_lease_reply(step, DHCP4_ACK, lease->ip, (uint32_t)told_s);
+		dhcp4_lease_reply(
+			step, bootp ? DHCP4_BOOTP : DHCP4_ACK, lease->ip, (uint32_t)told_s);
 }
 
 /* Callers know why the quorum says no [P4]. */
 static void reply_nak(struct dhcp4_step *step, uint32_t ip, const char *why)
 {
-	struct dhcp4_plan plan = plan_of(step, DHCP4_NAK, 0, 0);
+	struct dhcp4_plan plan = plan_of(step, DHCP4_NAK, 0);
 	plan.text = why;
 	finish_reply(step, &plan);
 	if (step->effects->has_reply)
 		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_NAK, ip, why);
-}
-
-struct pool_search {
-	const char *subnet;
-	uint32_t ip;
-	bool found;
-};
-
-static bool match_pool(void *ctx, const void *object)
-{
-	struct pool_search *search = ctx;
-	const Pxe__Pool *pool = object;
-	search->found = strcmp(pool->subnet, search->subnet) == 0 &&
-			search->ip >= msg_ip4_get(pool->first_ip) &&
-			search->ip <= msg_ip4_get(pool->last_ip);
-	return !search->found;
 }
 
 /* Would the configuration, as it is now, still give this address to the client? */
@@ -128,25 +147,22 @@ static bool is_address_still_given(const struct dhcp4_step *step, uint32_t ip)
 {
 	const struct model *model = step->view->model;
 	Pxe__ClientInfo who;
-	dhcp4_request_client_info(step->request, &who);
+	dhcp4_step_who(step, &who);
 	uint32_t reserved = model_reserved_ip(model, step->subnet, &who);
 	if (reserved != 0)
 		return reserved == ip;
 	if (model_host_of_ip(model, ip) != NULL)
 		return false;
-	struct pool_search search = {step->subnet->name, ip, false};
-	model_each(model, PXE__OBJECT_KIND__OBJECT_POOL, match_pool, &search);
-	return search.found;
+	const Pxe__Subnet *subnet = dhcp4_step_subnet_of(step, ip);
+	return subnet != NULL && model_pool_for(model, subnet, &who, ip) != NULL;
 }
 
 /* The binding that may be offered without the log [R9]. */
 static bool find_known_binding(const struct dhcp4_step *step, struct lease *ret_lease)
 {
-	const struct dhcp4_request *request = step->request;
 	uint64_t now_ms = step->view->now_ms;
 	struct lease lease;
-	if (!step->view->fresh || !model_lease_of_client(step->view->model, step->subnet->name,
-					  request->client, request->client_bytes, &lease))
+	if (!step->view->fresh || !dhcp4_step_lease(step, &lease))
 		return false;
 	Pxe__LeaseState state = lease_state_at(&lease, now_ms);
 	bool holds = state == PXE__LEASE_STATE__LEASE_BOUND ||
@@ -161,10 +177,13 @@ static bool find_known_binding(const struct dhcp4_step *step, struct lease *ret_
 static void answer_discover(struct dhcp4_step *step)
 {
 	struct lease lease;
+	if (dhcp4_pace_delay(step))
+		return;
 	if (!find_known_binding(step, &lease)) {
 		if (!step->view->isolated)
 			dhcp4_step_propose_offer(step);
-		else if (!dhcp4_reserve_offer(step))
+		else if ((dhcp4_step_is_known(step) || dhcp4_pace_admit(step)) &&
+			 !dhcp4_reserve_offer(step))
 			dhcp4_step_drop(step, DHCP4_COUNT_DROP_ISOLATED);
 		return;
 	}
@@ -190,12 +209,8 @@ static bool is_in_first_quarter(const struct dhcp4_step *step, uint32_t ip, stru
 /* The address that a REQUEST without one means (FIELD 13); 0: none is known. */
 static uint32_t own_address(const struct dhcp4_step *step)
 {
-	const struct dhcp4_request *request = step->request;
 	struct lease lease;
-	if (!model_lease_of_client(step->view->model, step->subnet->name, request->client,
-		    request->client_bytes, &lease))
-		return 0;
-	return lease.ip;
+	return dhcp4_step_lease(step, &lease) ? lease.ip : 0;
 }
 
 /* An address that nobody holds and that is nobody's, asked for by a client to whom nothing else is
@@ -205,26 +220,14 @@ static bool is_unknown(const struct dhcp4_step *step, uint32_t ip)
 	const struct model *model = step->view->model;
 	struct lease lease;
 	Pxe__ClientInfo who;
-	dhcp4_request_client_info(step->request, &who);
+	dhcp4_step_who(step, &who);
 	return !model_lease_of_ip(model, ip, &lease) && model_host_of_ip(model, ip) == NULL &&
 	       model_reserved_ip(model, step->subnet, &who) == 0;
 }
 
-static void answer_request(struct dhcp4_step *step)
+void dhcp4_lease_bind(struct dhcp4_step *step, uint32_t ip, bool create)
 {
 	const struct dhcp4_request *request = step->request;
-	uint32_t ip = request->wanted_ip != 0 ? request->wanted_ip : own_address(step);
-	if (ip == 0) {
-		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
-		return;
-	}
-	bool renews = request->stage == DHCP4_STAGE_RENEWING;
-	if (!renews && !is_on_link(step->subnet, ip) && step->view->has_quorum &&
-		step->view->fresh) {
-		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
-		reply_nak(step, ip, "wrong network");
-		return;
-	}
 	struct lease lease;
 	if (is_in_first_quarter(step, ip, &lease) &&
 		dhcp4_acked_add(&step->engine->acked, step->view, ip, request->client,
@@ -238,13 +241,30 @@ static void answer_request(struct dhcp4_step *step)
 	bool isolated = step->view->isolated;
 	if ((isolated || dhcp4_reserve_knows(step, ip)) && dhcp4_reserve_request(step, ip))
 		return;
-	bool reboots = request->stage == DHCP4_STAGE_INIT_REBOOT;
 	if (isolated)
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_ISOLATED);
-	else if (reboots && step->view->fresh && is_unknown(step, ip))
+	else if (!create && step->view->fresh && is_unknown(step, ip))
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
 	else
-		dhcp4_step_propose_bind(step, ip, !reboots);
+		dhcp4_step_propose_bind(step, ip, create);
+}
+
+static void answer_request(struct dhcp4_step *step)
+{
+	const struct dhcp4_request *request = step->request;
+	uint32_t ip = request->wanted_ip != 0 ? request->wanted_ip : own_address(step);
+	if (ip == 0) {
+		dhcp4_step_drop(step, DHCP4_COUNT_DROP_UNKNOWN);
+		return;
+	}
+	bool renews = request->stage == DHCP4_STAGE_RENEWING;
+	if (!renews && dhcp4_step_subnet_of(step, ip) == NULL && step->view->has_quorum &&
+		step->view->fresh) {
+		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
+		reply_nak(step, ip, "wrong network");
+		return;
+	}
+	dhcp4_lease_bind(step, ip, request->stage != DHCP4_STAGE_INIT_REBOOT);
 }
 
 /* RELEASE and DECLINE of what is not the client's own are not worth a log entry, if we know that
@@ -276,18 +296,6 @@ static void answer_giving_up(struct dhcp4_step *step)
 		dhcp4_step_propose_decline(step);
 }
 
-/* Configuration only (RFC 2131 §4.3.5): no lease, no times, no address. */
-static void answer_inform(struct dhcp4_step *step)
-{
-	struct dhcp4_plan plan = plan_of(step, DHCP4_ACK, 0, 0);
-	dhcp4_boot_choose(step->view, step->request, step->request->wanted_ip, &step->engine->boot);
-	plan.boot = &step->engine->boot;
-	finish_reply(step, &plan);
-	if (step->effects->has_reply)
-		dhcp4_step_event(
-			step, PXE__EVENT_KIND__EVENT_DHCP_INFORM, step->request->wanted_ip, "");
-}
-
 static void refuse_no_subnet(struct dhcp4_step *step)
 {
 	char ip[TEXT_IP4_BYTES], text[sizeof step->effects->event[0].text];
@@ -308,6 +316,7 @@ void dhcp4_lease_answer(struct dhcp4_step *step)
 	case DHCP4_STAGE_INIT_REBOOT:
 	case DHCP4_STAGE_RENEWING:
 	case DHCP4_STAGE_REBINDING:
+	case DHCP4_STAGE_BOOTP:
 	case DHCP4_STAGE_INFORM: break;
 	}
 	if (step->subnet == NULL)
@@ -315,7 +324,9 @@ void dhcp4_lease_answer(struct dhcp4_step *step)
 	else if (step->request->stage == DHCP4_STAGE_DISCOVER)
 		answer_discover(step);
 	else if (step->request->stage == DHCP4_STAGE_INFORM)
-		answer_inform(step);
+		dhcp4_plain_inform(step);
+	else if (step->request->stage == DHCP4_STAGE_BOOTP)
+		dhcp4_plain_bootp(step);
 	else
 		answer_request(step);
 }
@@ -397,8 +408,10 @@ static const char *refusal_text(
 static bool calls_for_nak(
 	const struct dhcp4_step *step, uint32_t ip, const struct model_result *result)
 {
-	bool asked_everybody = step->request->stage == DHCP4_STAGE_INIT_REBOOT ||
-			       step->request->stage == DHCP4_STAGE_REBINDING;
+	enum dhcp4_stage stage = step->request->stage;
+	bool asked_everybody = stage == DHCP4_STAGE_INIT_REBOOT || stage == DHCP4_STAGE_REBINDING;
+	if (stage == DHCP4_STAGE_DISCOVER || stage == DHCP4_STAGE_BOOTP) /* named none itself */
+		return false;
 	if (result->verdict == PXE__VERDICT__VERDICT_IN_USE)
 		return true;
 	return result->verdict == PXE__VERDICT__VERDICT_NOT_AVAILABLE &&

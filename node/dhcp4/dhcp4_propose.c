@@ -6,6 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
+void dhcp4_step_who(const struct dhcp4_step *step, Pxe__ClientInfo *ret_who)
+{
+	dhcp4_request_client_info(step->request, ret_who);
+	if (model_has_matches(step->view->model))
+		dhcp4_request_attributes(step->request, ret_who);
+}
+
+const Pxe__Subnet *dhcp4_step_subnet_of(const struct dhcp4_step *step, uint32_t ip)
+{
+	return model_subnet_on_link(step->view->model, step->subnet, ip);
+}
+
+bool dhcp4_step_lease(const struct dhcp4_step *step, struct lease *ret_lease)
+{
+	return model_lease_of_client(step->view->model, step->subnet->name, step->request->client,
+		step->request->client_bytes, ret_lease);
+}
+
+bool dhcp4_step_is_known(const struct dhcp4_step *step)
+{
+	struct lease lease;
+	return step->host != NULL || dhcp4_step_lease(step, &lease);
+}
+
 void dhcp4_step_drop(struct dhcp4_step *step, enum dhcp4_count count)
 {
 	dhcp4_engine_count(step->engine, count);
@@ -68,16 +92,6 @@ static struct dhcp4_proposal *begin(struct dhcp4_step *step, uint64_t ticket, ui
 	return proposal;
 }
 
-/* Nobody made this client up: an operator declared the machine, or the cluster has given it an
- * address. */
-static bool is_known(const struct dhcp4_step *step)
-{
-	const struct dhcp4_request *request = step->request;
-	struct lease lease;
-	return step->host != NULL || model_lease_of_client(step->view->model, step->subnet->name,
-					     request->client, request->client_bytes, &lease);
-}
-
 /* A place among the pending ones; 0: none is free, or the client's earlier proposal stands for this
  * one too. */
 static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint32_t wanted_ip)
@@ -102,7 +116,9 @@ static uint64_t enter(struct dhcp4_step *step, enum dhcp4_purpose purpose, uint3
 		}
 		return 0;
 	}
-	bool known = is_known(step);
+	bool known = dhcp4_step_is_known(step);
+	if (!known && purpose == DHCP4_PURPOSE_OFFER && !dhcp4_pace_admit(step))
+		return 0;
 	if (known || engine->pending.strangers < DHCP4_STRANGERS_MAX)
 		held = dhcp4_hold_add(
 			&engine->pending, step->input, step->request, purpose, step->view);
@@ -132,7 +148,7 @@ static bool is_full_for(const struct dhcp4_step *step)
 {
 	const struct dhcp4_full *full = &step->engine->full;
 	return step->view->boot_ms < full->until_ms &&
-	       strcmp(full->subnet, step->subnet->name) == 0 && !is_known(step);
+	       strcmp(full->subnet, step->subnet->name) == 0 && !dhcp4_step_is_known(step);
 }
 
 void dhcp4_step_propose_offer(struct dhcp4_step *step)
@@ -146,7 +162,7 @@ void dhcp4_step_propose_offer(struct dhcp4_step *step)
 	if (ticket == 0)
 		return;
 	struct dhcp4_proposal *proposal = begin(step, ticket, step->request->wanted_ip);
-	dhcp4_request_client_info(step->request, &proposal->who);
+	dhcp4_step_who(step, &proposal->who);
 	pxe__offer__init(&proposal->offer);
 	proposal->offer.who = &proposal->who;
 	proposal->offer.subnet = step->subnet->name;
@@ -165,13 +181,14 @@ void dhcp4_step_propose_bind(struct dhcp4_step *step, uint32_t ip, bool create)
 	if (ticket == 0)
 		return;
 	struct dhcp4_proposal *proposal = begin(step, ticket, ip);
-	dhcp4_request_client_info(step->request, &proposal->who);
+	dhcp4_step_who(step, &proposal->who);
 	pxe__bind__init(&proposal->bind);
 	proposal->bind.who = &proposal->who;
 	proposal->bind.subnet = step->subnet->name;
 	proposal->bind.ip = (ProtobufCBinaryData){4, proposal->ip};
 	proposal->bind.lease_s = step->request->asked_s;
 	proposal->bind.create = create;
+	proposal->bind.bootp = step->request->stage == DHCP4_STAGE_BOOTP;
 	proposal->command.op_case = PXE__COMMAND__OP_BIND;
 	proposal->command.bind = &proposal->bind;
 	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_REQUEST, ip, "");
@@ -215,7 +232,7 @@ void dhcp4_step_propose_release(struct dhcp4_step *step)
 		return;
 	}
 	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);
-	dhcp4_request_client_info(step->request, &proposal->who);
+	dhcp4_step_who(step, &proposal->who);
 	pxe__release__init(&proposal->release);
 	proposal->release.client = proposal->who.client;
 	proposal->release.ip = (ProtobufCBinaryData){4, proposal->ip};
@@ -233,7 +250,7 @@ void dhcp4_step_propose_decline(struct dhcp4_step *step)
 		return;
 	}
 	struct dhcp4_proposal *proposal = begin(step, 0, step->request->wanted_ip);
-	dhcp4_request_client_info(step->request, &proposal->who);
+	dhcp4_step_who(step, &proposal->who);
 	pxe__decline__init(&proposal->decline);
 	proposal->decline.client = proposal->who.client;
 	proposal->decline.ip = (ProtobufCBinaryData){4, proposal->ip};
@@ -249,7 +266,7 @@ void dhcp4_step_propose_taken(struct dhcp4_step *step, uint32_t ip)
 	if (ticket == 0)
 		return;
 	struct dhcp4_proposal *proposal = begin(step, ticket, ip);
-	dhcp4_request_client_info(step->request, &proposal->who);
+	dhcp4_step_who(step, &proposal->who);
 	pxe__decline__init(&proposal->decline);
 	proposal->decline.client = proposal->who.client;
 	proposal->decline.ip = (ProtobufCBinaryData){4, proposal->ip};

@@ -7,6 +7,7 @@
 
 #include "node/boot/boot.h"
 #include "node/dhcp4/dhcp4_request.h"
+#include "node/dhcp4/dhcp4_terms.h"
 
 #define DHCP4_REPLY_MAX 1472 /* one Ethernet frame; UEFI ignores longer ones (FIELD 41) */
 
@@ -36,10 +37,15 @@ struct dhcp4_reply {
 struct dhcp4_plan {
 	const struct dhcp4_view *view;
 	const struct dhcp4_request *request;
-	const Pxe__Subnet *subnet;        /* NULL for a NAK */
-	const Pxe__Host *host;            /* NULL: unknown machine */
-	const struct boot_decision *boot; /* NULL: nothing about booting */
-	enum dhcp4_type type;             /* DHCP4_OFFER, DHCP4_ACK, DHCP4_NAK */
+	const Pxe__Subnet *subnet;         /* of the address; NULL for a NAK */
+	const struct model_levels *levels; /* that apply to the machine at that address */
+	struct dhcp4_terms terms;          /* of these levels */
+	const Pxe__Host *host;             /* NULL: unknown machine */
+	const struct boot_decision *boot;  /* NULL: nothing about booting */
+	enum dhcp4_type type; /* DHCP4_OFFER, DHCP4_ACK, DHCP4_NAK; DHCP4_BOOTP: a BOOTP answer,
+			       * without type, server identifier and times (RFC 1534) */
+	bool rapid;           /* ACK of a DISCOVER (RFC 4039) */
+	bool selected;        /* the client chose the subnet (RFC 3011) */
 	uint32_t server_id;
 	uint32_t ip;      /* yiaddr; 0 for a NAK and for the answer to INFORM */
 	uint32_t lease_s; /* 0: no times (INFORM) */

@@ -1,5 +1,6 @@
 #include "node/dhcp4/dhcp4_request.h"
 
+#include "proto/wire/dhcp4_build.h"
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/dhcp4_sub.h"
 #include <assert.h>
@@ -7,6 +8,9 @@
 
 #define HTYPE_ETHERNET        1
 #define SUBNET_SELECTION      118 /* RFC 3011 */
+#define VIVSO                 125 /* RFC 3925 */
+#define RELAY_FLAGS           10  /* RFC 5010: sub-option of 82, and its one bit */
+#define RELAY_FLAG_UNICAST    0x80
 #define ARCHS_MAX             16
 #define CLIENT_ID_BYTES_LEAST 2
 
@@ -88,14 +92,21 @@ static void parse_boot(struct dhcp4_request *request)
 	request->has_uuid = dhcp4_uuid(message, request->uuid);
 }
 
+static bool relay_option(const struct dhcp4_message *message, uint8_t sub_code,
+	const uint8_t **ret_data, size_t *ret_size)
+{
+	const uint8_t *info;
+	size_t info_bytes;
+	return dhcp4_option(message, DHCP4_RELAY_AGENT_INFO, &info, &info_bytes) &&
+	       dhcp4_sub_find(DHCP4_SUB_RELAY, info, info_bytes, sub_code, ret_data, ret_size);
+}
+
 static bool relay_address(
 	const struct dhcp4_message *message, uint8_t sub_code, uint32_t *ret_address)
 {
-	const uint8_t *info, *data;
-	size_t info_bytes, size;
-	if (!dhcp4_option(message, DHCP4_RELAY_AGENT_INFO, &info, &info_bytes) ||
-		!dhcp4_sub_find(DHCP4_SUB_RELAY, info, info_bytes, sub_code, &data, &size) ||
-		size != 4)
+	const uint8_t *data;
+	size_t size;
+	if (!relay_option(message, sub_code, &data, &size) || size != 4)
 		return false;
 	*ret_address = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 |
 		       data[3];
@@ -111,20 +122,36 @@ static void parse_link(const struct dhcp4_input *input, struct dhcp4_request *re
 	if (message->header.giaddr != 0) {
 		request->link_ip = message->header.giaddr;
 		uint32_t link;
-		if (relay_address(message, DHCP4_RELAY_LINK_SELECTION, &link) ||
-			(dhcp4_ip4(message, SUBNET_SELECTION, &link) && link != 0))
+		if (relay_address(message, DHCP4_RELAY_LINK_SELECTION, &link)) {
 			request->link_ip = link;
+		} else if (dhcp4_ip4(message, SUBNET_SELECTION, &link) && link != 0) {
+			request->link_ip = link;
+			request->is_selected = true;
+		}
 		relay_address(
 			message, DHCP4_RELAY_SERVER_ID_OVERRIDE, &request->server_id_override);
 	} else if (request->stage == DHCP4_STAGE_RENEWING || request->stage == DHCP4_STAGE_INFORM) {
 		if (request->ciaddr != 0)
 			request->link_ip = request->ciaddr;
+	} else {
+		dhcp4_ip4(message, SUBNET_SELECTION, &request->selected_ip);
 	}
+}
+
+/* Did the client itself send to one address? A relay may tell (RFC 5010). */
+static bool is_sent_to_one(const struct dhcp4_input *input, const struct dhcp4_request *request)
+{
+	const uint8_t *flags;
+	size_t size;
+	if (request->message.header.giaddr == 0)
+		return input->unicast;
+	return relay_option(&request->message, RELAY_FLAGS, &flags, &size) && size == 1 &&
+	       (flags[0] & RELAY_FLAG_UNICAST) != 0;
 }
 
 /* RFC 2131 §4.3.2. ciaddr beside option 50 is a client's mistake (FIELD 8). A REQUEST that names no
  * address at all leaves wanted_ip at 0: the client's own binding is meant (FIELD 13). */
-static void parse_request_stage(bool unicast, struct dhcp4_request *request)
+static void parse_request_stage(bool to_one, struct dhcp4_request *request)
 {
 	uint32_t requested = 0;
 	bool has_requested =
@@ -136,7 +163,7 @@ static void parse_request_stage(bool unicast, struct dhcp4_request *request)
 		request->stage = DHCP4_STAGE_SELECTING;
 	else if (request->ciaddr == 0)
 		request->stage = DHCP4_STAGE_INIT_REBOOT;
-	else if (unicast && request->message.header.giaddr == 0)
+	else if (to_one)
 		request->stage = DHCP4_STAGE_RENEWING;
 	else
 		request->stage = DHCP4_STAGE_REBINDING;
@@ -150,7 +177,7 @@ static bool is_host_address(uint32_t ip)
 	return top != 0 && top != 127 && top < 224;
 }
 
-static enum dhcp4_count parse_stage(bool unicast, struct dhcp4_request *request)
+static enum dhcp4_count parse_stage(bool to_one, struct dhcp4_request *request)
 {
 	const struct dhcp4_message *message = &request->message;
 	request->ciaddr = message->header.ciaddr;
@@ -160,7 +187,7 @@ static enum dhcp4_count parse_stage(bool unicast, struct dhcp4_request *request)
 		request->ciaddr = 0;
 		dhcp4_ip4(message, DHCP4_REQUESTED_ADDRESS, &request->wanted_ip);
 		return DHCP4_COUNT_NONE;
-	case DHCP4_REQUEST: parse_request_stage(unicast, request); return DHCP4_COUNT_NONE;
+	case DHCP4_REQUEST: parse_request_stage(to_one, request); return DHCP4_COUNT_NONE;
 	case DHCP4_RELEASE:
 		request->stage = DHCP4_STAGE_RELEASE;
 		request->wanted_ip = request->ciaddr;
@@ -173,10 +200,51 @@ static enum dhcp4_count parse_stage(bool unicast, struct dhcp4_request *request)
 		request->stage = DHCP4_STAGE_INFORM;
 		request->wanted_ip = request->ciaddr != 0 ? request->ciaddr : request->source_ip;
 		break;
-	case DHCP4_BOOTP: return DHCP4_COUNT_DROP_BOOTP;
+	case DHCP4_BOOTP: request->stage = DHCP4_STAGE_BOOTP; return DHCP4_COUNT_NONE;
 	default: return DHCP4_COUNT_DROP_TYPE;
 	}
 	return request->wanted_ip != 0 ? DHCP4_COUNT_NONE : DHCP4_COUNT_MALFORMED_ADDRESS;
+}
+
+/* Vendor information without anything in it, as the first BOOTP clients send it (RFC 951 §3): then
+ * there are no options. */
+static bool is_plain_bootp(const struct dhcp4_input *input)
+{
+	return input->packet_bytes >= DHCP4_MIN_BYTES &&
+	       all_zero(input->packet + DHCP4_HEADER_BYTES - 4, 4);
+}
+
+/* protobuf-c takes pointers to what it only reads. */
+static ProtobufCBinaryData borrowed(const uint8_t *data, size_t size)
+{
+	return (ProtobufCBinaryData){size, (uint8_t *)(uintptr_t)data};
+}
+
+static ProtobufCBinaryData relay_text(const struct dhcp4_message *message, uint8_t sub_code)
+{
+	const uint8_t *data;
+	size_t size;
+	if (!relay_option(message, sub_code, &data, &size))
+		return (ProtobufCBinaryData){0};
+	return borrowed(data, size);
+}
+
+static void parse_attributes(struct dhcp4_request *request)
+{
+	const struct dhcp4_message *message = &request->message;
+	struct dhcp4_bytes classes[DHCP4_USER_CLASSES_MAX];
+	request->user_class_count = dhcp4_user_classes(message, classes, DHCP4_USER_CLASSES_MAX);
+	for (size_t i = 0; i < request->user_class_count; i++)
+		request->user_class[i] = borrowed(classes[i].data, classes[i].size);
+	const uint8_t *vendor;
+	size_t size;
+	if (dhcp4_option(message, DHCP4_VENDOR_CLASS, &vendor, &size) && size <= UINT8_MAX) {
+		while (size > 0 && vendor[size - 1] == 0) /* FIELD 9 */
+			size--;
+		request->vendor_class = borrowed(vendor, size);
+	}
+	request->circuit_id = relay_text(message, DHCP4_RELAY_CIRCUIT_ID);
+	request->remote_id = relay_text(message, DHCP4_RELAY_REMOTE_ID);
 }
 
 enum dhcp4_count dhcp4_request_parse(
@@ -189,7 +257,9 @@ enum dhcp4_count dhcp4_request_parse(
 		return DHCP4_COUNT_MALFORMED_SIZE;
 	enum dhcp4_reason reason =
 		dhcp4_decode(input->packet, input->packet_bytes, &request->message);
-	if (reason != DHCP4_OK)
+	if (reason == DHCP4_NO_COOKIE && is_plain_bootp(input))
+		request->message.type = DHCP4_BOOTP;
+	else if (reason != DHCP4_OK)
 		return dhcp4_count_of_reason(reason);
 	if (request->message.header.op != DHCP4_BOOTREQUEST)
 		return DHCP4_COUNT_DROP_REPLY;
@@ -204,7 +274,7 @@ enum dhcp4_count dhcp4_request_parse(
 	/* What is sent there must reach a relay, and not everybody. */
 	if (request->message.header.giaddr != 0 && !is_host_address(request->message.header.giaddr))
 		return DHCP4_COUNT_MALFORMED_ADDRESS;
-	enum dhcp4_count count = parse_stage(input->unicast, request);
+	enum dhcp4_count count = parse_stage(is_sent_to_one(input, request), request);
 	if (count != DHCP4_COUNT_NONE)
 		return count;
 	if (!parse_identity(request))
@@ -212,6 +282,7 @@ enum dhcp4_count dhcp4_request_parse(
 	parse_hostname(request);
 	parse_boot(request);
 	parse_link(input, request);
+	parse_attributes(request);
 	return DHCP4_COUNT_NONE;
 }
 
@@ -223,19 +294,86 @@ bool dhcp4_request_is_relayed(const struct dhcp4_request *request)
 void dhcp4_request_client_info(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info)
 {
 	pxe__client_info__init(ret_info);
-	/* protobuf-c takes pointers to what it only reads. */
-	ret_info->client =
-		(ProtobufCBinaryData){request->client_bytes, (uint8_t *)(uintptr_t)request->client};
-	ret_info->mac =
-		(ProtobufCBinaryData){request->mac_bytes, (uint8_t *)(uintptr_t)request->mac};
+	ret_info->client = borrowed(request->client, request->client_bytes);
+	ret_info->mac = borrowed(request->mac, request->mac_bytes);
 	ret_info->hostname = (char *)(uintptr_t)request->hostname;
 	const uint8_t *id;
 	size_t id_bytes;
 	if (dhcp4_option(&request->message, DHCP4_CLIENT_ID, &id, &id_bytes) && id_bytes <= 255)
-		ret_info->client_id = (ProtobufCBinaryData){id_bytes, (uint8_t *)(uintptr_t)id};
+		ret_info->client_id = borrowed(id, id_bytes);
 	if (request->has_uuid)
-		ret_info->uuid = (ProtobufCBinaryData){
-			sizeof request->uuid, (uint8_t *)(uintptr_t)request->uuid};
+		ret_info->uuid = borrowed(request->uuid, sizeof request->uuid);
+}
+
+void dhcp4_request_attributes(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info)
+{
+	ret_info->has_arch = request->arch != UINT16_MAX;
+	ret_info->arch = ret_info->has_arch ? request->arch : 0;
+	ret_info->vendor_class = request->vendor_class;
+	ret_info->n_user_class = request->user_class_count;
+	ret_info->user_class = (ProtobufCBinaryData *)(uintptr_t)request->user_class;
+	ret_info->circuit_id = request->circuit_id;
+	ret_info->remote_id = request->remote_id;
+}
+
+/* The options that have one length. */
+static const struct {
+	uint8_t code, bytes;
+} fixed_lengths[] = {
+	{DHCP4_REQUESTED_ADDRESS, 4},
+	{DHCP4_LEASE_SECONDS, 4},
+	{DHCP4_SERVER_ID, 4},
+	{DHCP4_MAX_MESSAGE_BYTES, 2},
+	{DHCP4_RAPID_COMMIT, 0},
+	{DHCP4_CLIENT_UUID, 1 + DHCP4_UUID_BYTES},
+	{SUBNET_SELECTION, 4},
+};
+
+static bool has_broken_parts(
+	const struct dhcp4_message *message, uint8_t code, enum dhcp4_sub_kind kind)
+{
+	const uint8_t *data;
+	size_t size;
+	uint8_t sub_code;
+	const uint8_t *sub_data;
+	size_t sub_size;
+	struct dhcp4_sub sub;
+	if (!dhcp4_option(message, code, &data, &size))
+		return false;
+	dhcp4_sub_init(&sub, kind, data, size);
+	while (dhcp4_sub_next(&sub, &sub_code, &sub_data, &sub_size))
+		continue;
+	return sub.failed;
+}
+
+/* Per enterprise its number, a length, and that many bytes (RFC 3925 §4). */
+static bool has_broken_vivso(const struct dhcp4_message *message)
+{
+	const uint8_t *data;
+	size_t size, at = 0;
+	if (!dhcp4_option(message, VIVSO, &data, &size))
+		return false;
+	while (at + 5 <= size && at + 5 + data[at + 4] <= size)
+		at += 5u + data[at + 4];
+	return at != size;
+}
+
+bool dhcp4_request_is_odd(const struct dhcp4_request *request)
+{
+	const struct dhcp4_message *message = &request->message;
+	size_t size;
+	for (size_t i = 0; i < sizeof fixed_lengths / sizeof fixed_lengths[0]; i++)
+		if (dhcp4_option(message, fixed_lengths[i].code, NULL, &size) &&
+			size != fixed_lengths[i].bytes)
+			return true;
+	if (dhcp4_option(message, DHCP4_CLIENT_ID, NULL, &size) &&
+		(size < CLIENT_ID_BYTES_LEAST || size > UINT8_MAX))
+		return true;
+	if (dhcp4_option(message, DHCP4_CLIENT_ARCH, NULL, &size) && (size == 0 || size % 2 != 0))
+		return true;
+	return has_broken_parts(message, DHCP4_RELAY_AGENT_INFO, DHCP4_SUB_RELAY) ||
+	       has_broken_parts(message, DHCP4_VENDOR_INFO, DHCP4_SUB_VENDOR) ||
+	       has_broken_vivso(message);
 }
 
 uint64_t dhcp4_request_hash(const uint8_t *client, size_t client_bytes, uint64_t salt)

@@ -19,7 +19,10 @@ enum dhcp4_stage {
 	DHCP4_STAGE_RELEASE,
 	DHCP4_STAGE_DECLINE,
 	DHCP4_STAGE_INFORM,
+	DHCP4_STAGE_BOOTP, /* no option 53 (RFC 1534): asks once, for good */
 };
+
+#define DHCP4_USER_CLASSES_MAX 8 /* of a client; groups match by no more */
 
 struct dhcp4_request {
 	struct dhcp4_message message;
@@ -37,11 +40,18 @@ struct dhcp4_request {
 	uint32_t link_ip;   /* an address of the link that the client is on: selects the subnet */
 	uint32_t server_id; /* option 54; 0: none */
 	uint32_t server_id_override; /* RFC 5107, from a relay; 0: none */
+	uint32_t selected_ip; /* RFC 3011: the client asks for another subnet of its link than that
+				 of link_ip; a relay's word is in link_ip already; 0: no */
+	bool is_selected;     /* RFC 3011: a relayed request whose option 118 gave link_ip */
 	uint32_t source_ip;
 	uint32_t destination_ip;
 	bool unicast;
 	bool is_pxe, is_http, is_ipxe;
 	uint16_t arch; /* option 93, UINT16_MAX: none */
+	/* What groups match by, borrowed from the packet; empty: not sent. */
+	size_t user_class_count;
+	ProtobufCBinaryData user_class[DHCP4_USER_CLASSES_MAX];
+	ProtobufCBinaryData vendor_class, circuit_id, remote_id;
 };
 
 /* Decode and read one packet. DHCP4_COUNT_NONE, or what to count it as; then nothing of
@@ -55,6 +65,13 @@ bool dhcp4_request_is_relayed(const struct dhcp4_request *request);
 /* How the log names the client. Borrows from `request`; `subnet` and the like are the caller's to
  * add. */
 void dhcp4_request_client_info(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info);
+
+/* And what groups match it by. */
+void dhcp4_request_attributes(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info);
+
+/* Is an option that we read not as its standard says: of another length, or with parts that point
+ * past its end (82, 43, 125)? Such options are ignored; the request is not. */
+bool dhcp4_request_is_odd(const struct dhcp4_request *request);
 
 /* A hash of the client and of `salt`, for the engine's tables; not secret. */
 uint64_t dhcp4_request_hash(const uint8_t *client, size_t client_bytes, uint64_t salt);

@@ -14,7 +14,7 @@ bool dhcp4_reserve_knows(const struct dhcp4_step *step, uint32_t ip)
 	Pxe__ClientInfo who;
 	if (!has_reserve(step) || ip == 0)
 		return false;
-	dhcp4_request_client_info(step->request, &who);
+	dhcp4_step_who(step, &who);
 	return reserve_knows(step->view->reserve, &step->view->reserve_view, &who, ip);
 }
 
@@ -39,7 +39,7 @@ bool dhcp4_reserve_offer(struct dhcp4_step *step)
 	struct reserve_grant grant;
 	if (!has_reserve(step))
 		return false;
-	dhcp4_request_client_info(request, &who);
+	dhcp4_step_who(step, &who);
 	if (!reserve_offer(view->reserve, &view->reserve_view, &who, step->subnet,
 		    request->wanted_ip, request->asked_s, &grant))
 		return false;
@@ -84,7 +84,7 @@ bool dhcp4_reserve_request(struct dhcp4_step *step, uint32_t ip)
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_PENDING_FULL);
 		return true;
 	}
-	dhcp4_request_client_info(step->request, &who);
+	dhcp4_step_who(step, &who);
 	if (!reserve_grant(view->reserve, &view->reserve_view, &who, step->subnet, ip,
 		    step->request->asked_s, &grant, &journal->write))
 		return false;
@@ -115,7 +115,8 @@ void dhcp4_reserve_durable(struct dhcp4_step *step, const struct dhcp4_held *hel
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_LATE);
 		return;
 	}
-	dhcp4_lease_reply(step, DHCP4_ACK, held->wanted_ip, (uint32_t)told_s);
+	bool bootp = step->request->stage == DHCP4_STAGE_BOOTP;
+	dhcp4_lease_reply(step, bootp ? DHCP4_BOOTP : DHCP4_ACK, held->wanted_ip, (uint32_t)told_s);
 	count_reply(step, DHCP4_COUNT_ISOLATED_ACK);
 }
 
@@ -127,7 +128,7 @@ bool dhcp4_reserve_decline(struct dhcp4_step *step)
 	assert(!step->effects->has_journal);
 	if (view->reserve == NULL)
 		return false;
-	dhcp4_request_client_info(step->request, &who);
+	dhcp4_step_who(step, &who);
 	if (!reserve_decline(
 		    view->reserve, &view->reserve_view, &who, ip, &step->effects->journal.write))
 		return false;

@@ -12,6 +12,7 @@
 #include "node/dhcp4/dhcp4_answer.h"
 #include "node/dhcp4/dhcp4_engine.h"
 #include "node/dhcp4/dhcp4_hold.h"
+#include "node/dhcp4/dhcp4_terms.h"
 
 struct dhcp4_told {
 	uint64_t hash; /* of client and kind of refusal; 0: empty */
@@ -30,11 +31,20 @@ struct dhcp4_probed {
 	uint64_t at_ms;
 };
 
+/* First offers that machines nobody declared may have: a token bucket. */
+struct dhcp4_strangers {
+	uint64_t at_ms; /* CLOCK_BOOTTIME up to which it was filled; 0: never */
+	uint64_t left;  /* in thousandths of an offer */
+	uint64_t told_ms;
+	uint64_t refused; /* since it was told */
+};
+
 struct dhcp4_engine {
 	struct dhcp4_hold pending;
 	struct dhcp4_hold deferred;
 	struct dhcp4_hold waiting; /* for the quorum */
 	struct dhcp4_hold probing; /* for the verdict on an address */
+	struct dhcp4_hold delayed; /* until they are to be answered (FIELD 26) */
 	struct dhcp4_probed probed[DHCP4_PROBED_SLOTS];
 	uint64_t sweep_ticket; /* tick: the deferred request to look at next; 0: from the oldest */
 	struct dhcp4_repeats repeats;
@@ -47,6 +57,8 @@ struct dhcp4_engine {
 	struct dhcp4_request request; /* work areas of one call */
 	struct dhcp4_input input;
 	struct boot_decision boot;
+	struct model_levels levels;
+	struct dhcp4_strangers strangers;
 };
 
 /* One request on its way to an answer. */
@@ -55,14 +67,17 @@ struct dhcp4_step {
 	const struct dhcp4_view *view;
 	const struct dhcp4_input *input;
 	const struct dhcp4_request *request;
-	const Pxe__Subnet *subnet; /* NULL: none for this link */
+	const Pxe__Subnet *subnet; /* of the link, as the relay or interface says; NULL: none */
 	const Pxe__Host *host;     /* NULL: unknown machine */
 	uint32_t server_id;
-	uint64_t arrival_ms; /* cluster time at which the request came */
-	uint64_t give_up_ms; /* as in struct dhcp4_held */
-	bool was_proposed;   /* and its event was told then */
-	bool merged;         /* as in struct dhcp4_held */
-	uint32_t rounds;     /* as in struct dhcp4_held */
+	uint64_t arrival_ms;      /* cluster time at which the request came */
+	uint64_t give_up_ms;      /* as in struct dhcp4_held */
+	bool was_proposed;        /* and its event was told then */
+	bool merged;              /* as in struct dhcp4_held */
+	uint32_t rounds;          /* as in struct dhcp4_held */
+	bool delayed;             /* it has waited for as long as it is to */
+	bool selected;            /* the client chose the subnet (RFC 3011) */
+	struct dhcp4_terms terms; /* of the machine, whatever its address */
 	struct dhcp4_effects *effects;
 };
 
@@ -71,9 +86,19 @@ struct dhcp4_step {
  * removed afterwards. */
 bool dhcp4_step_resume(struct dhcp4_step *step, const struct dhcp4_held *held);
 
+/* The client as the log is to know it. Borrows from the request. */
+void dhcp4_step_who(const struct dhcp4_step *step, Pxe__ClientInfo *ret_who);
+/* The subnet of an address on the client's link; NULL: it is on no subnet of that link. */
+const Pxe__Subnet *dhcp4_step_subnet_of(const struct dhcp4_step *step, uint32_t ip);
+/* The client's lease on its link, in any stored state. */
+bool dhcp4_step_lease(const struct dhcp4_step *step, struct lease *ret_lease);
+/* Nobody made this client up: an operator declared the machine, or the cluster has given it an
+ * address. */
+bool dhcp4_step_is_known(const struct dhcp4_step *step);
+
 /* Answer at once, or propose. */
 void dhcp4_lease_answer(struct dhcp4_step *step);
-/* An OFFER or ACK of `ip` with this lease time. */
+/* An OFFER, ACK or BOOTP answer of `ip` with this lease time; ip 0: to INFORM. */
 void dhcp4_lease_reply(
 	struct dhcp4_step *step, enum dhcp4_type type, uint32_t ip, uint32_t lease_s);
 
@@ -81,6 +106,26 @@ void dhcp4_lease_reply(
  * it.
  */
 void dhcp4_lease_offer(struct dhcp4_step *step, uint32_t ip);
+
+/* Bind the client to `ip` and acknowledge it: from the state [R9], by our reserve, or by the log.
+ * create: as in Pxe__Bind. */
+void dhcp4_lease_bind(struct dhcp4_step *step, uint32_t ip, bool create);
+/* The DISCOVER is to be acknowledged at once (RFC 4039). */
+bool dhcp4_lease_is_rapid(const struct dhcp4_step *step);
+
+/* ---- dhcp4_plain.c: clients that get no OFFER */
+void dhcp4_plain_inform(struct dhcp4_step *step);
+void dhcp4_plain_bootp(struct dhcp4_step *step);
+
+/* ---- dhcp4_pace.c: what is answered later, or not so often */
+/* The answer to this DISCOVER is to wait: it will. */
+bool dhcp4_pace_delay(struct dhcp4_step *step);
+/* One that has waited: see dhcp4_engine_tick(). */
+bool dhcp4_pace_tick(
+	struct dhcp4_engine *engine, const struct dhcp4_view *view, struct dhcp4_effects *effects);
+/* May a machine that is not known have one more first OFFER now? If not it is counted, and told
+ * once in a while. */
+bool dhcp4_pace_admit(struct dhcp4_step *step);
 
 /* ---- dhcp4_ask.c */
 /* Is the address to be asked for before it is offered? true: the OFFER waits. */
