@@ -1,10 +1,14 @@
 /* cluster init: a new cluster, whose first node is this machine. */
 #include "ctl/cmd.h"
+#include "ctl/dhcp_ask.h"
 #include "ctl/edit.h"
 #include "ctl/node_setup.h"
 
+#include "proto/host/port_holder.h"
+#include "proto/wire/dhcp4.h"
 #include "proto/wire/text.h"
 
+#include <netinet/in.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -52,9 +56,76 @@ static int prepare(struct ctl *ctl, const struct invocation *in, struct node_con
 	return result;
 }
 
+/* ---- other servers */
+
+static void tell_silent(const struct ctl *ctl, const char *whom)
+{
+	ctl_note(ctl,
+		"  This node stays silent until you run\n"
+		"      pxectl cluster set dhcp=on          (or dhcp=proxy to leave addresses to "
+		"%s)",
+		whom);
+}
+
+/* true: somebody else answers already, which was told. */
+static bool others_answer(const struct ctl *ctl, const struct node_conf *conf)
+{
+	struct dhcp_answer answers[DHCP_ASK_MAX];
+	char ip[TEXT_IP4_BYTES] = "", mac[TEXT_MAC_BYTES], offered[TEXT_IP4_BYTES], holder[128];
+	int count;
+
+	if (port_holder(IPPROTO_UDP, DHCP4_SERVER_PORT, holder, sizeof holder) == 0) {
+		ctl_note(ctl, "  a DHCP server runs on this machine already: %s.", holder);
+		tell_silent(ctl, "it");
+		return true;
+	}
+	count = dhcp_ask(conf->interface, DHCP_ASK_WAIT_MS, answers);
+	if (count < 0) {
+		ctl_note(ctl, "  could not look for other DHCP servers on %s: %s", conf->interface,
+			strerror(-count));
+		return false;
+	}
+	for (int i = 0; i < count; i++) {
+		ctl_note(ctl,
+			"  another DHCP server answers on this segment: %s (%s), it offered %s.",
+			text_ip4_format(answers[i].server_ip, ip),
+			text_mac_format(answers[i].mac, mac),
+			answers[i].offered_ip == 0
+				? "no address"
+				: text_ip4_format(answers[i].offered_ip, offered));
+	}
+	if (count > 0) {
+		tell_silent(ctl, count == 1 ? ip : "them");
+	}
+	return count > 0;
+}
+
+/* As --dhcp says; else on, unless somebody else answers already. */
+static int choose_mode(const struct ctl *ctl, const struct invocation *in,
+	const struct node_conf *conf, Pxe__DhcpMode *ret_mode)
+{
+	const char *wanted = command_text(in, "dhcp");
+
+	if (wanted == NULL) {
+		*ret_mode = others_answer(ctl, conf) ? PXE__DHCP_MODE__DHCP_OFF
+						     : PXE__DHCP_MODE__DHCP_ON;
+	} else if (strcmp(wanted, "on") == 0) {
+		*ret_mode = PXE__DHCP_MODE__DHCP_ON;
+	} else if (strcmp(wanted, "proxy") == 0) {
+		*ret_mode = PXE__DHCP_MODE__DHCP_PROXY;
+	} else if (strcmp(wanted, "off") == 0) {
+		*ret_mode = PXE__DHCP_MODE__DHCP_OFF;
+	} else {
+		return ctl_fail(ctl, CTL_USAGE, "--dhcp '%s': write on, proxy or off", wanted);
+	}
+	return CTL_OK;
+}
+
+/* ---- files */
+
 /* Start instruction: settings and first member. */
 static int write_files(struct ctl *ctl, const struct invocation *in, struct node_conf *conf,
-	struct keyfile *node_key, struct keyfile *api_key)
+	Pxe__DhcpMode mode, struct keyfile *node_key, struct keyfile *api_key)
 {
 	const char *server_id = command_text(in, "server-id");
 	Pxe__Settings settings = PXE__SETTINGS__INIT;
@@ -81,7 +152,7 @@ static int write_files(struct ctl *ctl, const struct invocation *in, struct node
 		}
 		settings.server_ip = (ProtobufCBinaryData){sizeof server_ip, server_ip};
 	}
-	settings.dhcp = PXE__DHCP_MODE__DHCP_ON;
+	settings.dhcp = mode;
 	settings.lease_s = INIT_LEASE_S;
 	settings.mclt_s = INIT_MCLT_S;
 	settings.offer_s = INIT_OFFER_S;
@@ -105,6 +176,7 @@ int cmd_cluster_init(struct ctl *ctl, const struct invocation *in)
 {
 	struct keyfile node_key, api_key;
 	struct node_conf conf;
+	Pxe__DhcpMode mode;
 	bool started = false;
 	int result = prepare(ctl, in, &conf);
 
@@ -112,7 +184,10 @@ int cmd_cluster_init(struct ctl *ctl, const struct invocation *in)
 		return result;
 	}
 	tell(ctl, &conf);
-	result = node_setup_key(ctl, &conf, &node_key);
+	result = choose_mode(ctl, in, &conf, &mode);
+	if (result == CTL_OK) {
+		result = node_setup_key(ctl, &conf, &node_key);
+	}
 	if (result == CTL_OK && keyfile_generate("api", &api_key) != 0) {
 		result = ctl_fail(ctl, CTL_REFUSED, "this machine gives no random numbers");
 	}
@@ -120,7 +195,7 @@ int cmd_cluster_init(struct ctl *ctl, const struct invocation *in)
 		return result;
 	}
 	randombytes_buf(conf.cluster_id, sizeof conf.cluster_id);
-	result = write_files(ctl, in, &conf, &node_key, &api_key);
+	result = write_files(ctl, in, &conf, mode, &node_key, &api_key);
 	keyfile_wipe(&node_key);
 	keyfile_wipe(&api_key);
 	if (result == CTL_OK) {

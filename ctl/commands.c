@@ -34,6 +34,8 @@ static const struct command_option init_options[] = {
 	{"data", "DIR", false, "where the state is kept (default /var/lib/pxecluster)"},
 	{"http-port", "PORT", false, "HTTP port (default 80)"},
 	{"tftp-port", "PORT", false, "TFTP port (default 69)"},
+	{"dhcp", "on|proxy|off", false,
+		"do not look for other DHCP servers first (default: on unless one answers)"},
 	{"no-start", NULL, false, "write the files, do not start pxed"},
 };
 
@@ -161,7 +163,9 @@ const struct command command_table[] = {
 		"A line each; a pattern such as 'n0*' selects hosts. Ends with Ctrl-C.",
 		"  pxectl watch 52:54:00:aa:00:02", NO_OPTIONS, cmd_watch},
 	{"cluster", "init", "", 0, 0, "make a new cluster; this machine is its first node",
-		"Writes node.yaml and keys below --dir and starts pxed. Run it as root.",
+		"Writes node.yaml and keys below --dir and starts pxed. Run it as root. If another "
+		"DHCP server answers\non the segment, the cluster stays silent until it is told "
+		"what to do about it.",
 		"  sudo pxectl cluster init --name lab --interface eth1", OPTIONS(init_options),
 		cmd_cluster_init},
 	{"cluster", "token create", "", 0, 0, "make a token with which one machine may join",

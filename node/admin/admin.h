@@ -12,11 +12,13 @@
  *
  *   request -> admin_server (doors, sessions) -> admin_change | admin_list | admin_status |
  * admin_watch | admin_push | admin_backup | admin_node | admin_join
+ *   loop -> admin_metrics: the same as text for GET /metrics
  */
 #ifndef NODE_ADMIN_ADMIN_H
 #define NODE_ADMIN_ADMIN_H
 
 #include "node/dhcp4/dhcp4_service.h"
+#include "node/dhcp4/dhcp4_watch.h"
 #include "node/events/events.h"
 #include "store/replica/replica.h"
 #include "store/transport/zap.h"
@@ -26,7 +28,7 @@
 
 #define ADMIN_REQUEST_MAX                                                                          \
 	(2 * 1024 * 1024) /* bytes of one request; an image's file list is the largest */
-#define ADMIN_COUNTERS_MAX 64
+#define ADMIN_COUNTERS_MAX 128
 #define ADMIN_WATCHERS_MAX 64
 #define ADMIN_PENDING_MAX  256 /* changes that wait for their outcome */
 
@@ -54,6 +56,10 @@ struct admin_config {
 	void (*counters)(void *ctx, admin_count_cb *count, void *into);
 	/* What the node may do without the quorum. May be NULL. */
 	void (*isolation)(void *ctx, struct dhcp4_isolation *ret_isolation);
+	/* Other DHCP servers that this node heard lately; returns how many, and whether they are
+	 * there on purpose (dhcp4_server_foreign()). May be NULL. */
+	size_t (*foreign)(void *ctx, struct dhcp4_foreign ret_servers[DHCP4_WATCH_SERVERS],
+		bool *ret_expected);
 	/* Whether this node was taken out of the cluster. May be NULL. */
 	bool (*removed)(void *ctx);
 };
@@ -67,6 +73,9 @@ struct admin_stats {
 int admin_open(const struct admin_config *config, struct admin **ret_admin, char *ret_error,
 	size_t error_bytes);
 void admin_get_stats(const struct admin *admin, struct admin_stats *ret_stats);
+/* The status in Prometheus' exposition format: sums, nodes and pools, nothing of any one machine.
+ * To be freed; NULL: no memory. */
+char *admin_metrics(struct admin *admin);
 /* Open changes are dropped unanswered (their client asks again elsewhere). Call before
  * replica_close(). */
 void admin_close(struct admin *admin);

@@ -145,6 +145,9 @@ size_t admin_alone_count(const struct admin_alone *alone);
 const Pxe__Lease *admin_alone_at(const struct admin_alone *alone, size_t i);
 bool admin_alone_has(const struct admin_alone *alone, uint32_t ip);
 /* admin_status.c */
+/* What admin_on_status() answers; to be freed by admin_status_free(). NULL: no memory. */
+const Pxe__Status *admin_status_new(struct admin *admin);
+void admin_status_free(const Pxe__Status *status);
 void admin_on_status(struct admin *admin, const struct admin_client *client);
 /* admin_reserve.c */
 /* Addresses of a member's blocks (0: of all members'), in a pool or (NULL) in all. */

@@ -17,9 +17,9 @@
 #define STATUS_POOL_FULL    90u /* per cent */
 
 struct status {
+	Pxe__Status message; /* first: admin_status_new() gives it out */
 	struct admin *admin;
 	struct replica_view view;
-	Pxe__Status message;
 	Pxe__NodeStatus nodes[MODEL_MEMBERS_MAX], *node_list[MODEL_MEMBERS_MAX];
 	char addresses[MODEL_MEMBERS_MAX][TEXT_IP4_BYTES];
 	Pxe__PoolStatus pools[STATUS_POOLS_MAX], *pool_list[STATUS_POOLS_MAX];
@@ -29,6 +29,9 @@ struct status {
 	unsigned versions, held[MODEL_MEMBERS_MAX], missing[MODEL_MEMBERS_MAX];
 	const char *missing_image[MODEL_MEMBERS_MAX]; /* one of them */
 	char cluster_id[33];
+	Pxe__ForeignServer foreign[DHCP4_WATCH_SERVERS], *foreign_list[DHCP4_WATCH_SERVERS];
+	struct dhcp4_foreign heard[DHCP4_WATCH_SERVERS];
+	uint8_t foreign_ip[DHCP4_WATCH_SERVERS][2][4];
 };
 
 static void warn(struct status *status, const char *format, ...)
@@ -378,6 +381,68 @@ static void warn_of_unknown(struct status *status)
 	}
 }
 
+/* ---- other servers on the segment */
+
+static ProtobufCBinaryData address_bytes(uint32_t ip, uint8_t ret_bytes[4])
+{
+	for (unsigned i = 0; i < 4; i++) {
+		ret_bytes[i] = (uint8_t)(ip >> (24 - 8 * i));
+	}
+	return (ProtobufCBinaryData){ip == 0 ? 0 : 4, ret_bytes};
+}
+
+static void warn_of_foreign(
+	struct status *status, const struct dhcp4_foreign *heard, uint64_t heard_ms_ago)
+{
+	const Pxe__Settings *settings = model_settings(admin_model(status->admin));
+	bool off = settings == NULL || settings->dhcp == PXE__DHCP_MODE__DHCP_OFF;
+	char ip[TEXT_IP4_BYTES], mac[TEXT_MAC_BYTES] = "", offered[TEXT_IP4_BYTES] = "",
+				 age[TEXT_DURATION_BYTES];
+
+	if (heard->has_mac) {
+		text_mac_format(heard->mac, mac);
+	}
+	if (heard->offered_ip != 0) {
+		text_ip4_format(heard->offered_ip, offered);
+	}
+	warn(status, "another DHCP server answers on this segment: %s%s%s%s%s, %s ago; %s",
+		text_ip4_format(heard->ip, ip), mac[0] == '\0' ? "" : " at ", mac,
+		offered[0] == '\0' ? "" : ", it gave ", offered,
+		text_duration_short(admin_whole_seconds(heard_ms_ago), age),
+		off ? "leave the addresses to it: pxectl cluster set dhcp=proxy, or stop it and: "
+		      "pxectl cluster set dhcp=on"
+		    : "stop it, or leave the addresses to it: pxectl cluster set dhcp=proxy");
+}
+
+static void add_foreign(struct status *status)
+{
+	const struct admin_config *config = &status->admin->config;
+	const struct replica_env *env = replica_env_system();
+	uint64_t boot_ms = env->now_boot_ms(env->ctx);
+	bool expected = false;
+	size_t count = config->foreign == NULL
+			       ? 0
+			       : config->foreign(config->ctx, status->heard, &expected);
+
+	for (size_t i = 0; i < count; i++) {
+		struct dhcp4_foreign *heard = &status->heard[i];
+		Pxe__ForeignServer *server = &status->foreign[i];
+		pxe__foreign_server__init(server);
+		server->ip = address_bytes(heard->ip, status->foreign_ip[i][0]);
+		server->offered_ip = address_bytes(heard->offered_ip, status->foreign_ip[i][1]);
+		server->mac = (ProtobufCBinaryData){heard->has_mac ? 6 : 0, heard->mac};
+		server->heard_ms = boot_ms > heard->heard_ms ? boot_ms - heard->heard_ms : 0;
+		server->answers = heard->answers;
+		server->expected = expected;
+		status->foreign_list[i] = server;
+		if (!expected) {
+			warn_of_foreign(status, heard, server->heard_ms);
+		}
+	}
+	status->message.foreign = status->foreign_list;
+	status->message.n_foreign = count;
+}
+
 static void warn_of_settings(struct status *status, const Pxe__Settings *settings)
 {
 	const struct model *model = admin_model(status->admin);
@@ -399,7 +464,8 @@ static void warn_of_settings(struct status *status, const Pxe__Settings *setting
 	}
 	warn_of_unknown(status);
 	if (settings->dhcp == PXE__DHCP_MODE__DHCP_OFF) {
-		warn(status, "DHCP is off: no machine is answered");
+		warn(status, "DHCP is off: no machine is answered; to change that: pxectl cluster "
+			     "set dhcp=on, or dhcp=proxy beside another server");
 	}
 }
 
@@ -409,7 +475,7 @@ static void fill_head(struct status *status)
 	const Pxe__Settings *settings = model_settings(model);
 	const Pxe__Member *self = model_member(model, status->view.self);
 	const Pxe__Member *leader = model_member(model, status->view.leader);
-	static char on[] = "on", off[] = "off";
+	static char on[] = "on", off[] = "off", proxy[] = "proxy";
 
 	for (unsigned i = 0; i < status->view.member_count; i++) {
 		status->message.voters += status->view.member[i].voter;
@@ -419,7 +485,9 @@ static void fill_head(struct status *status)
 	if (settings != NULL) {
 		status->message.cluster = settings->cluster;
 		status->message.server_ip = settings->server_ip;
-		status->message.dhcp = settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ? off : on;
+		status->message.dhcp = settings->dhcp == PXE__DHCP_MODE__DHCP_OFF     ? off
+				       : settings->dhcp == PXE__DHCP_MODE__DHCP_PROXY ? proxy
+										      : on;
 		if (settings->cluster_id.len == 16) {
 			text_hex_format(settings->cluster_id.data, 16, status->cluster_id,
 				sizeof status->cluster_id);
@@ -486,7 +554,8 @@ static void fill(struct status *status)
 	fill_head(status);
 	warn_of_settings(status, model_settings(model));
 	model_each(model, PXE__OBJECT_KIND__OBJECT_POOL, add_pool, status);
-	if (status->message.n_pools == 0 && model_settings(model) != NULL) {
+	if (status->message.n_pools == 0 && model_settings(model) != NULL &&
+		model_settings(model)->dhcp == PXE__DHCP_MODE__DHCP_ON) {
 		warn(status, "no pool: unknown machines get no address; add: pxectl subnet add, "
 			     "pxectl pool add");
 	}
@@ -497,24 +566,40 @@ static void fill(struct status *status)
 	}
 	warn_of_nodes(status);
 	warn_of_voters(status);
+	add_foreign(status);
 	add_counters(status);
 	status->message.health = health_of(status);
+}
+
+const Pxe__Status *admin_status_new(struct admin *admin)
+{
+	struct status *status = calloc(1, sizeof *status);
+
+	if (status == NULL) {
+		return NULL;
+	}
+	status->admin = admin;
+	fill(status);
+	return &status->message;
+}
+
+void admin_status_free(const Pxe__Status *message)
+{
+	free((struct status *)(uintptr_t)message);
 }
 
 void admin_on_status(struct admin *admin, const struct admin_client *client)
 {
 	Pxe__AdminReply reply = PXE__ADMIN_REPLY__INIT;
-	struct status *status = calloc(1, sizeof *status);
+	const Pxe__Status *status = admin_status_new(admin);
 
 	if (status == NULL) {
 		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
 			"this node has no memory left");
 		return;
 	}
-	status->admin = admin;
-	fill(status);
 	reply.body_case = PXE__ADMIN_REPLY__BODY_STATE;
-	reply.state = &status->message;
+	reply.state = (Pxe__Status *)(uintptr_t)status;
 	admin_reply(admin, client, &reply);
-	free(status);
+	admin_status_free(status);
 }

@@ -108,6 +108,17 @@ static void isolation(void *ctx, struct dhcp4_isolation *ret_isolation)
 	daemon_tick_get_isolation(ctx, ret_isolation);
 }
 
+static size_t foreign(
+	void *ctx, struct dhcp4_foreign ret_servers[DHCP4_WATCH_SERVERS], bool *ret_expected)
+{
+	const struct daemon *daemon = ctx;
+
+	*ret_expected = false;
+	return daemon->dhcp4 == NULL
+		       ? 0
+		       : dhcp4_server_foreign(daemon->dhcp4, ret_servers, ret_expected);
+}
+
 /* ---- opening */
 
 /* A TFTP transfer, a connection and an open blob are a descriptor each: take all that we may have.
@@ -263,6 +274,7 @@ static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes
 		.ctx = daemon,
 		.counters = counters,
 		.isolation = isolation,
+		.foreign = foreign,
 		.removed = is_removed};
 	int rc;
 

@@ -36,6 +36,8 @@
 #define DAEMON_REFUSED_MS   5000 /* a new member is not known to all at once */
 #define DAEMON_HANDOVER_MS  1000 /* how long an orderly stop waits for another leader */
 
+#define DAEMON_METRICS_TICKS 15 /* metrics are written down this often when nobody reads them */
+
 #define DAEMON_BOOTS_S 600 /* boots are counted over so long */
 
 struct daemon {

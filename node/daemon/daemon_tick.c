@@ -87,6 +87,22 @@ static void tell_service_manager(const struct replica_view *view)
 	sd_notify(0, text);
 }
 
+/* Not every second unless somebody reads them: pools are counted. */
+static void refresh_metrics(struct daemon *daemon)
+{
+	char *text;
+
+	if (daemon->http == NULL || daemon->admin == NULL || daemon->stopping ||
+		(daemon->ticks % DAEMON_METRICS_TICKS != 0 &&
+			!http_server_metrics_wanted(daemon->http))) {
+		return;
+	}
+	text = admin_metrics(daemon->admin);
+	if (text != NULL) {
+		http_server_set_metrics(daemon->http, text);
+	}
+}
+
 void daemon_tick_on_timer(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
@@ -99,4 +115,5 @@ void daemon_tick_on_timer(uv_timer_t *timer)
 	daemon_tick_tell_peers(daemon, &view);
 	daemon_news_on_isolation(daemon, &view);
 	tell_service_manager(&view);
+	refresh_metrics(daemon);
 }

@@ -4,6 +4,7 @@
 #include "node/dhcp4/dhcp4_socket.h"
 #include "node/log/log.h"
 #include "proto/wire/text.h"
+#include "store/model/levels.h"
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -139,22 +140,13 @@ static bool is_ours(void *ctx, uint32_t ip)
 	return ip == server->serve_ip || dhcp4_watch_is_ours(replica_model(server->replica), ip);
 }
 
-/* Of our own segment: its subnet's, else the cluster's. */
+/* Of our own segment. */
 static Pxe__DhcpMode link_mode(const struct replica *replica, uint32_t serve_ip)
 {
 	const struct model *model = replica_model(replica);
-	const Pxe__Settings *settings = model_settings(model);
-	const Pxe__Subnet *subnet = model_subnet_of(model, serve_ip);
-	if (settings == NULL)
-		return PXE__DHCP_MODE__DHCP_OFF;
-	switch (subnet == NULL ? PXE__SUBNET_DHCP__SUBNET_DHCP_AS_CLUSTER : subnet->dhcp) {
-	case PXE__SUBNET_DHCP__SUBNET_DHCP_ON: return PXE__DHCP_MODE__DHCP_ON;
-	case PXE__SUBNET_DHCP__SUBNET_DHCP_PROXY: return PXE__DHCP_MODE__DHCP_PROXY;
-	case PXE__SUBNET_DHCP__SUBNET_DHCP_OFF: return PXE__DHCP_MODE__DHCP_OFF;
-	case PXE__SUBNET_DHCP__SUBNET_DHCP_AS_CLUSTER:
-	case _PXE__SUBNET_DHCP_IS_INT_SIZE: break;
-	}
-	return settings->dhcp;
+	return model_settings(model) == NULL
+		       ? PXE__DHCP_MODE__DHCP_OFF
+		       : model_dhcp_mode(model, model_subnet_of(model, serve_ip));
 }
 
 static void post_foreign(struct dhcp4_server *server, const struct dhcp4_foreign *foreign,

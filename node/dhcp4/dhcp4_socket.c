@@ -1,7 +1,7 @@
 #include "node/dhcp4/dhcp4_socket.h"
 
 #include "node/dhcp4/dhcp4_packet.h"
-#include "node/log/port_holder.h"
+#include "proto/host/port_holder.h"
 #include "proto/wire/dhcp4.h"
 #include "proto/wire/udp4.h"
 #include <arpa/inet.h>

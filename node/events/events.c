@@ -62,6 +62,7 @@ static bool is_notable(Pxe__EventKind kind)
 static enum log_level level_of(Pxe__EventKind kind)
 {
 	if (kind == PXE__EVENT_KIND__EVENT_DHCP_REFUSED ||
+		kind == PXE__EVENT_KIND__EVENT_ADDRESS_TAKEN ||
 		kind == PXE__EVENT_KIND__EVENT_TFTP_FAILED ||
 		kind == PXE__EVENT_KIND__EVENT_HTTP_FAILED ||
 		kind == PXE__EVENT_KIND__EVENT_NODE_DOWN ||
@@ -75,6 +76,7 @@ static enum log_level level_of(Pxe__EventKind kind)
 		kind == PXE__EVENT_KIND__EVENT_DHCP_OFFER ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_REQUEST ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_INFORM ||
+		kind == PXE__EVENT_KIND__EVENT_DHCP_FOREIGN || /* the server has said it louder */
 		kind == PXE__EVENT_KIND__EVENT_TFTP_START ||
 		kind == PXE__EVENT_KIND__EVENT_HTTP_START) {
 		return LOG_LEVEL_DEBUG;

@@ -5,7 +5,7 @@
 
 #include "node/http/http_impl.h"
 #include "node/log/log.h"
-#include "node/log/port_holder.h"
+#include "proto/host/port_holder.h"
 #include "proto/wire/text.h"
 
 #include <arpa/inet.h>
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HTTP_CONNECTIONS_MAX 4096
@@ -129,6 +130,7 @@ int http_server_open(const struct http_config *config, struct http_server **ret_
 	if (server == NULL) {
 		abort();
 	}
+	pthread_mutex_init(&server->metrics_lock, NULL);
 	server->content = config->content;
 	server->ctx = config->ctx;
 	server->on_event = config->on_event;
@@ -180,6 +182,50 @@ void http_server_get_stats(const struct http_server *server, struct http_stats *
 	}
 }
 
+/* ---- metrics */
+
+#define HTTP_METRICS_WANTED_MS 120000
+
+uint64_t http_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void http_server_set_metrics(struct http_server *server, char *text)
+{
+	char *old;
+
+	pthread_mutex_lock(&server->metrics_lock);
+	old = server->metrics;
+	server->metrics = text;
+	pthread_mutex_unlock(&server->metrics_lock);
+	free(old);
+}
+
+bool http_server_metrics_wanted(struct http_server *server)
+{
+	uint64_t asked_ms;
+
+	pthread_mutex_lock(&server->metrics_lock);
+	asked_ms = server->metrics_asked_ms;
+	pthread_mutex_unlock(&server->metrics_lock);
+	return asked_ms > 0 && http_now_ms() - asked_ms < HTTP_METRICS_WANTED_MS;
+}
+
+char *http_metrics_copy(struct http_server *server)
+{
+	char *copy;
+
+	pthread_mutex_lock(&server->metrics_lock);
+	server->metrics_asked_ms = http_now_ms();
+	copy = server->metrics != NULL ? strdup(server->metrics) : NULL;
+	pthread_mutex_unlock(&server->metrics_lock);
+	return copy;
+}
+
 void http_server_close(struct http_server *server)
 {
 	if (server == NULL) {
@@ -188,5 +234,7 @@ void http_server_close(struct http_server *server)
 	for (size_t i = 0; i < server->daemon_count; i++) {
 		MHD_stop_daemon(server->daemon[i]);
 	}
+	pthread_mutex_destroy(&server->metrics_lock);
+	free(server->metrics);
 	free(server);
 }

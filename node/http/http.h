@@ -3,12 +3,16 @@
  * Edge file. Own threads (libmicrohttpd with epoll); answers come from durable state and blob
  * files, never from the loop. Files leave by sendfile. ETag is the file's SHA-256 in quotes; single
  * ranges (RFC 9110 §14), If-Range, If-None-Match.
+ *
+ * /metrics is the node's counters, as the loop last wrote them down: sums alone, nothing of any one
+ * machine.
  */
 #ifndef NODE_HTTP_HTTP_H
 #define NODE_HTTP_HTTP_H
 
 #include "node/content/content.h"
 #include "node/events/events.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +44,11 @@ int http_server_open(const struct http_config *config, struct http_server **ret_
 	char *ret_error, size_t error_bytes);
 uint16_t http_server_port(const struct http_server *server);
 void http_server_get_stats(const struct http_server *server, struct http_stats *ret_stats);
+/* What GET /metrics answers from now on: text in Prometheus' exposition format, which becomes the
+ * server's own (malloc). Without one yet it is 503. */
+void http_server_set_metrics(struct http_server *server, char *text);
+/* Was it asked for in the last two minutes? */
+bool http_server_metrics_wanted(struct http_server *server);
 /* Breaks off what is being sent; returns when no thread uses the content any more. */
 void http_server_close(struct http_server *server);
 

@@ -5,6 +5,7 @@
 #include "node/http/http.h"
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define HTTP_ADDRESSES_MAX 16
@@ -25,6 +26,9 @@ struct http_server {
 	struct MHD_Daemon *daemon[HTTP_ADDRESSES_MAX];
 	size_t daemon_count;
 	struct http_counters counters;
+	pthread_mutex_t metrics_lock; /* of the next two */
+	char *metrics;                /* NULL: none yet */
+	uint64_t metrics_asked_ms;    /* CLOCK_MONOTONIC; 0: never */
 };
 
 /* One request, from its first line to its last byte. */
@@ -35,6 +39,11 @@ struct http_request {
 	uint64_t started_ms, body_bytes;
 	struct event event; /* what DONE will say */
 };
+
+/* CLOCK_MONOTONIC. */
+uint64_t http_now_ms(void);
+/* A copy of the metrics, to be freed; NULL: none yet. Any thread. */
+char *http_metrics_copy(struct http_server *server);
 
 /* libmicrohttpd's callbacks (microhttpd.h); cls is the server. */
 enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection,

@@ -19,14 +19,6 @@
 #define HTTP_ETAG_BYTES  67
 #define HTTP_IDLE_S      120 /* iPXE keeps a connection through a kernel's download of another */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* ---- answers */
 
 static enum MHD_Result queue(
@@ -317,6 +309,27 @@ static void addresses_of(struct MHD_Connection *connection, struct content_reque
 	}
 }
 
+static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Connection *connection)
+{
+	char *text = http_metrics_copy(server);
+	struct MHD_Response *response;
+
+	if (text == NULL) {
+		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"no metrics yet; ask again in a moment\n", NULL, NULL);
+	}
+	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL) {
+		free(text);
+		return MHD_NO;
+	}
+	(void)MHD_add_response_header(
+		response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	atomic_fetch_add(&server->counters.texts, 1);
+	return queue(connection, MHD_HTTP_OK, response);
+}
+
 static enum MHD_Result answer(struct http_server *server, struct MHD_Connection *connection,
 	struct http_request *request, bool head)
 {
@@ -341,6 +354,9 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 		atomic_fetch_add(&server->counters.texts, 1);
 		return answer_text(connection, MHD_HTTP_OK,
 			"pxecluster " PXE_VERSION " boot server\n", NULL, NULL);
+	}
+	if (strcmp(path, "/metrics") == 0) {
+		return answer_metrics(server, connection);
 	}
 	asked.path = path;
 	asked.query = uri[path_bytes] == '?' ? uri + path_bytes + 1 : NULL;
@@ -413,7 +429,7 @@ void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *con
 		return NULL;
 	}
 	atomic_fetch_add(&server->counters.active, 1);
-	request->started_ms = now_ms();
+	request->started_ms = http_now_ms();
 	if (bytes < HTTP_URI_MAX) {
 		request->uri = strdup(uri);
 	}
@@ -440,7 +456,7 @@ void http_request_on_completed(void *cls, struct MHD_Connection *connection, voi
 		request->event.kind = code == MHD_REQUEST_TERMINATED_COMPLETED_OK
 					      ? PXE__EVENT_KIND__EVENT_HTTP_DONE
 					      : PXE__EVENT_KIND__EVENT_HTTP_FAILED;
-		request->event.took_ms = (uint32_t)(now_ms() - request->started_ms);
+		request->event.took_ms = (uint32_t)(http_now_ms() - request->started_ms);
 		server->on_event(server->ctx, &request->event);
 	}
 	free(request->uri);

@@ -4,7 +4,7 @@
  * runs in the loop of on_thread(). */
 #include "node/tftp/tftp_server.h"
 
-#include "node/log/port_holder.h"
+#include "proto/host/port_holder.h"
 #include "node/tftp/tftp_job.h"
 #include "node/tftp/tftp_name.h"
 #include "proto/wire/text.h"

@@ -1,9 +1,9 @@
-/* node/log/port_holder.h: who holds the port that we want: for the message of a failed bind().
+/* proto/host/port_holder.h: who holds the port that we want: for the message of a failed bind().
  *
  * Edge file; reads /proc of this network namespace. Any thread, may block for some milliseconds.
  */
-#ifndef NODE_LOG_PORT_HOLDER_H
-#define NODE_LOG_PORT_HOLDER_H
+#ifndef PROTO_HOST_PORT_HOLDER_H
+#define PROTO_HOST_PORT_HOLDER_H
 
 #include <stddef.h>
 #include <stdint.h>

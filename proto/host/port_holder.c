@@ -1,4 +1,4 @@
-#include "node/log/port_holder.h"
+#include "proto/host/port_holder.h"
 
 #include <assert.h>
 #include <ctype.h>
