@@ -1,7 +1,7 @@
 #include "proto/wire/dhcp4_names.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/wire/dhcp4.h"
 #include "proto/wire/text.h"
@@ -74,11 +74,34 @@ const char *dhcp4_arch_name(uint16_t arch)
 	return entry ? entry->name : NULL;
 }
 
+/* What dnsmasq's pxe-service calls them. */
+static const struct arch_synonym {
+	uint16_t arch;
+	const char *name;
+} arch_synonyms[] = {
+	{0, "x86pc"},
+	{1, "pc98"},
+	{2, "ia64_efi"},
+	{3, "alpha"},
+	{4, "arc_x86"},
+	{5, "intel_lean_client"},
+	{6, "ia32_efi"},
+	{7, "x86-64_efi"},
+	{8, "xscale_efi"},
+	{9, "bc_efi"},
+	{10, "arm32_efi"},
+	{11, "arm64_efi"},
+};
+
 int32_t dhcp4_arch_parse(const char *text)
 {
 	for (size_t i = 0; i < ARCH_COUNT; i++) {
 		if (strcmp(arch_table[i].name, text) == 0)
 			return arch_table[i].arch;
+	}
+	for (size_t i = 0; i < sizeof arch_synonyms / sizeof arch_synonyms[0]; i++) {
+		if (strcasecmp(arch_synonyms[i].name, text) == 0)
+			return arch_synonyms[i].arch;
 	}
 	uint64_t number;
 	if (text_u64_parse(text, UINT16_MAX, &number) != 0)
@@ -104,141 +127,6 @@ const char *dhcp4_arch_at(size_t index, uint16_t *ret_arch)
 		return NULL;
 	*ret_arch = arch_table[index].arch;
 	return arch_table[index].name;
-}
-
-/* In the order of codes. */
-static const struct dhcp4_option_info option_table[] = {
-	{1, DHCP4_FORMAT_IP4, "subnet-mask"},
-	{2, DHCP4_FORMAT_U32, "time-offset"},
-	{3, DHCP4_FORMAT_IP4_LIST, "routers"},
-	{4, DHCP4_FORMAT_IP4_LIST, "time-servers"},
-	{5, DHCP4_FORMAT_IP4_LIST, "name-servers"},
-	{6, DHCP4_FORMAT_IP4_LIST, "dns-servers"},
-	{7, DHCP4_FORMAT_IP4_LIST, "log-servers"},
-	{8, DHCP4_FORMAT_IP4_LIST, "cookie-servers"},
-	{9, DHCP4_FORMAT_IP4_LIST, "lpr-servers"},
-	{10, DHCP4_FORMAT_IP4_LIST, "impress-servers"},
-	{11, DHCP4_FORMAT_IP4_LIST, "resource-location-servers"},
-	{12, DHCP4_FORMAT_TEXT, "host-name"},
-	{13, DHCP4_FORMAT_U16, "boot-file-blocks"},
-	{14, DHCP4_FORMAT_TEXT, "merit-dump"},
-	{15, DHCP4_FORMAT_TEXT, "domain-name"},
-	{16, DHCP4_FORMAT_IP4, "swap-server"},
-	{17, DHCP4_FORMAT_TEXT, "root-path"},
-	{18, DHCP4_FORMAT_TEXT, "extensions-path"},
-	{19, DHCP4_FORMAT_FLAG, "ip-forwarding"},
-	{20, DHCP4_FORMAT_FLAG, "non-local-source-routing"},
-	{21, DHCP4_FORMAT_IP4_LIST, "policy-filter"},
-	{22, DHCP4_FORMAT_U16, "max-dgram-reassembly"},
-	{23, DHCP4_FORMAT_U8, "default-ip-ttl"},
-	{24, DHCP4_FORMAT_U32, "path-mtu-aging-timeout"},
-	{25, DHCP4_FORMAT_BYTES, "path-mtu-plateau-table"},
-	{26, DHCP4_FORMAT_U16, "interface-mtu"},
-	{27, DHCP4_FORMAT_FLAG, "all-subnets-local"},
-	{28, DHCP4_FORMAT_IP4, "broadcast-address"},
-	{29, DHCP4_FORMAT_FLAG, "perform-mask-discovery"},
-	{30, DHCP4_FORMAT_FLAG, "mask-supplier"},
-	{31, DHCP4_FORMAT_FLAG, "router-discovery"},
-	{32, DHCP4_FORMAT_IP4, "router-solicitation-address"},
-	{33, DHCP4_FORMAT_IP4_LIST, "static-routes"},
-	{34, DHCP4_FORMAT_FLAG, "trailer-encapsulation"},
-	{35, DHCP4_FORMAT_U32, "arp-cache-timeout"},
-	{36, DHCP4_FORMAT_FLAG, "ieee802-3-encapsulation"},
-	{37, DHCP4_FORMAT_U8, "default-tcp-ttl"},
-	{38, DHCP4_FORMAT_U32, "tcp-keepalive-interval"},
-	{39, DHCP4_FORMAT_FLAG, "tcp-keepalive-garbage"},
-	{40, DHCP4_FORMAT_TEXT, "nis-domain"},
-	{41, DHCP4_FORMAT_IP4_LIST, "nis-servers"},
-	{42, DHCP4_FORMAT_IP4_LIST, "ntp-servers"},
-	{43, DHCP4_FORMAT_BYTES, "vendor-info"},
-	{44, DHCP4_FORMAT_IP4_LIST, "netbios-name-servers"},
-	{45, DHCP4_FORMAT_IP4_LIST, "netbios-dd-servers"},
-	{46, DHCP4_FORMAT_U8, "netbios-node-type"},
-	{47, DHCP4_FORMAT_TEXT, "netbios-scope"},
-	{48, DHCP4_FORMAT_IP4_LIST, "font-servers"},
-	{49, DHCP4_FORMAT_IP4_LIST, "x-display-managers"},
-	{50, DHCP4_FORMAT_IP4, "requested-address"},
-	{51, DHCP4_FORMAT_U32, "lease-time"},
-	{52, DHCP4_FORMAT_U8, "option-overload"},
-	{53, DHCP4_FORMAT_U8, "message-type"},
-	{54, DHCP4_FORMAT_IP4, "server-identifier"},
-	{55, DHCP4_FORMAT_BYTES, "parameter-request-list"},
-	{56, DHCP4_FORMAT_TEXT, "message"},
-	{57, DHCP4_FORMAT_U16, "max-message-size"},
-	{58, DHCP4_FORMAT_U32, "renewal-time"},
-	{59, DHCP4_FORMAT_U32, "rebinding-time"},
-	{60, DHCP4_FORMAT_TEXT, "vendor-class"},
-	{61, DHCP4_FORMAT_BYTES, "client-id"},
-	{64, DHCP4_FORMAT_TEXT, "nisplus-domain"},
-	{65, DHCP4_FORMAT_IP4_LIST, "nisplus-servers"},
-	{66, DHCP4_FORMAT_TEXT, "tftp-server"},
-	{67, DHCP4_FORMAT_TEXT, "boot-file"},
-	{68, DHCP4_FORMAT_IP4_LIST, "mobile-ip-home-agents"},
-	{69, DHCP4_FORMAT_IP4_LIST, "smtp-servers"},
-	{70, DHCP4_FORMAT_IP4_LIST, "pop3-servers"},
-	{71, DHCP4_FORMAT_IP4_LIST, "nntp-servers"},
-	{72, DHCP4_FORMAT_IP4_LIST, "www-servers"},
-	{73, DHCP4_FORMAT_IP4_LIST, "finger-servers"},
-	{74, DHCP4_FORMAT_IP4_LIST, "irc-servers"},
-	{75, DHCP4_FORMAT_IP4_LIST, "streettalk-servers"},
-	{76, DHCP4_FORMAT_IP4_LIST, "streettalk-directory-servers"},
-	{77, DHCP4_FORMAT_BYTES, "user-class"},
-	{80, DHCP4_FORMAT_BYTES, "rapid-commit"},
-	{81, DHCP4_FORMAT_BYTES, "client-fqdn"},
-	{82, DHCP4_FORMAT_BYTES, "relay-agent-info"},
-	{91, DHCP4_FORMAT_U32, "client-last-transaction-time"},
-	{92, DHCP4_FORMAT_IP4_LIST, "associated-addresses"},
-	{93, DHCP4_FORMAT_BYTES, "client-arch"},
-	{94, DHCP4_FORMAT_BYTES, "client-ndi"},
-	{97, DHCP4_FORMAT_BYTES, "client-uuid"},
-	{100, DHCP4_FORMAT_TEXT, "posix-timezone"},
-	{101, DHCP4_FORMAT_TEXT, "tzdb-timezone"},
-	{108, DHCP4_FORMAT_U32, "v6only-preferred"},
-	{114, DHCP4_FORMAT_TEXT, "captive-portal"},
-	{116, DHCP4_FORMAT_FLAG, "auto-configure"},
-	{117, DHCP4_FORMAT_BYTES, "name-service-search"},
-	{118, DHCP4_FORMAT_IP4, "subnet-selection"},
-	{119, DHCP4_FORMAT_BYTES, "domain-search"},
-	{120, DHCP4_FORMAT_BYTES, "sip-servers"},
-	{121, DHCP4_FORMAT_BYTES, "classless-static-routes"},
-	{124, DHCP4_FORMAT_BYTES, "vivco"},
-	{125, DHCP4_FORMAT_BYTES, "vivso"},
-	{128, DHCP4_FORMAT_BYTES, "pxe-128"},
-	{129, DHCP4_FORMAT_BYTES, "pxe-129"},
-	{130, DHCP4_FORMAT_BYTES, "pxe-130"},
-	{131, DHCP4_FORMAT_BYTES, "pxe-131"},
-	{132, DHCP4_FORMAT_BYTES, "pxe-132"},
-	{133, DHCP4_FORMAT_BYTES, "pxe-133"},
-	{134, DHCP4_FORMAT_BYTES, "pxe-134"},
-	{135, DHCP4_FORMAT_BYTES, "pxe-135"},
-	{150, DHCP4_FORMAT_IP4_LIST, "tftp-server-address"},
-	{175, DHCP4_FORMAT_BYTES, "ipxe"},
-	{208, DHCP4_FORMAT_U32, "pxelinux-magic"},
-	{209, DHCP4_FORMAT_TEXT, "pxelinux-config-file"},
-	{210, DHCP4_FORMAT_TEXT, "pxelinux-path-prefix"},
-	{211, DHCP4_FORMAT_U32, "pxelinux-reboot-time"},
-	{252, DHCP4_FORMAT_TEXT, "wpad"},
-};
-#define OPTION_COUNT (sizeof option_table / sizeof option_table[0])
-
-static int compare_code(const void *key, const void *element)
-{
-	const struct dhcp4_option_info *info = element;
-	return (int)*(const uint8_t *)key - (int)info->code;
-}
-
-const struct dhcp4_option_info *dhcp4_option_info(uint8_t code)
-{
-	return bsearch(&code, option_table, OPTION_COUNT, sizeof option_table[0], compare_code);
-}
-
-const struct dhcp4_option_info *dhcp4_option_info_by_name(const char *name)
-{
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		if (strcmp(option_table[i].name, name) == 0)
-			return &option_table[i];
-	}
-	return NULL;
 }
 
 const char *dhcp4_type_name(unsigned type)

@@ -2,8 +2,8 @@
  *
  * Pure: no heap, no I/O. The format of an option comes from the table of dhcp4_names.h:
  *
- *     10.0.0.1, 10.0.0.2                              addresses; blanks or commas between the items
- * of any list 10.1.0.0 10.0.0.1, 10.2.0.0 10.0.0.2            pairs of addresses (21, 33)
+ *     10.0.0.1, 10.0.0.2                              addresses
+ *     10.1.0.0 10.0.0.1, 10.2.0.0 10.0.0.2            pairs of addresses (21, 33)
  *     10.0.0.0/8 via 10.0.0.1, default via 10.0.0.2   routes (121, 249; RFC 3442)
  *     lab.example, example                            domain names (119: compressed, RFC 3397)
  *     yes, no                                         flags; also on, off, true, false, 1, 0
@@ -11,6 +11,8 @@
  *     1h30m, 90s, 5400, infinite                      durations, sent as seconds
  *     aa:bb, 0xaabb, aabb                             bytes
  *     4491=text:a, 9=hex:01                           124; 4491.1=text:a for 125 (RFC 3925)
+ *
+ * The items of a list stand apart by commas, blanks or both (routes, 77, 124 and 125: by commas).
  *
  * For every option, also one without a known format, the prefixes hex: text: ip: u8: u16: u32: and
  * flag: say what the bytes are; to send a text that begins with such a word, write text: before it.
