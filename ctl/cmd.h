@@ -12,6 +12,8 @@ int cmd_cluster_info(struct ctl *ctl, const struct invocation *in);
 /* cmd_init.c, cmd_join.c */
 int cmd_cluster_init(struct ctl *ctl, const struct invocation *in);
 int cmd_cluster_join(struct ctl *ctl, const struct invocation *in);
+/* cmd_doctor.c */
+int cmd_doctor(struct ctl *ctl, const struct invocation *in);
 /* cmd_status.c */
 int cmd_status(struct ctl *ctl, const struct invocation *in);
 int cmd_node_list(struct ctl *ctl, const struct invocation *in);

@@ -162,6 +162,10 @@ const struct command command_table[] = {
 	{"watch", NULL, "[HOST|MAC]", 0, 1, "boot events of all nodes as they happen",
 		"A line each; a pattern such as 'n0*' selects hosts. Ends with Ctrl-C.",
 		"  pxectl watch 52:54:00:aa:00:02", NO_OPTIONS, cmd_watch},
+	{"doctor", NULL, "", 0, 0, "what is wrong here or in the cluster, and what to do",
+		"On a node, as root, also this machine: interface, ports, disk, clock. Exit code 1 if "
+		"anything is bad.",
+		"  sudo pxectl doctor", NO_OPTIONS, cmd_doctor},
 	{"cluster", "init", "", 0, 0, "make a new cluster; this machine is its first node",
 		"Writes node.yaml and keys below --dir and starts pxed. Run it as root. If another "
 		"DHCP server answers\non the segment, the cluster stays silent until it is told "
