@@ -337,7 +337,6 @@ void dhcp4_lease_answer(struct dhcp4_step *step)
 static bool decided_lease(const struct dhcp4_step *step, enum dhcp4_purpose purpose,
 	uint32_t wanted_ip, const struct model_result *result, struct lease *ret_lease)
 {
-	const struct dhcp4_request *request = step->request;
 	const struct model *model = step->view->model;
 	bool found = true;
 	if (result->verdict == PXE__VERDICT__VERDICT_OK)
@@ -346,8 +345,7 @@ static bool decided_lease(const struct dhcp4_step *step, enum dhcp4_purpose purp
 		found = model_lease_of_ip(model, wanted_ip, ret_lease) &&
 			is_clients(step, ret_lease);
 	else
-		found = model_lease_of_client(model, step->subnet->name, request->client,
-			request->client_bytes, ret_lease);
+		found = dhcp4_step_lease(step, ret_lease);
 	if (!found || ret_lease->ip == 0)
 		return false;
 	Pxe__LeaseState state = lease_state_at(ret_lease, step->view->now_ms);

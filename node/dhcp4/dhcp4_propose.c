@@ -20,8 +20,20 @@ const Pxe__Subnet *dhcp4_step_subnet_of(const struct dhcp4_step *step, uint32_t 
 
 bool dhcp4_step_lease(const struct dhcp4_step *step, struct lease *ret_lease)
 {
-	return model_lease_of_client(step->view->model, step->subnet->name, step->request->client,
-		step->request->client_bytes, ret_lease);
+	const struct dhcp4_request *request = step->request;
+	const Pxe__Subnet *subnet[MODEL_LINK_SUBNETS_MAX];
+	size_t count = model_link_subnets(step->view->model, step->subnet, subnet);
+	struct lease lease;
+	bool found = false;
+	for (size_t i = 0; i < count; i++) {
+		if (!model_lease_of_client(step->view->model, subnet[i]->name, request->client,
+			    request->client_bytes, &lease) ||
+			(found && lease.started_ms <= ret_lease->started_ms))
+			continue;
+		*ret_lease = lease;
+		found = true;
+	}
+	return found;
 }
 
 bool dhcp4_step_is_known(const struct dhcp4_step *step)
