@@ -1,6 +1,7 @@
 /* store/model/apply_delete.c: removal of configuration objects, unless something still uses them.
  * Pure. */
 #include "proto/wire/text.h"
+#include "store/model/levels.h"
 #include "store/model/put.h"
 #include <stdlib.h>
 #include <string.h>
@@ -57,8 +58,7 @@ static const Pxe__Host *delete_host_in(const struct model *model, const Pxe__Sub
 	const struct shelf *hosts = &model->shelf[RECORD_HOST];
 	for (size_t i = 0; i < hosts->count; i++) {
 		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
-		uint32_t ip = msg_ip4_get(host->ip);
-		if (ip != 0 && ip >= first && ip <= last)
+		if (internal_host_ip_in(host, first, last) != 0)
 			return host;
 	}
 	return NULL;
@@ -121,6 +121,13 @@ static const char *delete_profile_user(
 		if (strcmp(subnet->profile, profile) == 0)
 			return "subnet";
 	}
+	const struct shelf *groups = &model->shelf[RECORD_GROUP];
+	for (size_t i = 0; i < groups->count; i++) {
+		const Pxe__Group *group = (const Pxe__Group *)groups->records[i]->message;
+		*ret_name = group->name;
+		if (strcmp(group->profile, profile) == 0)
+			return "group";
+	}
 	const Pxe__Settings *settings = model_settings(model);
 	*ret_name = "default";
 	return settings != NULL && strcmp(settings->profile, profile) == 0 ? "the cluster's" : NULL;
@@ -138,6 +145,54 @@ static Pxe__Verdict delete_profile(struct apply *a, const Pxe__Delete *remove)
 			"--force",
 			remove->name, user, user_name);
 	delete_record(a, RECORD_PROFILE, remove->name);
+	return OK;
+}
+
+/* ---- groups ---- */
+
+static bool delete_names(char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Who names this group: "pool p1"; NULL: nobody. */
+static const char *delete_group_user(
+	const struct model *model, const char *group, const char **ret_name)
+{
+	const struct shelf *pools = &model->shelf[RECORD_POOL];
+	for (size_t i = 0; i < pools->count; i++) {
+		const Pxe__Pool *pool = (const Pxe__Pool *)pools->records[i]->message;
+		*ret_name = pool->name;
+		if (delete_names(pool->only, pool->n_only, group) ||
+			delete_names(pool->except, pool->n_except, group))
+			return "pool";
+	}
+	const struct shelf *hosts = &model->shelf[RECORD_HOST];
+	for (size_t i = 0; i < hosts->count; i++) {
+		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
+		*ret_name = host->name;
+		if (delete_names(host->groups, host->n_groups, group))
+			return "host";
+	}
+	return NULL;
+}
+
+/* A name that remains somewhere is nobody's group: such a pool admits nobody by it. */
+static Pxe__Verdict delete_group(struct apply *a, const Pxe__Delete *remove)
+{
+	const char *user_name;
+	if (model_group(a->model, remove->name) == NULL)
+		return delete_not_found(a, "group", remove->name);
+	const char *user = delete_group_user(a->model, remove->name, &user_name);
+	if (user != NULL && !remove->even_if_used)
+		return internal_refuse(a, CONFLICT,
+			"group %s is named by %s %s: change that first, or remove with --force",
+			remove->name, user, user_name);
+	delete_record(a, RECORD_GROUP, remove->name);
 	return OK;
 }
 
@@ -299,7 +354,7 @@ static Pxe__Verdict delete_object(struct apply *a, const Pxe__Delete *remove)
 		return internal_refuse(a, INVALID, "leases end by pxectl lease release");
 	case PXE__OBJECT_KIND__OBJECT_SETTINGS:
 		return internal_refuse(a, INVALID, "settings can be changed, not removed");
-	case PXE__OBJECT_KIND__OBJECT_GROUP:
+	case PXE__OBJECT_KIND__OBJECT_GROUP: return delete_group(a, remove);
 	case PXE__OBJECT_KIND__OBJECT_NONE:
 	case _PXE__OBJECT_KIND_IS_INT_SIZE:
 	default: break;

@@ -20,6 +20,7 @@
 #include "proto/wire/text.h"
 #include "store/model/check.h"
 #include "store/model/keep.h"
+#include "store/model/levels.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -27,17 +28,23 @@
 #define OFFERED PXE__LEASE_STATE__LEASE_OFFERED
 #define BOUND   PXE__LEASE_STATE__LEASE_BOUND
 
-#define LEASE_SWEEP_DEFAULT 256
-#define LEASE_SWEEP_MAX     16384
+/* A BOOTP client never asks again (RFC 1534): 100 years. */
+#define LEASE_BOOTP_MS       UINT64_C(3155760000000)
+#define LEASE_HTYPE_ETHERNET 1
+#define LEASE_KNOWN_PERCENT  10 /* what settings of 0 mean */
+#define LEASE_SWEEP_DEFAULT  256
+#define LEASE_SWEEP_MAX      16384
 /* An expired token is remembered so long, so that who comes late learns why it is refused. */
 #define LEASE_TOKEN_KEPT_MS UINT64_C(86400000)
 
 /* A client that asks, and what is known of it. */
 struct lease_asker {
 	const Pxe__ClientInfo *who;
-	const Pxe__Subnet *subnet;
-	const Pxe__Host *host; /* NULL: unknown machine */
-	uint32_t first, last;  /* of the subnet */
+	const Pxe__Subnet *link;   /* where it is; others may share the link */
+	const Pxe__Subnet *subnet; /* of that link: the one that is looked at */
+	const Pxe__Host *host;     /* NULL: unknown machine */
+	const Pxe__Host *machine;  /* the host, unless it is known by the relay's circuit only */
+	uint32_t first, last;      /* of the subnet */
 };
 
 enum lease_right {
@@ -46,6 +53,29 @@ enum lease_right {
 	LEASE_RIGHT_POOL,     /* may be given to anybody */
 	LEASE_RIGHT_RESERVED, /* reserved for the asker */
 };
+
+static void lease_look_at(struct lease_asker *asker, const Pxe__Subnet *subnet)
+{
+	asker->subnet = subnet;
+	internal_subnet_range(subnet, &asker->first, &asker->last);
+}
+
+static bool lease_check_text(ProtobufCBinaryData data)
+{
+	return data.len <= UINT8_MAX;
+}
+
+static bool lease_check_matches(struct apply *a, const Pxe__ClientInfo *who)
+{
+	bool is_good = lease_check_text(who->vendor_class) && lease_check_text(who->circuit_id) &&
+		       lease_check_text(who->remote_id) && who->n_user_class <= 16;
+	for (size_t i = 0; is_good && i < who->n_user_class; i++)
+		is_good = lease_check_text(who->user_class[i]);
+	if (!is_good)
+		internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+			"what the client says of itself is longer than its option can be");
+	return is_good;
+}
 
 static Pxe__Verdict lease_asker_init(struct apply *a, const Pxe__ClientInfo *who,
 	const char *subnet, struct lease_asker *ret_asker)
@@ -57,17 +87,28 @@ static Pxe__Verdict lease_asker_init(struct apply *a, const Pxe__ClientInfo *who
 	if (who->mac.len > 16)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
 			"hardware address has %zu bytes: give at most 16", who->mac.len);
+	if (!lease_check_matches(a, who))
+		return PXE__VERDICT__VERDICT_INVALID;
 	const Pxe__Subnet *found = model_subnet(a->model, subnet);
 	if (found == NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_NO_SUBNET,
 			"the client's subnet is not configured: see pxectl subnet list");
-	const Pxe__Host *host = model_host_of_mac(a->model, who->mac.data, who->mac.len);
-	if (host != NULL && host->ignore)
+	if (found->dhcp == PXE__SUBNET_DHCP__SUBNET_DHCP_PROXY ||
+		found->dhcp == PXE__SUBNET_DHCP__SUBNET_DHCP_OFF)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NO_SUBNET,
+			"subnet %s gives no addresses: another server does (pxectl subnet set %s "
+			"--dhcp on)",
+			found->name, found->name);
+	const Pxe__Host *host = model_host_of(a->model, who, NULL);
+	const char *name, *kind = internal_ignored_by(a->model, found, who, host, &name);
+	if (kind != NULL)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_IGNORED,
-			"host %s is set to be ignored: pxectl host show %s", host->name,
-			host->name);
-	*ret_asker = (struct lease_asker){.who = who, .subnet = found, .host = host};
-	internal_subnet_range(found, &ret_asker->first, &ret_asker->last);
+			"%s %s is set to be ignored: pxectl %s show %s", kind, name, kind, name);
+	*ret_asker = (struct lease_asker){.who = who,
+		.link = found,
+		.host = host,
+		.machine = model_machine_of(a->model, who)};
+	lease_look_at(ret_asker, found);
 	return OK;
 }
 
@@ -83,10 +124,8 @@ static bool lease_is_mine(
 {
 	if (lease_is_client(record, asker->who->client))
 		return true;
-	if (asker->host == NULL || record->mac_bytes == 0)
-		return false;
-	return model_host_of_mac(a->model, lease_record_mac(record), record->mac_bytes) ==
-	       asker->host;
+	return asker->machine != NULL &&
+	       internal_machine_of_lease(a->model, record) == asker->machine;
 }
 
 /* Another client's, or in quarantine, at the stamp of this command. */
@@ -111,7 +150,7 @@ static bool lease_is_kept(const struct apply *a, const struct lease_asker *asker
 	if (record != NULL && a->now_ms < record->free_at_ms &&
 		lease_is_client(record, asker->who->client))
 		return false;
-	return !internal_hold_admits(a->model, ip, asker->who->mac);
+	return !internal_hold_admits(a->model, ip, asker->who);
 }
 
 static bool lease_is_unknown_time(const struct apply *a)
@@ -143,8 +182,7 @@ static enum lease_right lease_right_to(
 	const Pxe__Host *reserved = model_host_of_ip(a->model, ip);
 	if (reserved != NULL)
 		return reserved == asker->host ? LEASE_RIGHT_RESERVED : LEASE_RIGHT_OTHERS;
-	const struct pool_span *span = pool_map_span_of(&a->model->pools, ip);
-	if (span == NULL || strcmp(span->pool->subnet, asker->subnet->name) != 0 ||
+	if (model_pool_for(a->model, asker->subnet, asker->who, ip) == NULL ||
 		internal_never_leased(a->model, asker->subnet, ip))
 		return LEASE_RIGHT_NONE;
 	return LEASE_RIGHT_POOL;
@@ -159,7 +197,7 @@ static size_t lease_sibling(
 	if (who->mac.len == 0 || who->client.len != who->mac.len + 1 ||
 		memcmp(who->client.data + 1, who->mac.data, who->mac.len) != 0)
 		return 0;
-	ProtobufCBinaryData mac = asker->host->mac[index];
+	ProtobufCBinaryData mac = asker->machine->mac[index];
 	if (mac.len == 0 || mac.len > 16 || internal_same_bytes(mac, who->mac))
 		return 0;
 	ret_client[0] = who->client.data[0];
@@ -174,7 +212,7 @@ static struct lease_record *lease_own(const struct apply *a, const struct lease_
 	ProtobufCBinaryData client = asker->who->client;
 	struct lease_record *best =
 		internal_lease_of_client(a->model, subnet, client.data, client.len);
-	for (size_t i = 0; asker->host != NULL && i < asker->host->n_mac; i++) {
+	for (size_t i = 0; asker->machine != NULL && i < asker->machine->n_mac; i++) {
 		uint8_t sibling[MODEL_CLIENT_MAX];
 		size_t bytes = lease_sibling(asker, i, sibling);
 		struct lease_record *other = NULL;
@@ -248,12 +286,18 @@ static struct lease_record *lease_other_offer(
 	return lowest;
 }
 
-/* One client is offered one address of a subnet at a time [P6]. */
+/* One client is offered one address of a link at a time [P6]. */
 static void lease_withdraw_others(struct apply *a, const struct lease_asker *asker, uint32_t but_ip)
 {
-	struct lease_record *other;
-	while ((other = lease_other_offer(a, asker, but_ip)) != NULL)
-		lease_withdraw(a, other);
+	const Pxe__Subnet *subnets[MODEL_LINK_SUBNETS_MAX];
+	size_t count = model_link_subnets(a->model, asker->link, subnets);
+	struct lease_asker at = *asker;
+	for (size_t i = 0; i < count; i++) {
+		struct lease_record *other;
+		lease_look_at(&at, subnets[i]);
+		while ((other = lease_other_offer(a, &at, but_ip)) != NULL)
+			lease_withdraw(a, other);
+	}
 }
 
 /* Remove what is free for others anyway, first come first, until an address of the asker's pools is
@@ -293,20 +337,85 @@ static Pxe__Verdict lease_make_room(struct apply *a)
 
 /* ---- Offer ---- */
 
+struct lease_guarded {
+	const struct model *model;
+	const struct lease_asker *asker;
+};
+
+/* By any of its declared hardware addresses. */
+static bool lease_host_has_one(
+	const struct apply *a, const Pxe__Subnet *subnet, const Pxe__Host *host)
+{
+	for (size_t i = 0; i < host->n_mac; i++) {
+		uint8_t client[1 + 16] = {LEASE_HTYPE_ETHERNET};
+		if (host->mac[i].len == 0 || host->mac[i].len > 16)
+			continue;
+		memcpy(client + 1, host->mac[i].data, host->mac[i].len);
+		if (internal_lease_of_client(
+			    a->model, subnet->name, client, 1 + host->mac[i].len) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool lease_guard_admits(void *ctx, const Pxe__Pool *pool)
+{
+	const struct lease_guarded *guarded = ctx;
+	return internal_pool_admits(
+		guarded->model, guarded->asker->subnet, guarded->asker->who, pool);
+}
+
+/* Addresses of the subnet that are kept for declared hosts which have none yet; counted up to
+ * `enough`. */
+static uint64_t lease_kept_for_known(
+	const struct apply *a, const struct lease_asker *asker, uint64_t enough)
+{
+	const struct shelf *hosts = &a->model->shelf[RECORD_HOST];
+	uint64_t kept = 0;
+	for (size_t i = 0; i < hosts->count && kept < enough; i++) {
+		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
+		if (internal_host_ip_in(host, asker->first, asker->last) == 0 && !host->ignore &&
+			!lease_host_has_one(a, asker->subnet, host))
+			kept++;
+	}
+	return kept;
+}
+
+/* A flood of strangers must leave something for declared machines. Looked at when the pools are
+ * nearly full only. */
+static bool lease_is_for_known_only(const struct apply *a, const struct lease_asker *asker)
+{
+	const Pxe__Settings *settings = model_settings(a->model);
+	uint32_t percent = settings != NULL ? settings->known_percent : 0;
+	uint64_t size = 0, free = 0;
+	size_t begin, end = pool_map_spans_in(&a->model->pools, asker->first, asker->last, &begin);
+	if (asker->host != NULL || a->model->shelf[RECORD_HOST].count == 0)
+		return false;
+	for (size_t i = begin; i < end; i++) {
+		const struct pool_span *span = &a->model->pools.spans[i];
+		size += (uint64_t)(span->last - span->first) + 1;
+		free += span->free_count;
+	}
+	uint64_t most = size * (percent != 0 ? percent : LEASE_KNOWN_PERCENT) / 100;
+	return free <= most && lease_kept_for_known(a, asker, most) >= free;
+}
+
 /* An address from the pools; 0: none. */
 static uint32_t lease_choose_dynamic(
 	struct apply *a, const struct lease_asker *asker, uint32_t wanted)
 {
-	if (lease_is_unknown_time(a))
+	if (lease_is_unknown_time(a) || lease_is_for_known_only(a, asker))
 		return 0;
 	if (lease_right_to(a, asker, wanted) == LEASE_RIGHT_POOL &&
 		!lease_is_kept(a, asker, wanted) &&
 		!lease_is_taken(a, asker, lease_table_find(&a->model->leases, wanted)))
 		return wanted;
+	struct lease_guarded guarded = {a->model, asker};
+	struct pool_guard guard = {&guarded, lease_guard_admits};
 	uint64_t hash = table_hash(asker->who->client.data, asker->who->client.len, 0);
-	uint32_t ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash);
-	if (ip == 0 && lease_reclaim(a, asker))
-		ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash);
+	uint32_t ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash, &guard);
+	while (ip == 0 && lease_reclaim(a, asker))
+		ip = pool_map_pick(&a->model->pools, asker->first, asker->last, hash, &guard);
 	return ip;
 }
 
@@ -336,22 +445,62 @@ static uint32_t lease_choose_reserved(struct apply *a, const struct lease_asker 
 	return 0;
 }
 
-static uint32_t lease_choose(struct apply *a, const struct lease_asker *asker, uint32_t wanted)
+/* What the client has in this subnet and may keep; *still_mine: a lease that only runs out. */
+static uint32_t lease_choose_own(
+	struct apply *a, const struct lease_asker *asker, uint32_t *still_mine)
 {
-	uint32_t ip = lease_choose_reserved(a, asker);
-	if (ip != 0)
-		return ip;
 	const struct lease_record *own = lease_own(a, asker);
-	uint32_t still_mine = 0;
-	if (own != NULL && !lease_is_kept(a, asker, own->ip)) {
-		if (lease_is_live(a, own, OFFERED) ||
-			lease_right_to(a, asker, own->ip) >= LEASE_RIGHT_POOL)
-			return own->ip;
-		if (lease_is_live(a, own, BOUND))
-			still_mine = own->ip;
+	if (own == NULL || lease_is_kept(a, asker, own->ip))
+		return 0;
+	if (lease_is_live(a, own, OFFERED) || lease_right_to(a, asker, own->ip) >= LEASE_RIGHT_POOL)
+		return own->ip;
+	if (lease_is_live(a, own, BOUND))
+		*still_mine = own->ip;
+	return 0;
+}
+
+/* Over all subnets of the link: a reservation, else what the client has, else any free address.
+ * Leaves the asker at the subnet of what was chosen. */
+static uint32_t lease_choose(struct apply *a, struct lease_asker *asker, uint32_t wanted)
+{
+	const Pxe__Subnet *subnets[MODEL_LINK_SUBNETS_MAX];
+	size_t count = model_link_subnets(a->model, asker->link, subnets);
+	uint32_t ip = 0, still_mine = 0;
+	for (size_t i = 0; ip == 0 && i < count; i++) {
+		lease_look_at(asker, subnets[i]);
+		ip = lease_choose_reserved(a, asker);
 	}
-	ip = lease_choose_dynamic(a, asker, wanted);
-	return ip != 0 ? ip : still_mine;
+	for (size_t i = 0; ip == 0 && i < count; i++) {
+		lease_look_at(asker, subnets[i]);
+		ip = lease_choose_own(a, asker, &still_mine);
+	}
+	for (size_t i = 0; ip == 0 && i < count; i++) {
+		lease_look_at(asker, subnets[i]);
+		ip = lease_choose_dynamic(a, asker, wanted);
+	}
+	if (ip == 0 && still_mine != 0) {
+		lease_look_at(asker, model_subnet_of(a->model, still_mine));
+		return still_mine;
+	}
+	if (ip == 0)
+		lease_look_at(asker, asker->link);
+	return ip;
+}
+
+/* The address that a reservation gives the machine on this link, if it can have it now. */
+static uint32_t lease_reserved_now(struct apply *a, const struct lease_asker *asker)
+{
+	const Pxe__Subnet *subnets[MODEL_LINK_SUBNETS_MAX];
+	size_t count = model_link_subnets(a->model, asker->link, subnets);
+	struct lease_asker at = *asker;
+	for (size_t i = 0; i < count; i++) {
+		lease_look_at(&at, subnets[i]);
+		uint32_t ip = model_reserved_ip(a->model, subnets[i], asker->who);
+		if (ip != 0 && !lease_is_kept(a, &at, ip) &&
+			!lease_is_taken(a, &at, lease_table_find(&a->model->leases, ip)))
+			return ip;
+	}
+	return 0;
 }
 
 static Pxe__Verdict lease_pool_full(struct apply *a, const struct lease_asker *asker)
@@ -373,6 +522,11 @@ static Pxe__Verdict lease_pool_full(struct apply *a, const struct lease_asker *a
 			"since a recovery leases that are not known may still run, for another "
 			"%s: until then new clients get addresses of this node's reserve only",
 			text_duration_short(a->model->unknown_until_ms - a->now_ms, left));
+	if (lease_is_for_known_only(a, asker))
+		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
+			"what is left of the pools of subnet %s is kept for declared hosts: pxectl "
+			"host add, or add a pool",
+			name);
 	model_reserve_usage(a->model, asker->subnet, 0, &in_pools, &held);
 	if (held > 0)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_POOL_FULL,
@@ -447,11 +601,7 @@ static Pxe__Verdict lease_judge(struct apply *a, const struct lease_asker *asker
 	enum lease_right right = lease_right_to(a, asker, ip);
 	if (right == LEASE_RIGHT_RESERVED)
 		return OK;
-	uint32_t reserved = model_reserved_ip(a->model, asker->subnet, asker->who);
-	if (reserved != 0 &&
-		(lease_is_kept(a, asker, reserved) ||
-			lease_is_taken(a, asker, lease_table_find(&a->model->leases, reserved))))
-		reserved = 0;
+	uint32_t reserved = lease_reserved_now(a, asker);
 	if (right == LEASE_RIGHT_POOL && reserved == 0 && (own != NULL || create))
 		return OK;
 	if (right == LEASE_RIGHT_POOL && reserved == 0)
@@ -496,13 +646,21 @@ static Pxe__Verdict lease_taken_by_other(
 		record->mac_bytes > 0 ? mac : "without hardware address", left);
 }
 
+static uint64_t lease_time_ms(
+	const struct apply *a, const struct lease_asker *asker, uint32_t ip, const Pxe__Bind *bind)
+{
+	if (bind->bootp)
+		return LEASE_BOOTP_MS;
+	return (uint64_t)model_lease_time_s(
+		       a->model, asker->subnet, asker->who, ip, bind->lease_s) *
+	       1000;
+}
+
 static struct lease_record *lease_grant(
-	struct apply *a, const struct lease_asker *asker, uint32_t ip, uint32_t asked_s)
+	struct apply *a, const struct lease_asker *asker, uint32_t ip, const Pxe__Bind *bind)
 {
 	uint64_t mclt_ms = model_mclt_ms(a->model);
-	uint64_t time_ms =
-		(uint64_t)model_lease_time_s(a->model, asker->subnet, asker->who, ip, asked_s) *
-		1000;
+	uint64_t time_ms = lease_time_ms(a, asker, ip, bind);
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	uint8_t ip_bytes[4];
 	Pxe__Lease lease = lease_draft(a, asker, record, ip, ip_bytes);
@@ -550,6 +708,12 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
 			"address has %zu bytes: give 4", bind->ip.len);
 	uint32_t ip = msg_ip4_get(bind->ip);
+	const Pxe__Subnet *subnet = model_subnet_on_link(a->model, asker.link, ip);
+	if (subnet != NULL)
+		lease_look_at(&asker, subnet);
+	if (bind->bootp && model_reserved_ip(a->model, asker.subnet, asker.who) != ip)
+		return internal_refuse(a, PXE__VERDICT__VERDICT_NOT_FOUND,
+			"BOOTP clients keep their address for ever: they get reserved ones only");
 	struct lease_record *record = lease_table_find(&a->model->leases, ip);
 	/* After a recovery an old offer says nothing: those who are gone may have passed it on. */
 	if (lease_is_taken(a, &asker, record) && lease_is_passed_on(a, record))
@@ -575,7 +739,7 @@ Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind)
 	if (record == NULL && lease_make_room(a) != OK)
 		return PXE__VERDICT__VERDICT_LIMIT;
 	if (is_renewed)
-		own = lease_grant(a, &asker, ip, bind->lease_s);
+		own = lease_grant(a, &asker, ip, bind);
 	internal_lease_copy(own, &a->result->lease);
 	lease_withdraw_others(a, &asker, ip);
 	return OK;

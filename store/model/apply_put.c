@@ -125,12 +125,21 @@ static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 	if (settings->server_ip.len != 0 && !check_ip(a, "server address", settings->server_ip))
 		return false;
 	if (settings->dhcp != PXE__DHCP_MODE__DHCP_OFF &&
-		settings->dhcp != PXE__DHCP_MODE__DHCP_ON) {
-		internal_refuse(a, INVALID, "dhcp mode %d is not known: use off or on",
+		settings->dhcp != PXE__DHCP_MODE__DHCP_ON &&
+		settings->dhcp != PXE__DHCP_MODE__DHCP_PROXY) {
+		internal_refuse(a, INVALID, "dhcp mode %d is not known: use on, proxy or off",
 			(int)settings->dhcp);
 		return false;
 	}
-	return check_seconds(a, "lease time", settings->lease_s, 1, CHECK_LEASE_MAX_S) &&
+	if (settings->known_percent > 90) {
+		internal_refuse(a, INVALID, "%u %% kept for declared hosts: use at most 90",
+			settings->known_percent);
+		return false;
+	}
+	return check_lease_times(a, "the cluster", settings->lease_s, settings->lease_min_s,
+		       settings->lease_max_s) &&
+	       check_options(a, "the cluster", settings->options, settings->n_options) &&
+	       check_quirks(a, "the cluster", settings->quirks) &&
 	       check_seconds(a, "mclt", settings->mclt_s, 1, 86400) &&
 	       check_seconds(a, "offer time", settings->offer_s, 1, 3600) &&
 	       check_seconds(a, "decline time", settings->decline_s, 1, 604800) &&
@@ -301,6 +310,9 @@ static Pxe__Verdict put_object(struct apply *a, const Pxe__Put *put)
 			return put_token(a, put, put->token);
 		break;
 	case PXE__PUT__OBJECT_GROUP:
+		if (put->group != NULL)
+			return put_group(a, put, put->group);
+		break;
 	case PXE__PUT__OBJECT__NOT_SET:
 	case _PXE__PUT__OBJECT__CASE_IS_INT_SIZE:
 	default: break;

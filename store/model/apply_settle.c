@@ -16,58 +16,92 @@
 
 /* ---- holds ---- */
 
-static bool settle_lists(const Pxe__Hold *hold, ProtobufCBinaryData mac)
+static bool settle_has(const ProtobufCBinaryData *list, size_t count, ProtobufCBinaryData identity)
 {
-	for (size_t i = 0; i < hold->n_mac; i++) {
-		if (internal_same_bytes(hold->mac[i], mac))
+	for (size_t i = 0; i < count; i++) {
+		if (internal_same_bytes(list[i], identity))
 			return true;
 	}
 	return false;
 }
 
-bool internal_hold_admits(const struct model *model, uint32_t ip, ProtobufCBinaryData mac)
+/* A circuit is a port: who is at it may be another machine by now. */
+static bool settle_lists(const Pxe__Hold *hold, const Pxe__ClientInfo *who)
+{
+	return settle_has(hold->mac, hold->n_mac, who->mac) ||
+	       (who->client_id.len > 0 &&
+		       settle_has(hold->client_id, hold->n_client_id, who->client_id)) ||
+	       (who->uuid.len == 16 && internal_same_bytes(hold->uuid, who->uuid));
+}
+
+bool internal_hold_admits(const struct model *model, uint32_t ip, const Pxe__ClientInfo *who)
 {
 	size_t cursor = 0;
 	const Pxe__Hold *hold;
 	while ((hold = reserve_map_next_hold(&model->reserves, ip, &cursor)) != NULL) {
-		if (!settle_lists(hold, mac))
+		if (!settle_lists(hold, who))
 			return false;
 	}
 	return true;
 }
 
+static size_t settle_common(
+	ProtobufCBinaryData *list, size_t count, const ProtobufCBinaryData *with, size_t with_count)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (settle_has(with, with_count, list[i]))
+			list[kept++] = list[i];
+	}
+	return kept;
+}
+
 /* Of several changes in one stamp, a node may know any: who is in all of them remains. */
 static void settle_intersect(Pxe__Hold *hold, const Pxe__Hold *with)
 {
-	size_t count = 0;
-	for (size_t i = 0; i < hold->n_mac; i++) {
-		if (settle_lists(with, hold->mac[i]))
-			hold->mac[count++] = hold->mac[i];
-	}
-	hold->n_mac = count;
+	hold->n_mac = settle_common(hold->mac, hold->n_mac, with->mac, with->n_mac);
+	hold->n_client_id = settle_common(
+		hold->client_id, hold->n_client_id, with->client_id, with->n_client_id);
+	if (!internal_same_bytes(hold->uuid, with->uuid))
+		hold->uuid = (ProtobufCBinaryData){0, NULL};
 }
 
-void apply_settle_hold(struct apply *a, const Pxe__Host *host)
+/* Pointers to the host's own bytes; heap. */
+static ProtobufCBinaryData *settle_list(const ProtobufCBinaryData *from, size_t count)
+{
+	ProtobufCBinaryData *list = calloc(count + 1, sizeof(*list));
+	if (list == NULL)
+		abort();
+	for (size_t i = 0; i < count; i++)
+		list[i] = from[i];
+	return list;
+}
+
+void apply_settle_hold(struct apply *a, ProtobufCBinaryData ip, const Pxe__Host *host)
 {
 	Pxe__Hold hold = PXE__HOLD__INIT;
+	Pxe__Host nobody = PXE__HOST__INIT;
 	uint8_t key[RECORD_KEY_MAX];
-	ProtobufCBinaryData *macs = calloc(host->n_mac + 1, sizeof(*macs));
-	if (macs == NULL)
-		abort();
-	for (size_t i = 0; i < host->n_mac; i++)
-		macs[i] = host->mac[i];
-	hold.ip = host->ip;
+	if (host == NULL)
+		host = &nobody;
+	ProtobufCBinaryData *macs = settle_list(host->mac, host->n_mac);
+	ProtobufCBinaryData *client_ids = settle_list(host->client_id, host->n_client_id);
+	hold.ip = ip;
 	hold.mac = macs;
 	hold.n_mac = host->n_mac;
+	hold.client_id = client_ids;
+	hold.n_client_id = host->n_client_id;
+	hold.uuid = host->uuid;
 	/* After a recovery a lease that is not known may run on any address. */
 	hold.since_ms = internal_max(a->now_ms, a->model->unknown_until_ms);
-	size_t bytes = record_key_hold(msg_ip4_get(host->ip), hold.since_ms, key);
+	size_t bytes = record_key_hold(msg_ip4_get(ip), hold.since_ms, key);
 	const Pxe__Hold *old =
 		(const Pxe__Hold *)keep_find(a->model, RECORD_HOLD, key + 1, bytes - 1);
 	if (old != NULL)
 		settle_intersect(&hold, old);
 	keep_message(a->model, a->sink, RECORD_HOLD, keep_copy(&hold.base));
 	free(macs);
+	free(client_ids);
 }
 
 /* ---- settle ---- */

@@ -37,4 +37,13 @@ bool check_is_builtin_profile(const char *name);
 /* Program paths by architecture, none twice. */
 bool check_loaders(struct apply *a, const char *what, Pxe__Loader *const *loaders, size_t count);
 
+/* check_terms.c; `what` is whose they are ("subnet lab"). */
+bool check_options(struct apply *a, const char *what, Pxe__Option *const *options, size_t count);
+/* Seconds; 0: not said. */
+bool check_lease_times(
+	struct apply *a, const char *what, uint32_t usual, uint32_t min, uint32_t max);
+bool check_quirks(struct apply *a, const char *what, const Pxe__Quirks *quirks);
+/* Names of groups that exist, or are built in. */
+bool check_groups(struct apply *a, const char *what, char *const *names, size_t count);
+
 #endif

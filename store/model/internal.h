@@ -83,9 +83,29 @@ const struct shelf_record *internal_reservation(const struct model *model, uint3
 /* The host that an index record of this kind names; NULL: none. */
 const Pxe__Host *internal_host_by(
 	const struct model *model, enum record_kind kind, ProtobufCBinaryData identity);
+/* The addresses that a host reserves, `ip` first: how many places, and each; some may be empty. */
+static inline size_t internal_host_ips(const Pxe__Host *host)
+{
+	return 1 + host->n_more_ip;
+}
+
+static inline ProtobufCBinaryData internal_host_ip(const Pxe__Host *host, size_t index)
+{
+	return index == 0 ? host->ip : host->more_ip[index - 1];
+}
+
+/* The address that the host reserves between first and last; 0: none. */
+uint32_t internal_host_ip_in(const Pxe__Host *host, uint32_t first, uint32_t last);
+
 /* levels.c. May a machine lease from the pool, as far as its groups go? */
 bool internal_pool_admits(const struct model *model, const Pxe__Subnet *subnet,
 	const Pxe__ClientInfo *who, const Pxe__Pool *pool);
+/* The host that the machine of a lease is declared as; NULL: none. */
+const Pxe__Host *internal_machine_of_lease(
+	const struct model *model, const struct lease_record *record);
+/* What says that the machine is never answered: "host" or "group", and its name; NULL: nothing. */
+const char *internal_ignored_by(const struct model *model, const Pxe__Subnet *subnet,
+	const Pxe__ClientInfo *who, const Pxe__Host *host, const char **ret_name);
 bool internal_pool_excludes(const Pxe__Pool *pool, uint32_t ip);
 
 void internal_lease_copy(const struct lease_record *record, struct lease *ret_lease);
@@ -97,9 +117,9 @@ struct lease_record *internal_lease_of_client(
  * hardware addresses. */
 bool internal_lease_is_of(
 	const struct model *model, const struct lease_record *record, const Pxe__ClientInfo *who);
-/* Whether a client with this hardware address may get an address, as far as its holds go: every
- * machine that it was fixed to lately has it. */
-bool internal_hold_admits(const struct model *model, uint32_t ip, ProtobufCBinaryData mac);
+/* Whether a client may get an address, as far as its holds go: every machine that it was fixed to
+ * lately is this one. */
+bool internal_hold_admits(const struct model *model, uint32_t ip, const Pxe__ClientInfo *who);
 /* From then on a member that was switched off before now_ms has no lease of its own running. */
 uint64_t internal_off_at_ms(const struct model *model, uint64_t now_ms);
 /* How long a declined address rests. */
@@ -110,6 +130,7 @@ Pxe__Verdict apply_lease_offer(struct apply *a, const Pxe__Offer *offer);
 Pxe__Verdict apply_lease_bind(struct apply *a, const Pxe__Bind *bind);
 Pxe__Verdict apply_lease_release(struct apply *a, const Pxe__Release *release);
 Pxe__Verdict apply_lease_decline(struct apply *a, const Pxe__Decline *decline);
+Pxe__Verdict apply_lease_import(struct apply *a, const Pxe__LeaseImport *import);
 Pxe__Verdict apply_lease_sweep(struct apply *a, const Pxe__Sweep *sweep);
 Pxe__Verdict apply_put(struct apply *a, const Pxe__Put *put);
 Pxe__Verdict apply_delete(struct apply *a, const Pxe__Delete *remove);
@@ -138,8 +159,8 @@ uint32_t apply_reserve_sweep(struct apply *a, uint32_t max);
 bool apply_reserve_sweep_due(const struct model *model, uint64_t now_ms);
 Pxe__Verdict apply_merge(struct apply *a, const Pxe__Merge *merge);
 Pxe__Verdict apply_settle(struct apply *a, const Pxe__Settle *settle);
-/* The host's address stops being fixed to its hardware addresses as they are now. */
-void apply_settle_hold(struct apply *a, const Pxe__Host *host);
+/* The address stops being fixed to the host's machine as it is declared now; NULL: to nobody. */
+void apply_settle_hold(struct apply *a, ProtobufCBinaryData ip, const Pxe__Host *host);
 /* Make room for one more lease if what ended long ago can go; false: the table is full. */
 bool apply_lease_make_room(struct apply *a);
 /* The address goes into quarantine; a promise to the client that had it stands [P1]. */

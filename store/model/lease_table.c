@@ -27,6 +27,16 @@ const uint8_t *lease_record_mac(const struct lease_record *record)
 	return record->bytes + record->client_bytes;
 }
 
+const uint8_t *lease_record_client_id(const struct lease_record *record)
+{
+	return lease_record_mac(record) + record->mac_bytes;
+}
+
+const uint8_t *lease_record_uuid(const struct lease_record *record)
+{
+	return lease_record_client_id(record) + record->client_id_bytes;
+}
+
 static size_t lease_hostname_at(const struct lease_record *record)
 {
 	return (size_t)record->client_bytes + record->mac_bytes + record->client_id_bytes +

@@ -63,6 +63,8 @@ struct lease_record **lease_table_sorted(const struct lease_table *leases);
 Pxe__Lease lease_record_view(struct lease_record *record, uint8_t ip_bytes[4]);
 const uint8_t *lease_record_client(const struct lease_record *record);
 const uint8_t *lease_record_mac(const struct lease_record *record);
+const uint8_t *lease_record_client_id(const struct lease_record *record);
+const uint8_t *lease_record_uuid(const struct lease_record *record);
 const char *lease_record_hostname(const struct lease_record *record);
 const char *lease_record_subnet(const struct lease_record *record);
 

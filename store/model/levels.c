@@ -203,6 +203,45 @@ const Pxe__Host *model_host_of(
 	return host;
 }
 
+const Pxe__Host *model_machine_of(const struct model *model, const Pxe__ClientInfo *who)
+{
+	Pxe__ClientInfo machine = *who;
+	machine.circuit_id = (ProtobufCBinaryData){0, NULL};
+	return model_host_of(model, &machine, NULL);
+}
+
+const Pxe__Host *internal_machine_of_lease(
+	const struct model *model, const struct lease_record *record)
+{
+	Pxe__ClientInfo who = PXE__CLIENT_INFO__INIT;
+	/* protobuf-c takes pointers to what it only reads. */
+	who.mac = (ProtobufCBinaryData){
+		record->mac_bytes, (uint8_t *)(uintptr_t)lease_record_mac(record)};
+	who.client_id = (ProtobufCBinaryData){
+		record->client_id_bytes, (uint8_t *)(uintptr_t)lease_record_client_id(record)};
+	who.uuid = (ProtobufCBinaryData){
+		record->uuid_bytes, (uint8_t *)(uintptr_t)lease_record_uuid(record)};
+	return model_machine_of(model, &who);
+}
+
+const char *internal_ignored_by(const struct model *model, const Pxe__Subnet *subnet,
+	const Pxe__ClientInfo *who, const Pxe__Host *host, const char **ret_name)
+{
+	if (host != NULL && host->ignore) {
+		*ret_name = host->name;
+		return "host";
+	}
+	const struct shelf *groups = &model->shelf[RECORD_GROUP];
+	for (size_t i = 0; i < groups->count; i++) {
+		const Pxe__Group *group = (const Pxe__Group *)groups->records[i]->message;
+		if (!group->ignore || !levels_admits(group, subnet, who, host))
+			continue;
+		*ret_name = group->name;
+		return "group";
+	}
+	return NULL;
+}
+
 bool model_has_matches(const struct model *model)
 {
 	return model->shelf[RECORD_GROUP].count > 0 || model->shelf[RECORD_HOST_CIRCUIT].count > 0;
@@ -389,6 +428,33 @@ const Pxe__Subnet *model_subnet_on_link(
 		strcmp(subnet->shared_network, link->shared_network) != 0)
 		return NULL;
 	return subnet;
+}
+
+size_t model_link_subnets(const struct model *model, const Pxe__Subnet *link,
+	const Pxe__Subnet *ret_subnets[MODEL_LINK_SUBNETS_MAX])
+{
+	const struct shelf *subnets = &model->shelf[RECORD_SUBNET];
+	size_t count = 0;
+	ret_subnets[count++] = link;
+	for (size_t i = 0; link->shared_network[0] != '\0' && i < subnets->count; i++) {
+		const Pxe__Subnet *subnet = (const Pxe__Subnet *)subnets->records[i]->message;
+		if (subnet != link && count < MODEL_LINK_SUBNETS_MAX &&
+			strcmp(subnet->shared_network, link->shared_network) == 0)
+			ret_subnets[count++] = subnet;
+	}
+	return count;
+}
+
+Pxe__DhcpMode model_dhcp_mode(const struct model *model, const Pxe__Subnet *subnet)
+{
+	const Pxe__Settings *settings = model_settings(model);
+	if (subnet != NULL && subnet->dhcp == PXE__SUBNET_DHCP__SUBNET_DHCP_ON)
+		return PXE__DHCP_MODE__DHCP_ON;
+	if (subnet != NULL && subnet->dhcp == PXE__SUBNET_DHCP__SUBNET_DHCP_PROXY)
+		return PXE__DHCP_MODE__DHCP_PROXY;
+	if (subnet != NULL && subnet->dhcp == PXE__SUBNET_DHCP__SUBNET_DHCP_OFF)
+		return PXE__DHCP_MODE__DHCP_OFF;
+	return settings != NULL ? settings->dhcp : PXE__DHCP_MODE__DHCP_OFF;
 }
 
 /* ---- lease times ---- */

@@ -9,8 +9,9 @@
 
 #include "store/model/model.h"
 
-#define MODEL_GROUPS_MAX 256 /* groups of a cluster */
-#define MODEL_LEVELS_MAX (4 + MODEL_GROUPS_MAX)
+#define MODEL_GROUPS_MAX       256 /* groups of a cluster */
+#define MODEL_LINK_SUBNETS_MAX 32  /* of a shared network */
+#define MODEL_LEVELS_MAX       (4 + MODEL_GROUPS_MAX)
 
 /* What one level says; fields that it does not have are 0 or NULL. */
 struct model_level {
@@ -56,6 +57,18 @@ const Pxe__Pool *model_pool_for(const struct model *model, const Pxe__Subnet *su
  * same shared network; NULL: neither. */
 const Pxe__Subnet *model_subnet_on_link(
 	const struct model *model, const Pxe__Subnet *link, uint32_t ip);
+
+/* The host that the machine itself is declared as: as model_host_of(), but not by the relay's
+ * circuit, which is a port, and whoever is at it. */
+const Pxe__Host *model_machine_of(const struct model *model, const Pxe__ClientInfo *who);
+
+/* How the subnet's clients are served: as the subnet says, else the cluster. */
+Pxe__DhcpMode model_dhcp_mode(const struct model *model, const Pxe__Subnet *subnet);
+
+/* The subnets on one link with this one: itself first, then those of its shared network by name.
+ * Returns how many were stored. */
+size_t model_link_subnets(const struct model *model, const Pxe__Subnet *link,
+	const Pxe__Subnet *ret_subnets[MODEL_LINK_SUBNETS_MAX]);
 
 /* Are there groups, or hosts known by a circuit? If not, commands need not carry what they match
  * by.

@@ -1,5 +1,6 @@
 /* store/model/lookup.c: reading the state. Pure. */
 #include "store/model/keep.h"
+#include "store/model/levels.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,15 +216,23 @@ bool model_lease_of_client(const struct model *model, const char *subnet, const 
 	return true;
 }
 
+uint32_t internal_host_ip_in(const Pxe__Host *host, uint32_t first, uint32_t last)
+{
+	for (size_t i = 0; i < internal_host_ips(host); i++) {
+		uint32_t ip = msg_ip4_get(internal_host_ip(host, i));
+		if (ip != 0 && ip >= first && ip <= last)
+			return ip;
+	}
+	return 0;
+}
+
 uint32_t model_reserved_ip(
 	const struct model *model, const Pxe__Subnet *subnet, const Pxe__ClientInfo *who)
 {
-	const Pxe__Host *host = model_host_of_mac(model, who->mac.data, who->mac.len);
-	if (host == NULL || host->ip.len != 4)
-		return 0;
-	uint32_t first, last, ip = msg_ip4_get(host->ip);
+	const Pxe__Host *host = model_host_of(model, who, NULL);
+	uint32_t first, last;
 	internal_subnet_range(subnet, &first, &last);
-	return ip >= first && ip <= last ? ip : 0;
+	return host == NULL ? 0 : internal_host_ip_in(host, first, last);
 }
 
 /* Count an address of a pool that is not free: leased, reserved, or never given out at all. */
@@ -231,9 +240,11 @@ static void lookup_count_taken(const struct model *model, const Pxe__Subnet *sub
 	uint64_t now_ms, uint64_t *size, uint64_t *used)
 {
 	struct lease lease;
+	const struct pool_span *span = pool_map_span_of(&model->pools, ip);
 	bool has_lease = model_lease_of_ip(model, ip, &lease);
 	bool is_live = has_lease && lease_state_at(&lease, now_ms) != PXE__LEASE_STATE__LEASE_FREE;
-	if (!has_lease && internal_never_leased(model, subnet, ip))
+	if (!has_lease && (internal_never_leased(model, subnet, ip) ||
+				  internal_pool_excludes(span->pool, ip)))
 		return;
 	*size += 1;
 	*used += is_live || internal_reservation(model, ip) != NULL ? 1 : 0;

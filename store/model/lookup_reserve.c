@@ -1,6 +1,7 @@
 /* store/model/lookup_reserve.c: reading of reserves, and of what a node may do without the quorum.
  * Pure. */
 #include "store/model/keep.h"
+#include "store/model/levels.h"
 
 #define LOOKUP_RESERVE_PERCENT 50 /* what settings of 0 mean */
 
@@ -93,23 +94,26 @@ bool internal_lease_is_of(
 		.data = (uint8_t *)(uintptr_t)lease_record_client(record)};
 	if (client.len > 0 && internal_same_bytes(client, who->client))
 		return true;
-	const Pxe__Host *host = model_host_of_mac(model, who->mac.data, who->mac.len);
-	return host != NULL && record->mac_bytes > 0 &&
-	       model_host_of_mac(model, lease_record_mac(record), record->mac_bytes) == host;
+	const Pxe__Host *host = model_machine_of(model, who);
+	return host != NULL && internal_machine_of_lease(model, record) == host;
 }
 
 bool model_is_fixed_to(const struct model *model, const Pxe__Subnet *subnet,
 	const Pxe__ClientInfo *who, uint32_t ip)
 {
-	const Pxe__Host *host = model_host_of_mac(model, who->mac.data, who->mac.len);
-	if (ip == 0 || host == NULL || host->ignore || model_reserved_ip(model, subnet, who) != ip)
+	const Pxe__Host *host = model_machine_of(model, who);
+	const char *name;
+	if (ip == 0 || host == NULL ||
+		internal_ignored_by(model, subnet, who, host, &name) != NULL ||
+		model_host_of(model, who, NULL) != host ||
+		model_reserved_ip(model, subnet, who) != ip)
 		return false;
 	/* An offer or a lease that was there before the reservation may go on: who does not know
 	 * better leaves it alone, whatever its own clock says. */
 	const struct lease_record *record = lease_table_find(&model->leases, ip);
 	if (record != NULL && !internal_lease_is_of(model, record, who))
 		return false;
-	return model_block_of(model, ip) == NULL && internal_hold_admits(model, ip, who->mac);
+	return model_block_of(model, ip) == NULL && internal_hold_admits(model, ip, who);
 }
 
 uint64_t model_settled_ms(const struct model *model)

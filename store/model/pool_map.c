@@ -128,9 +128,11 @@ bool pool_map_is_free(const struct pool_map *map, uint32_t ip)
 	return span != NULL && pool_bit(span, ip - span->first);
 }
 
-static bool pool_ip_is_free(const struct model *model, const Pxe__Subnet *subnet, uint32_t ip)
+static bool pool_ip_is_free(const struct model *model, const struct pool_span *span,
+	const Pxe__Subnet *subnet, uint32_t ip)
 {
-	return lease_table_find(&model->leases, ip) == NULL && model_block_of(model, ip) == NULL &&
+	return !internal_pool_excludes(span->pool, ip) &&
+	       lease_table_find(&model->leases, ip) == NULL && model_block_of(model, ip) == NULL &&
 	       !reserve_map_has_hold(&model->reserves, ip) &&
 	       !internal_never_leased(model, subnet, ip) && internal_reservation(model, ip) == NULL;
 }
@@ -140,7 +142,7 @@ static void pool_span_fill(struct model *model, struct pool_span *span)
 	const Pxe__Subnet *subnet = model_subnet(model, span->pool->subnet);
 	for (size_t bit = 0; bit < pool_span_size(span); bit++) {
 		uint32_t ip = span->first + (uint32_t)bit;
-		pool_bit_set(span, bit, subnet != NULL && pool_ip_is_free(model, subnet, ip));
+		pool_bit_set(span, bit, subnet != NULL && pool_ip_is_free(model, span, subnet, ip));
 	}
 }
 
@@ -151,7 +153,7 @@ void pool_map_on_ip(struct model *model, uint32_t ip)
 		return;
 	struct pool_span *span = &model->pools.spans[found - model->pools.spans];
 	const Pxe__Subnet *subnet = model_subnet(model, span->pool->subnet);
-	bool is_free = subnet != NULL && pool_ip_is_free(model, subnet, ip);
+	bool is_free = subnet != NULL && pool_ip_is_free(model, span, subnet, ip);
 	pool_bit_set(span, ip - span->first, is_free);
 }
 
@@ -248,7 +250,13 @@ static uint32_t pool_span_pick(const struct pool_span *span, size_t from, size_t
 	return 0;
 }
 
-uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last, uint64_t hash)
+static bool pool_span_admits(const struct pool_span *span, const struct pool_guard *guard)
+{
+	return guard == NULL || guard->admits(guard->ctx, span->pool);
+}
+
+uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last, uint64_t hash,
+	const struct pool_guard *guard)
 {
 	size_t begin;
 	size_t end = pool_map_spans_in(map, first, last, &begin);
@@ -261,11 +269,14 @@ uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last
 	size_t at = begin;
 	while (offset >= pool_span_size(&map->spans[at]))
 		offset -= pool_span_size(&map->spans[at++]);
-	uint32_t ip = pool_span_pick(&map->spans[at], offset, pool_span_size(&map->spans[at]));
-	for (size_t step = 1; ip == 0 && step < end - begin; step++) {
+	uint32_t ip = 0;
+	for (size_t step = 0; ip == 0 && step <= end - begin; step++) {
 		const struct pool_span *span =
 			&map->spans[begin + (at - begin + step) % (end - begin)];
-		ip = pool_span_pick(span, 0, pool_span_size(span));
+		bool is_last = step == end - begin; /* back where it began */
+		if (pool_span_admits(span, guard))
+			ip = pool_span_pick(span, step == 0 ? offset : 0,
+				is_last ? offset : pool_span_size(span));
 	}
-	return ip != 0 ? ip : pool_span_pick(&map->spans[at], 0, offset);
+	return ip;
 }

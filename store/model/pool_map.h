@@ -2,9 +2,8 @@
  * bit per pool address.
  *
  * Pure, but for the heap memory it owns. Derived from the records: a bit is set when the address
- * has no lease record, is reserved for no host, in no block and under no hold, and is none of those
- * that never go to a client
- * (model_reserves_for_itself()).
+ * has no lease record, is not excluded, is reserved for no host, in no block and under no hold, and
+ * is none of those that never go to a client (model_reserves_for_itself()).
  */
 #ifndef STORE_MODEL_POOL_MAP_H
 #define STORE_MODEL_POOL_MAP_H
@@ -27,6 +26,12 @@ struct pool_span {
 struct pool_subnet {
 	uint32_t first, last;
 	const Pxe__Subnet *subnet; /* borrowed */
+};
+
+/* Whether a pool may be used for whom an address is looked for. */
+struct pool_guard {
+	void *ctx;
+	bool (*admits)(void *ctx, const Pxe__Pool *pool);
 };
 
 /* All zero is an empty map. */
@@ -57,8 +62,9 @@ size_t pool_map_spans_in(
 uint64_t pool_map_window(const struct pool_span *span, uint32_t window_ip);
 bool pool_map_is_free(const struct pool_map *map, uint32_t ip);
 /* A free address of the pools between first and last, the first one at or after the place that
- * `hash` points to; 0: all taken. Costs a scan of the bits, word by word; pools that are full are
- * skipped. */
-uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last, uint64_t hash);
+ * `hash` points to, in pools that the guard admits (NULL: all); 0: all taken. Costs a scan of the
+ * bits, word by word; pools that are full are skipped. */
+uint32_t pool_map_pick(const struct pool_map *map, uint32_t first, uint32_t last, uint64_t hash,
+	const struct pool_guard *guard);
 
 #endif

@@ -14,6 +14,8 @@ Pxe__Verdict put_host(struct apply *a, const Pxe__Put *put, const Pxe__Host *hos
 /* Remove a host's records: the index entries, then the host. */
 void put_host_remove(struct apply *a, const Pxe__Host *host);
 
+Pxe__Verdict put_group(struct apply *a, const Pxe__Put *put, const Pxe__Group *group);
+
 /* Precondition and the limit of the kind. `what` is the kind as pxectl calls it; the name was
  * checked. */
 Pxe__Verdict put_admit(struct apply *a, const Pxe__Put *put, bool exists, enum record_kind kind,

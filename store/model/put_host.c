@@ -2,14 +2,17 @@
  * reserved address. Pure. */
 #include "proto/wire/text.h"
 #include "store/model/put.h"
+#include <stdio.h>
 #include <string.h>
 
 #define OK       PXE__VERDICT__VERDICT_OK
 #define INVALID  PXE__VERDICT__VERDICT_INVALID
 #define CONFLICT PXE__VERDICT__VERDICT_CONFLICT
 
-#define PUT_MACS_MAX 16
-#define PUT_VARS_MAX 64
+#define PUT_IPS_MAX      16
+#define PUT_IDENTITY_MAX 128 /* bytes of a client identifier, and of a circuit */
+#define PUT_MACS_MAX     16
+#define PUT_VARS_MAX     64
 
 static bool put_is_filled(ProtobufCBinaryData data, uint8_t byte)
 {
@@ -45,12 +48,41 @@ static Pxe__Verdict put_check_mac(struct apply *a, const Pxe__Host *host, size_t
 	return OK;
 }
 
+static Pxe__Verdict put_check_ids(struct apply *a, const Pxe__Host *host, const char *what,
+	enum record_kind kind, const ProtobufCBinaryData *ids, size_t count)
+{
+	if (count > PUT_MACS_MAX)
+		return internal_refuse(a, INVALID, "host %s has %zu of the kind %s: use at most %d",
+			host->name, count, what, PUT_MACS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		if (ids[i].len == 0 || ids[i].len > PUT_IDENTITY_MAX)
+			return internal_refuse(a, INVALID,
+				"a %s of host %s has %zu bytes: give 1 to %d", what, host->name,
+				ids[i].len, PUT_IDENTITY_MAX);
+		for (size_t j = 0; j < i; j++) {
+			if (internal_same_bytes(ids[j], ids[i]))
+				return internal_refuse(a, INVALID,
+					"a %s is given twice for host %s: keep one", what,
+					host->name);
+		}
+		const Pxe__Host *other = internal_host_by(a->model, kind, ids[i]);
+		if (other != NULL && strcmp(other->name, host->name) != 0)
+			return internal_refuse(a, CONFLICT,
+				"a %s of host %s belongs to host %s: pxectl host show %s", what,
+				host->name, other->name, other->name);
+	}
+	return OK;
+}
+
 static Pxe__Verdict put_check_identity(struct apply *a, const Pxe__Host *host)
 {
 	char text[TEXT_UUID_BYTES];
-	if (host->n_mac == 0 && host->uuid.len == 0)
+	if (host->n_mac == 0 && host->uuid.len == 0 && host->n_client_id == 0 &&
+		host->n_circuit_id == 0)
 		return internal_refuse(a, INVALID,
-			"host %s has neither mac nor uuid: give one, so that it can be recognised",
+			"host %s has neither mac, uuid, client id nor circuit: give one, so that "
+			"it "
+			"can be recognised",
 			host->name);
 	if (host->n_mac > PUT_MACS_MAX)
 		return internal_refuse(a, INVALID, "host %s has %zu macs: use at most %d",
@@ -60,8 +92,13 @@ static Pxe__Verdict put_check_identity(struct apply *a, const Pxe__Host *host)
 		if (verdict != OK)
 			return verdict;
 	}
-	if (host->uuid.len == 0)
-		return OK;
+	Pxe__Verdict verdict = put_check_ids(
+		a, host, "client id", RECORD_HOST_CLIENT_ID, host->client_id, host->n_client_id);
+	if (verdict == OK)
+		verdict = put_check_ids(a, host, "circuit", RECORD_HOST_CIRCUIT, host->circuit_id,
+			host->n_circuit_id);
+	if (verdict != OK || host->uuid.len == 0)
+		return verdict;
 	if (host->uuid.len != 16 || put_is_filled(host->uuid, 0) || put_is_filled(host->uuid, 0xff))
 		return internal_refuse(a, INVALID,
 			"the uuid of host %s is not one machine's 16 bytes", host->name);
@@ -73,19 +110,36 @@ static Pxe__Verdict put_check_identity(struct apply *a, const Pxe__Host *host)
 	return OK;
 }
 
-static Pxe__Verdict put_check_reservation(struct apply *a, const Pxe__Host *host)
+/* One address in a subnet [P6]. */
+static Pxe__Verdict put_check_only_one(
+	struct apply *a, const Pxe__Host *host, size_t index, const Pxe__Subnet *subnet)
+{
+	char text[TEXT_IP4_BYTES], other_text[TEXT_IP4_BYTES];
+	uint32_t ip = msg_ip4_get(internal_host_ip(host, index));
+	for (size_t i = 0; i < index; i++) {
+		uint32_t other = msg_ip4_get(internal_host_ip(host, i));
+		if (other == 0 || model_subnet_of(a->model, other) != subnet)
+			continue;
+		return internal_refuse(a, INVALID,
+			"host %s reserves %s and %s, both in subnet %s: one machine has one "
+			"address "
+			"there",
+			host->name, text_ip4_format(other, other_text), text_ip4_format(ip, text),
+			subnet->name);
+	}
+	return OK;
+}
+
+static Pxe__Verdict put_check_reserved_ip(struct apply *a, const Pxe__Host *host, size_t index)
 {
 	char text[TEXT_IP4_BYTES];
-	if (host->ip.len == 0)
+	ProtobufCBinaryData bytes = internal_host_ip(host, index);
+	if (bytes.len == 0 && index == 0)
 		return OK;
-	if (!check_ip(a, "reserved address", host->ip))
+	if (!check_ip(a, "reserved address", bytes))
 		return INVALID;
-	uint32_t ip = msg_ip4_get(host->ip);
+	uint32_t ip = msg_ip4_get(bytes);
 	text_ip4_format(ip, text);
-	if (host->n_mac == 0)
-		return internal_refuse(a, INVALID,
-			"host %s reserves %s but has no mac: reservations go by mac, give one",
-			host->name, text);
 	const Pxe__Host *other = model_host_of_ip(a->model, ip);
 	if (other != NULL && strcmp(other->name, host->name) != 0)
 		return internal_refuse(a, CONFLICT,
@@ -102,6 +156,29 @@ static Pxe__Verdict put_check_reservation(struct apply *a, const Pxe__Host *host
 	if (whose != NULL)
 		return internal_refuse(a, INVALID, "address %s of host %s is %s: choose another",
 			text, host->name, whose);
+	return put_check_only_one(a, host, index, subnet);
+}
+
+static Pxe__Verdict put_check_reservation(struct apply *a, const Pxe__Host *host)
+{
+	Pxe__Verdict verdict = OK;
+	if (internal_host_ips(host) > PUT_IPS_MAX)
+		return internal_refuse(a, INVALID, "host %s reserves %zu addresses: use at most %d",
+			host->name, internal_host_ips(host), PUT_IPS_MAX);
+	for (size_t i = 0; verdict == OK && i < internal_host_ips(host); i++)
+		verdict = put_check_reserved_ip(a, host, i);
+	return verdict;
+}
+
+static Pxe__Verdict put_check_host_terms(struct apply *a, const Pxe__Host *host)
+{
+	char what[MODEL_NAME_MAX + 8];
+	snprintf(what, sizeof(what), "host %s", host->name);
+	if (!check_groups(a, what, host->groups, host->n_groups) ||
+		!check_lease_times(a, what, host->lease_s, host->lease_min_s, host->lease_max_s) ||
+		!check_options(a, what, host->options, host->n_options) ||
+		!check_quirks(a, what, host->quirks))
+		return INVALID;
 	return OK;
 }
 
@@ -135,72 +212,115 @@ static Pxe__Verdict put_check_variables(struct apply *a, const Pxe__Host *host)
 	return OK;
 }
 
-/* Write or remove the index records of a host. */
-static void put_index(struct apply *a, const Pxe__Host *host, const Pxe__Host *unless)
+static bool put_has(const ProtobufCBinaryData *list, size_t count, ProtobufCBinaryData data)
 {
-	for (size_t i = 0; i < host->n_mac; i++)
-		keep_text(a->model, a->sink, RECORD_HOST_MAC, host->mac[i], host->name);
-	if (host->uuid.len != 0)
-		keep_text(a->model, a->sink, RECORD_HOST_UUID, host->uuid, host->name);
-	if (host->ip.len != 0 && (unless == NULL || !internal_same_bytes(unless->ip, host->ip)))
-		keep_text(a->model, a->sink, RECORD_HOST_IP, host->ip, host->name);
-}
-
-static bool put_has_mac(const Pxe__Host *host, ProtobufCBinaryData mac)
-{
-	for (size_t i = 0; host != NULL && i < host->n_mac; i++) {
-		if (internal_same_bytes(host->mac[i], mac))
+	for (size_t i = 0; i < count; i++) {
+		if (internal_same_bytes(list[i], data))
 			return true;
 	}
 	return false;
 }
 
-/* Remove the index records that `now` (NULL: nothing) has no more. */
+static bool put_same(const ProtobufCBinaryData *list, size_t count,
+	const ProtobufCBinaryData *other, size_t other_count)
+{
+	bool is_same = count == other_count;
+	for (size_t i = 0; is_same && i < count; i++)
+		is_same = put_has(other, other_count, list[i]);
+	return is_same;
+}
+
+static bool put_has_ip(const Pxe__Host *host, ProtobufCBinaryData ip)
+{
+	for (size_t i = 0; host != NULL && i < internal_host_ips(host); i++) {
+		if (internal_same_bytes(internal_host_ip(host, i), ip))
+			return true;
+	}
+	return false;
+}
+
+/* The records that find the host, those that `old` had too among them. */
+static void put_index(struct apply *a, const Pxe__Host *host, const Pxe__Host *old)
+{
+	for (size_t i = 0; i < host->n_mac; i++)
+		keep_text(a->model, a->sink, RECORD_HOST_MAC, host->mac[i], host->name);
+	for (size_t i = 0; i < host->n_client_id; i++)
+		keep_text(a->model, a->sink, RECORD_HOST_CLIENT_ID, host->client_id[i], host->name);
+	for (size_t i = 0; i < host->n_circuit_id; i++)
+		keep_text(a->model, a->sink, RECORD_HOST_CIRCUIT, host->circuit_id[i], host->name);
+	if (host->uuid.len != 0)
+		keep_text(a->model, a->sink, RECORD_HOST_UUID, host->uuid, host->name);
+	for (size_t i = 0; i < internal_host_ips(host); i++) {
+		ProtobufCBinaryData ip = internal_host_ip(host, i);
+		if (ip.len != 0 && !put_has_ip(old, ip))
+			keep_text(a->model, a->sink, RECORD_HOST_IP, ip, host->name);
+	}
+}
+
+static void put_unindex_list(struct apply *a, enum record_kind kind, const ProtobufCBinaryData *old,
+	size_t count, const ProtobufCBinaryData *now, size_t now_count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!put_has(now, now_count, old[i]))
+			keep_remove(a->model, a->sink, kind, old[i].data, old[i].len);
+	}
+}
+
+/* Remove the index records that `now` has no more. */
 static void put_unindex(struct apply *a, const Pxe__Host *old, const Pxe__Host *now)
 {
-	for (size_t i = 0; i < old->n_mac; i++) {
-		if (!put_has_mac(now, old->mac[i]))
-			keep_remove(a->model, a->sink, RECORD_HOST_MAC, old->mac[i].data,
-				old->mac[i].len);
-	}
-	if (old->uuid.len != 0 && (now == NULL || !internal_same_bytes(old->uuid, now->uuid)))
+	put_unindex_list(a, RECORD_HOST_MAC, old->mac, old->n_mac, now->mac, now->n_mac);
+	put_unindex_list(a, RECORD_HOST_CLIENT_ID, old->client_id, old->n_client_id, now->client_id,
+		now->n_client_id);
+	put_unindex_list(a, RECORD_HOST_CIRCUIT, old->circuit_id, old->n_circuit_id,
+		now->circuit_id, now->n_circuit_id);
+	if (old->uuid.len != 0 && !internal_same_bytes(old->uuid, now->uuid))
 		keep_remove(a->model, a->sink, RECORD_HOST_UUID, old->uuid.data, old->uuid.len);
-	if (old->ip.len != 0 && (now == NULL || !internal_same_bytes(old->ip, now->ip)))
-		keep_remove(a->model, a->sink, RECORD_HOST_IP, old->ip.data, old->ip.len);
+	for (size_t i = 0; i < internal_host_ips(old); i++) {
+		ProtobufCBinaryData ip = internal_host_ip(old, i);
+		if (ip.len != 0 && !put_has_ip(now, ip))
+			keep_remove(a->model, a->sink, RECORD_HOST_IP, ip.data, ip.len);
+	}
 }
 
-/* The address was fixed to other machines before: a node that does not know yet may lease it to
- * them [R5]. */
+static bool put_is_same_machine(const Pxe__Host *old, const Pxe__Host *now)
+{
+	return put_same(old->mac, old->n_mac, now->mac, now->n_mac) &&
+	       put_same(old->client_id, old->n_client_id, now->client_id, now->n_client_id) &&
+	       put_same(old->circuit_id, old->n_circuit_id, now->circuit_id, now->n_circuit_id) &&
+	       internal_same_bytes(old->uuid, now->uuid);
+}
+
+/* The addresses were fixed to another machine before, or are fixed to none any more: a node that
+ * does not know yet may lease them to it [R5]. */
 static void put_hold(struct apply *a, const Pxe__Host *old, const Pxe__Host *now)
 {
-	if (old->ip.len != 4)
-		return;
-	bool is_same =
-		now != NULL && internal_same_bytes(old->ip, now->ip) && old->n_mac == now->n_mac;
-	for (size_t i = 0; is_same && i < old->n_mac; i++)
-		is_same = put_has_mac(now, old->mac[i]);
-	if (!is_same)
-		apply_settle_hold(a, old);
+	bool is_same = put_is_same_machine(old, now);
+	for (size_t i = 0; i < internal_host_ips(old); i++) {
+		ProtobufCBinaryData ip = internal_host_ip(old, i);
+		if (ip.len == 4 && !(is_same && put_has_ip(now, ip)))
+			apply_settle_hold(a, ip, old);
+	}
 }
 
-/* Since a recovery the address may be leased to a machine that is not known: nobody gets it by a
- * new reservation before such leases are over. */
+/* Since a recovery an address may be leased to a machine that is not known: nobody gets it by a new
+ * reservation before such leases are over. */
 static void put_hold_unknown(struct apply *a, const Pxe__Host *old, const Pxe__Host *now)
 {
-	bool had_it = old != NULL && internal_same_bytes(old->ip, now->ip);
-	if (now->ip.len != 4 || had_it || a->now_ms >= a->model->unknown_until_ms)
-		return;
-	Pxe__Host nobody = PXE__HOST__INIT;
-	nobody.ip = now->ip;
-	apply_settle_hold(a, &nobody);
+	for (size_t i = 0; i < internal_host_ips(now); i++) {
+		ProtobufCBinaryData ip = internal_host_ip(now, i);
+		if (ip.len == 4 && a->now_ms < a->model->unknown_until_ms && !put_has_ip(old, ip))
+			apply_settle_hold(a, ip, NULL);
+	}
 }
 
 void put_host_remove(struct apply *a, const Pxe__Host *host)
 {
 	char name[MODEL_NAME_MAX + 1];
 	memcpy(name, host->name, strlen(host->name) + 1);
-	put_hold(a, host, NULL);
-	put_unindex(a, host, NULL);
+	const Pxe__Host nothing = PXE__HOST__INIT;
+	put_hold(a, host, &nothing);
+	put_unindex(a, host, &nothing);
 	keep_remove(a->model, a->sink, RECORD_HOST, name, strlen(name));
 }
 
@@ -217,6 +337,8 @@ Pxe__Verdict put_host(struct apply *a, const Pxe__Put *put, const Pxe__Host *hos
 		verdict = put_check_reservation(a, host);
 	if (verdict == OK)
 		verdict = put_check_variables(a, host);
+	if (verdict == OK)
+		verdict = put_check_host_terms(a, host);
 	if (verdict != OK)
 		return verdict;
 	if (host->hostname[0] != '\0' && !check_name(a, "hostname", host->hostname))

@@ -1,54 +1,48 @@
 /* store/model/put_subnet.c: subnets and their pools. Pure. */
 #include "proto/wire/text.h"
 #include "store/model/put.h"
+#include <stdio.h>
 #include <string.h>
 
 #define OK       PXE__VERDICT__VERDICT_OK
 #define INVALID  PXE__VERDICT__VERDICT_INVALID
 #define CONFLICT PXE__VERDICT__VERDICT_CONFLICT
 
-/* Options that the server writes itself: RFC 2132 codes of the protocol, and those that have a
- * field of their own. */
-static const uint8_t put_own_options[] = {0, 1, 3, 6, 12, 15, 26, 28, 42, 50, 51, 52, 53, 54, 55,
-	56, 57, 58, 59, 61, 66, 67, 82, 255};
-
-static bool put_check_option(struct apply *a, const Pxe__Subnet *subnet, size_t index)
-{
-	const Pxe__Option *option = subnet->options[index];
-	if (option->code > 255 ||
-		memchr(put_own_options, (int)option->code, sizeof(put_own_options))) {
-		internal_refuse(a, INVALID, "option %u of subnet %s is %s: leave it out",
-			option->code, subnet->name,
-			option->code > 255 ? "above 254" : "set by the server itself");
-		return false;
-	}
-	if (option->data.len == 0 || option->data.len > 255) {
-		internal_refuse(a, INVALID, "option %u of subnet %s has %zu bytes: give 1 to 255",
-			option->code, subnet->name, option->data.len);
-		return false;
-	}
-	for (size_t i = 0; i < index; i++) {
-		if (subnet->options[i]->code != option->code)
-			continue;
-		internal_refuse(a, INVALID, "option %u of subnet %s is given twice: keep one",
-			option->code, subnet->name);
-		return false;
-	}
-	return true;
-}
+/* What has a field of its own in a subnet: router, name servers, domain, MTU, time servers. */
+static const uint8_t put_own_options[] = {3, 6, 12, 15, 26, 42};
 
 static bool put_check_options(struct apply *a, const Pxe__Subnet *subnet)
 {
-	if (subnet->n_options > 64) {
-		internal_refuse(a, INVALID, "subnet %s has %zu options: use at most 64",
-			subnet->name, subnet->n_options);
+	char what[MODEL_NAME_MAX + 8];
+	snprintf(what, sizeof(what), "subnet %s", subnet->name);
+	for (size_t i = 0; i < subnet->n_options; i++) {
+		const Pxe__Option *option = subnet->options[i];
+		if (option->space != PXE__OPTION_SPACE__OPTION_DHCP || option->code > 255 ||
+			memchr(put_own_options, (int)option->code, sizeof(put_own_options)) == NULL)
+			continue;
+		internal_refuse(a, INVALID,
+			"option %u of subnet %s is set by the server itself, from the subnet's own "
+			"field or the host's name: leave it out",
+			option->code, subnet->name);
 		return false;
 	}
-	for (size_t i = 0; i < subnet->n_options; i++) {
-		if (!put_check_option(a, subnet, i))
-			return false;
+	return check_options(a, what, subnet->options, subnet->n_options) &&
+	       check_quirks(a, what, subnet->quirks) &&
+	       check_lease_times(
+		       a, what, subnet->lease_s, subnet->lease_min_s, subnet->lease_max_s);
+}
+
+static bool put_check_link(struct apply *a, const Pxe__Subnet *subnet)
+{
+	if (subnet->dhcp < PXE__SUBNET_DHCP__SUBNET_DHCP_AS_CLUSTER ||
+		subnet->dhcp > PXE__SUBNET_DHCP__SUBNET_DHCP_OFF) {
+		internal_refuse(a, INVALID,
+			"dhcp mode %d of subnet %s is not known: use on, proxy, off or default",
+			(int)subnet->dhcp, subnet->name);
+		return false;
 	}
-	return true;
+	return subnet->shared_network[0] == '\0' ||
+	       check_name(a, "shared network", subnet->shared_network);
 }
 
 static bool put_check_network(struct apply *a, const Pxe__Subnet *subnet)
@@ -87,31 +81,12 @@ static bool put_check_gateway(struct apply *a, const Pxe__Subnet *subnet)
 	return false;
 }
 
-static bool put_check_lease_times(struct apply *a, const Pxe__Subnet *subnet)
-{
-	if (!check_seconds(a, "lease time", subnet->lease_s, 1, CHECK_LEASE_MAX_S) ||
-		!check_seconds(
-			a, "shortest lease time", subnet->lease_min_s, 1, CHECK_LEASE_MAX_S) ||
-		!check_seconds(a, "longest lease time", subnet->lease_max_s, 1, CHECK_LEASE_MAX_S))
-		return false;
-	uint32_t usual = subnet->lease_s, min = subnet->lease_min_s, max = subnet->lease_max_s;
-	if ((max != 0 && (min > max || usual > max)) || (usual != 0 && min > usual)) {
-		internal_refuse(a, INVALID,
-			"lease times of subnet %s: shortest %u s, usual %u s, longest %u s are not "
-			"in "
-			"this order",
-			subnet->name, min, usual, max);
-		return false;
-	}
-	return true;
-}
-
 static bool put_check_subnet(struct apply *a, const Pxe__Subnet *subnet)
 {
 	if (!put_check_network(a, subnet) || !put_check_gateway(a, subnet) ||
 		!check_ips(a, "DNS server", subnet->dns_ip, subnet->n_dns_ip, 8) ||
 		!check_ips(a, "NTP server", subnet->ntp_ip, subnet->n_ntp_ip, 8) ||
-		!put_check_lease_times(a, subnet) ||
+		!put_check_link(a, subnet) ||
 		!check_profile_ref(a, "profile of the subnet", subnet->profile) ||
 		!put_check_options(a, subnet))
 		return false;
@@ -176,8 +151,8 @@ static Pxe__Verdict put_check_hosts_stay(struct apply *a, const Pxe__Subnet *old
 	const struct shelf *hosts = &a->model->shelf[RECORD_HOST];
 	for (size_t i = 0; i < hosts->count; i++) {
 		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
-		uint32_t ip = msg_ip4_get(host->ip);
-		if (ip == 0 || ip < old_first || ip > old_last || (ip >= first && ip <= last))
+		uint32_t ip = internal_host_ip_in(host, old_first, old_last);
+		if (ip == 0 || (ip >= first && ip <= last))
 			continue;
 		return internal_refuse(a, CONFLICT,
 			"the reserved address %s of host %s would lie outside of subnet %s: change "
@@ -308,6 +283,40 @@ static Pxe__Verdict put_check_pool_fits(
 	return OK;
 }
 
+static bool put_check_exclude(struct apply *a, const Pxe__Pool *pool)
+{
+	uint32_t first = msg_ip4_get(pool->first_ip), last = msg_ip4_get(pool->last_ip);
+	char from[TEXT_IP4_BYTES], to[TEXT_IP4_BYTES];
+	if (pool->n_exclude > 256) {
+		internal_refuse(a, INVALID, "pool %s excludes %zu ranges: use at most 256",
+			pool->name, pool->n_exclude);
+		return false;
+	}
+	for (size_t i = 0; i < pool->n_exclude; i++) {
+		const Pxe__AddressRange *range = pool->exclude[i];
+		if (!check_ip(a, "first excluded address", range->first_ip) ||
+			!check_ip(a, "last excluded address", range->last_ip))
+			return false;
+		uint32_t begin = msg_ip4_get(range->first_ip), end = msg_ip4_get(range->last_ip);
+		if (begin <= end && begin >= first && end <= last)
+			continue;
+		internal_refuse(a, INVALID, "%s-%s is no range inside pool %s: it excludes nothing",
+			text_ip4_format(begin, from), text_ip4_format(end, to), pool->name);
+		return false;
+	}
+	return true;
+}
+
+static bool put_check_pool_terms(struct apply *a, const Pxe__Pool *pool)
+{
+	char what[MODEL_NAME_MAX + 8];
+	snprintf(what, sizeof(what), "pool %s", pool->name);
+	return put_check_exclude(a, pool) && check_groups(a, what, pool->only, pool->n_only) &&
+	       check_groups(a, what, pool->except, pool->n_except) &&
+	       check_lease_times(a, what, pool->lease_s, pool->lease_min_s, pool->lease_max_s) &&
+	       check_options(a, what, pool->options, pool->n_options);
+}
+
 Pxe__Verdict put_pool(struct apply *a, const Pxe__Put *put, const Pxe__Pool *pool)
 {
 	if (!check_name(a, "pool name", pool->name) ||
@@ -326,6 +335,8 @@ Pxe__Verdict put_pool(struct apply *a, const Pxe__Put *put, const Pxe__Pool *poo
 	verdict = put_check_pool_range(a, pool);
 	if (verdict == OK)
 		verdict = put_check_pool_fits(a, pool, old);
+	if (verdict == OK && !put_check_pool_terms(a, pool))
+		verdict = INVALID;
 	if (verdict != OK)
 		return verdict;
 	keep_message(a->model, a->sink, RECORD_POOL, keep_copy(&pool->base));
