@@ -67,7 +67,7 @@ static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 		show_pair(ctl, "API key", keyfile_z85_encode(settings->api_public_key.data, key));
 	}
 	show_pair(ctl, "server", show_ip(&settings->server_ip, text));
-	show_pair(ctl, "DHCP", settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ? "off" : "on");
+	show_pair(ctl, "DHCP", show_dhcp_mode(settings->dhcp));
 	show_pair(ctl, "lease", show_duration_s(settings->lease_s, text));
 	show_pair(ctl, "MCLT", show_duration_s(settings->mclt_s, text));
 	show_pair(ctl, "offer", show_duration_s(settings->offer_s, text));

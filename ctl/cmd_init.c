@@ -3,6 +3,7 @@
 #include "ctl/dhcp_ask.h"
 #include "ctl/edit.h"
 #include "ctl/node_setup.h"
+#include "ctl/show.h"
 
 #include "proto/host/port_holder.h"
 #include "proto/wire/dhcp4.h"
@@ -109,13 +110,7 @@ static int choose_mode(const struct ctl *ctl, const struct invocation *in,
 	if (wanted == NULL) {
 		*ret_mode = others_answer(ctl, conf) ? PXE__DHCP_MODE__DHCP_OFF
 						     : PXE__DHCP_MODE__DHCP_ON;
-	} else if (strcmp(wanted, "on") == 0) {
-		*ret_mode = PXE__DHCP_MODE__DHCP_ON;
-	} else if (strcmp(wanted, "proxy") == 0) {
-		*ret_mode = PXE__DHCP_MODE__DHCP_PROXY;
-	} else if (strcmp(wanted, "off") == 0) {
-		*ret_mode = PXE__DHCP_MODE__DHCP_OFF;
-	} else {
+	} else if (!show_dhcp_mode_parse(wanted, ret_mode)) {
 		return ctl_fail(ctl, CTL_USAGE, "--dhcp '%s': write on, proxy or off", wanted);
 	}
 	return CTL_OK;

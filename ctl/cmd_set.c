@@ -51,10 +51,7 @@ static void value_text(const Pxe__Settings *settings, size_t key, char ret_text[
 		snprintf(ret_text, SHOW_BYTES, "%" PRIu32 " %%",
 			number == 0 ? CMD_RESERVE_USUAL : number);
 		return;
-	case SET_DHCP:
-		snprintf(ret_text, SHOW_BYTES, "%s",
-			settings->dhcp == PXE__DHCP_MODE__DHCP_OFF ? "off" : "on");
-		return;
+	case SET_DHCP: snprintf(ret_text, SHOW_BYTES, "%s", show_dhcp_mode(settings->dhcp)); return;
 	case SET_PROFILE:
 		snprintf(ret_text, SHOW_BYTES, "%s",
 			settings->profile[0] == '\0' ? "none" : settings->profile);
@@ -109,11 +106,9 @@ static int set_one(const struct ctl *ctl, size_t key, const char *value, Pxe__Se
 	case SET_DURATION: return set_duration(ctl, key, value, settings);
 	case SET_PERCENT: return set_percent(ctl, key, value, settings);
 	case SET_DHCP:
-		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-			return ctl_fail(ctl, CTL_USAGE, "dhcp=%s: write on or off", value);
+		if (!show_dhcp_mode_parse(value, &settings->dhcp)) {
+			return ctl_fail(ctl, CTL_USAGE, "dhcp=%s: write on, proxy or off", value);
 		}
-		settings->dhcp = strcmp(value, "on") == 0 ? PXE__DHCP_MODE__DHCP_ON
-							  : PXE__DHCP_MODE__DHCP_OFF;
 		return CTL_OK;
 	case SET_PROFILE:
 		if (strcmp(value, "none") != 0 &&

@@ -191,7 +191,9 @@ const struct command command_table[] = {
 		"decline  how long an address rests that a machine found in use\n"
 		"reserve  per cent of the free addresses that the nodes hold for times without "
 		"quorum\n"
-		"dhcp     on or off; profile  what machines boot that have no other; or none\n"
+		"dhcp     on, off, or proxy: another server gives the addresses, we say what to "
+		"boot\n"
+		"profile  what machines boot that have no other; or none\n"
 		"server-id  DHCP server identifier of the cluster",
 		"  pxectl cluster set mclt=5m reserve=30%\n  pxectl cluster set dhcp=off",
 		NO_OPTIONS, cmd_cluster_set},

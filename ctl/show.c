@@ -131,3 +131,33 @@ void show_pair(const struct ctl *ctl, const char *key, const char *value)
 		fprintf(ctl->out, "%-12s %s\n", key, event_text_clean(value, clean, sizeof clean));
 	}
 }
+
+static const struct {
+	const char *name;
+	Pxe__DhcpMode mode;
+} dhcp_modes[] = {
+	{"off", PXE__DHCP_MODE__DHCP_OFF},
+	{"on", PXE__DHCP_MODE__DHCP_ON},
+	{"proxy", PXE__DHCP_MODE__DHCP_PROXY},
+};
+
+const char *show_dhcp_mode(Pxe__DhcpMode mode)
+{
+	for (size_t i = 0; i < sizeof dhcp_modes / sizeof dhcp_modes[0]; i++) {
+		if (dhcp_modes[i].mode == mode) {
+			return dhcp_modes[i].name;
+		}
+	}
+	return "?";
+}
+
+bool show_dhcp_mode_parse(const char *text, Pxe__DhcpMode *ret_mode)
+{
+	for (size_t i = 0; i < sizeof dhcp_modes / sizeof dhcp_modes[0]; i++) {
+		if (strcmp(dhcp_modes[i].name, text) == 0) {
+			*ret_mode = dhcp_modes[i].mode;
+			return true;
+		}
+	}
+	return false;
+}

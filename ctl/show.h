@@ -25,4 +25,8 @@ int show_table(const struct ctl *ctl, struct table *table);
 /* A pair of "KEY  value" lines; value "" is left out. */
 void show_pair(const struct ctl *ctl, const char *key, const char *value);
 
+/* "on", "proxy", "off"; and back: false for any other text. */
+const char *show_dhcp_mode(Pxe__DhcpMode mode);
+bool show_dhcp_mode_parse(const char *text, Pxe__DhcpMode *ret_mode);
+
 #endif
