@@ -1,6 +1,7 @@
 #include "node/reserve/reserve_impl.h"
 
 #include "proto/msg/msg_ip4.h"
+#include "store/model/levels.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -153,17 +154,35 @@ static bool offer_own(const struct reserve *reserve, const struct reserve_ask *a
 				  asked_s, ret_grant);
 }
 
+/* Whatever is the client's already on any subnet of the link comes before a new address. */
+static bool offer_on_link(struct reserve *reserve, struct reserve_ask *ask, uint32_t wanted_ip,
+	uint32_t asked_s, struct reserve_grant *ret_grant)
+{
+	const Pxe__Subnet *subnets[MODEL_LINK_SUBNETS_MAX];
+	size_t count = model_link_subnets(ask->view->model, ask->subnet, subnets);
+	for (unsigned source = RESERVE_BINDING; source <= RESERVE_OWN; source++) {
+		for (size_t i = 0; i < count; i++) {
+			ask->subnet = subnets[i];
+			if ((source == RESERVE_BINDING &&
+				    offer_binding(reserve, ask, asked_s, ret_grant)) ||
+				(source == RESERVE_FIXED &&
+					offer_fixed(reserve, ask, asked_s, ret_grant)) ||
+				(source == RESERVE_OWN &&
+					offer_own(reserve, ask, wanted_ip, asked_s, ret_grant)))
+				return true;
+		}
+	}
+	return false;
+}
+
 bool reserve_offer(struct reserve *reserve, const struct reserve_view *view,
 	const Pxe__ClientInfo *who, const Pxe__Subnet *subnet, uint32_t wanted_ip, uint32_t asked_s,
 	struct reserve_grant *ret_grant)
 {
 	struct reserve_ask ask;
 	struct reserve_grant grant;
-	if (!begin(view, who, subnet, &ask))
-		return false;
-	if (!offer_binding(reserve, &ask, asked_s, &grant) &&
-		!offer_fixed(reserve, &ask, asked_s, &grant) &&
-		!offer_own(reserve, &ask, wanted_ip, asked_s, &grant))
+	if (!begin(view, who, subnet, &ask) ||
+		!offer_on_link(reserve, &ask, wanted_ip, asked_s, &grant))
 		return false;
 	bool kept = reserve_table_offer(&reserve->table, grant.ip, &ask.client, view->boot_ms);
 	/* The others are this client's whether we remember the offer or not. */
@@ -233,7 +252,9 @@ bool reserve_grant(struct reserve *reserve, const struct reserve_view *view,
 {
 	struct reserve_ask ask;
 	struct reserve_grant grant;
-	if (!begin(view, who, subnet, &ask) || !find_grant(reserve, &ask, ip, asked_s, &grant))
+	const Pxe__Subnet *own = model_subnet_on_link(view->model, subnet, ip);
+	if (!begin(view, who, own != NULL ? own : subnet, &ask) ||
+		!find_grant(reserve, &ask, ip, asked_s, &grant))
 		return false;
 	struct reserve_entry *entry = reserve_table_entry(&reserve->table, ip);
 	bool is_new = entry == NULL;

@@ -68,13 +68,14 @@ void reserve_free(struct reserve *reserve);
 /* An entry of the journal, at start. 0, -EBADMSG, -ENOSPC. */
 int reserve_load(struct reserve *reserve, const uint8_t *value, size_t value_bytes);
 
-/* DISCOVER: what the client may be offered. `wanted_ip` 0: none. The address is kept for it, in
+/* DISCOVER: what the client may be offered, in `subnet` or another one of its shared network.
+ * `wanted_ip` 0: none. The address is kept for it, in
  * memory, for RESERVE_OFFER_MS. false: nothing. */
 bool reserve_offer(struct reserve *reserve, const struct reserve_view *view,
 	const Pxe__ClientInfo *who, const Pxe__Subnet *subnet, uint32_t wanted_ip, uint32_t asked_s,
 	struct reserve_grant *ret_grant);
-/* REQUEST of `ip`: may the client have it? On true the entry in ret_write must be durable before
- * the ACK leaves; it counts as taken from now on. */
+/* REQUEST of `ip`, in `subnet` or its shared network: may the client have it? On true the entry in
+ * ret_write must be durable before the ACK leaves; it counts as taken from now on. */
 bool reserve_grant(struct reserve *reserve, const struct reserve_view *view,
 	const Pxe__ClientInfo *who, const Pxe__Subnet *subnet, uint32_t ip, uint32_t asked_s,
 	struct reserve_grant *ret_grant, struct reserve_write *ret_write);

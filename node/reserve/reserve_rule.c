@@ -3,6 +3,7 @@
 #include "node/reserve/reserve_impl.h"
 
 #include "proto/msg/msg_ip4.h"
+#include "store/model/levels.h"
 #include <assert.h>
 #include <string.h>
 
@@ -117,9 +118,14 @@ static bool add_pool(void *ctx, const void *object)
 {
 	struct pool_bits *search = ctx;
 	const Pxe__Pool *pool = object;
-	if (strcmp(pool->subnet, search->subnet) == 0)
-		search->bits |= window_bits(
-			search->base, msg_ip4_get(pool->first_ip), msg_ip4_get(pool->last_ip));
+	if (strcmp(pool->subnet, search->subnet) != 0)
+		return true;
+	uint64_t bits =
+		window_bits(search->base, msg_ip4_get(pool->first_ip), msg_ip4_get(pool->last_ip));
+	for (size_t i = 0; bits != 0 && i < pool->n_exclude; i++)
+		bits &= ~window_bits(search->base, msg_ip4_get(pool->exclude[i]->first_ip),
+			msg_ip4_get(pool->exclude[i]->last_ip));
+	search->bits |= bits;
 	return true;
 }
 
@@ -204,12 +210,18 @@ static bool is_bit(const Pxe__Block *block, uint64_t bits, uint32_t ip)
 	return bit < MODEL_BLOCK_IPS && (bits >> bit & 1) != 0;
 }
 
+/* By the groups of the address's pool. */
+static bool is_admitted(const struct reserve_ask *ask, uint32_t ip)
+{
+	return model_pool_for(ask->view->model, ask->subnet, ask->who, ip) != NULL;
+}
+
 uint64_t reserve_rule_own_ms(
 	const struct reserve *reserve, const struct reserve_ask *ask, uint32_t ip)
 {
 	const Pxe__Block *block = reserve_rule_block(ask->view, ip);
 	if (block == NULL || strcmp(block->subnet, ask->subnet->name) != 0 ||
-		!is_bit(block, reserve_rule_usable(ask->view, block), ip))
+		!is_bit(block, reserve_rule_usable(ask->view, block), ip) || !is_admitted(ask, ip))
 		return 0;
 	return own_ms(reserve, ask, ip);
 }
@@ -247,7 +259,8 @@ static bool look_into_block(void *ctx, const Pxe__Block *block)
 	uint64_t usable = reserve_rule_usable(pick->ask->view, block);
 	for (unsigned i = 0; i < MODEL_BLOCK_IPS; i++) {
 		unsigned bit = (unsigned)(pick->hash + i) % MODEL_BLOCK_IPS;
-		if ((usable >> bit & 1) == 0 || own_ms(pick->reserve, pick->ask, base + bit) == 0)
+		if ((usable >> bit & 1) == 0 || !is_admitted(pick->ask, base + bit) ||
+			own_ms(pick->reserve, pick->ask, base + bit) == 0)
 			continue;
 		pick->found = base + bit;
 		return false;
