@@ -87,7 +87,10 @@ static void parse_boot(struct dhcp4_request *request)
 	 * own. */
 	request->is_ipxe = dhcp4_has_user_class(message, "iPXE") || dhcp4_has(message, DHCP4_IPXE);
 	request->is_http = dhcp4_vendor_class_begins(message, "HTTPClient");
-	request->is_pxe = request->is_ipxe || dhcp4_vendor_class_begins(message, "PXEClient");
+	/* BOOTP was made to boot with: its client takes a file name and a server if it gets them.
+	 */
+	request->is_pxe = request->is_ipxe || request->stage == DHCP4_STAGE_BOOTP ||
+			  dhcp4_vendor_class_begins(message, "PXEClient");
 	request->arch = choose_arch(request);
 	request->has_uuid = dhcp4_uuid(message, request->uuid);
 }

@@ -74,6 +74,7 @@ static void bootp_gets_its_reservation_and_no_dhcp_options(void **state) /* RFC 
 	assert_int_equal(rig_ip4(rig, DHCP4_ROUTERS), IP(10, 0, 0, 1));
 	assert_int_equal(rig_count(rig, DHCP4_COUNT_BOOTP), 1);
 	assert_int_equal(rig_count(rig, DHCP4_COUNT_BOOTP_SENT), 1);
+	assert_int_equal(rig->effects.reply.where, DHCP4_TO_HARDWARE);
 	assert_true(model_lease_of_ip(rig->model, IP(10, 0, 0, 150), &lease));
 	rig_pass(rig, 1000u * 86400 * 365);
 	assert_int_equal(lease_state_at(&lease, rig->view.now_ms), PXE__LEASE_STATE__LEASE_BOUND);
@@ -121,6 +122,26 @@ static void bootp_again_is_answered_from_the_state(void **state)
 	rig_send(rig, &ask);
 	rig_expect_reply(rig, DHCP4_BOOTP);
 	assert_int_equal(rig->reply.header.yiaddr, IP(10, 0, 0, 150));
+}
+
+static void bootp_is_told_what_to_boot_by_the_header(void **state) /* FIELD 4 */
+{
+	static const char *const loaders[] = {"undionly.kpxe"}, *const kernels[] = {"vmlinuz"};
+	const uint64_t holders[] = {1};
+	const uint8_t none[] = {
+		DHCP4_VENDOR_INFO, DHCP4_VENDOR_CLASS, DHCP4_TFTP_SERVER, DHCP4_BOOT_FILE};
+	struct rig *rig = *state;
+	rig_image(rig, "ipxe", loaders, 1, holders, 1);
+	rig_image(rig, "debian12", kernels, 1, holders, 1);
+	rig_profile(rig, "debian12");
+	rig_subnet(rig, "lab", IP(10, 0, 0, 0), "debian12");
+	rig_host(rig, "n07", 7, IP(10, 0, 0, 150), false);
+	struct ask ask = {.type = DHCP4_BOOTP, .client = 7};
+	assert_true(rig_ask(rig, &ask));
+	assert_non_null(strstr(rig->reply.header.file, "undionly.kpxe"));
+	assert_int_equal(rig->reply.header.siaddr, rig->view.serve_ip);
+	for (size_t i = 0; i < sizeof none; i++)
+		assert_false(dhcp4_has(&rig->reply, none[i]));
 }
 
 /* ---- INFORM */
@@ -370,6 +391,73 @@ static void a_repeat_takes_no_more_of_the_rate(void **state)
 	assert_true(rig->effects.has_proposal);
 }
 
+/* ---- how an answer is laid out */
+
+static void between_options_there_is_no_padding_and_an_end_after_them(void **state) /* FIELD 2 */
+{
+	struct rig *rig = *state;
+	const uint8_t list[] = {DHCP4_ROUTERS};
+	for (unsigned round = 0; round < 2; round++) {
+		struct ask ask = {.type = DHCP4_DISCOVER, .client = round + 1};
+		if (round == 1)
+			ask_option(&ask, DHCP4_PARAMETER_LIST, list, sizeof list);
+		assert_true(rig_ask(rig, &ask));
+		const struct dhcp4_reply *reply = &rig->effects.reply;
+		size_t at = DHCP4_HEADER_BYTES;
+		while (at < reply->size && reply->data[at] != DHCP4_END) {
+			assert_int_not_equal(reply->data[at], DHCP4_PAD);
+			at += 2u + reply->data[at + 1];
+		}
+		assert_true(at < reply->size);
+		assert_true(at + 1 == reply->size || reply->size == DHCP4_MIN_BYTES);
+		for (at++; at < reply->size; at++)
+			assert_int_equal(reply->data[at], 0);
+	}
+}
+
+static void the_edges_of_a_class_c_inside_a_larger_subnet_are_not_offered(
+	void **state) /* FIELD 20 */
+{
+	struct rig *rig = *state;
+	uint8_t network_ip[4];
+	Pxe__Subnet subnet = *model_subnet(rig->model, "lab");
+	Pxe__Put put = PXE__PUT__INIT;
+	char name[] = "big";
+	msg_ip4_put(IP(10, 4, 0, 0), network_ip);
+	subnet.name = name;
+	subnet.network_ip = (ProtobufCBinaryData){4, network_ip};
+	subnet.gateway_ip = (ProtobufCBinaryData){0};
+	subnet.prefix_len = 22;
+	put.object_case = PXE__PUT__OBJECT_SUBNET;
+	put.subnet = &subnet;
+	rig_put(rig, &put);
+	rig_pool(rig, "big", "big", IP(10, 4, 0, 255), IP(10, 4, 1, 1));
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 1, .giaddr = IP(10, 4, 2, 1)};
+	assert_true(rig_ask(rig, &ask));
+	assert_int_equal(rig->reply.header.yiaddr, IP(10, 4, 1, 1));
+	ask.client = 2;
+	assert_false(rig_ask(rig, &ask));
+}
+
+static void the_address_stays_while_the_identifier_changes(void **state) /* FIELD 17 */
+{
+	struct rig *rig = *state;
+	const uint8_t rom[17] = {0, 7}, ipxe[7] = {1, 0x52, 0x54, 0, 0, 0, 1},
+		      os[] = {255, 9, 9, 9, 9};
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 1, .xid = 1};
+	ask_option(&ask, DHCP4_CLIENT_ID, rom, sizeof rom);
+	assert_true(rig_ask(rig, &ask));
+	uint32_t ip = rig->reply.header.yiaddr;
+	struct ask second = {.type = DHCP4_DISCOVER, .client = 1, .xid = 2}, third = second;
+	ask_option(&second, DHCP4_CLIENT_ID, ipxe, sizeof ipxe);
+	assert_true(rig_ask(rig, &second));
+	assert_int_equal(rig->reply.header.yiaddr, ip);
+	third.xid = 3;
+	ask_option(&third, DHCP4_CLIENT_ID, os, sizeof os);
+	assert_true(rig_ask(rig, &third));
+	assert_int_equal(rig->reply.header.yiaddr, ip);
+}
+
 /* ---- options that are not as they should be */
 
 static void odd_options_are_counted_and_the_request_is_answered(void **state) /* FIELD 23, 24 */
@@ -415,6 +503,7 @@ int main(void)
 		TEST(bootp_without_a_reservation_gets_silence),
 		TEST(bootp_without_vendor_information_is_understood),
 		TEST(bootp_again_is_answered_from_the_state),
+		TEST(bootp_is_told_what_to_boot_by_the_header),
 		TEST(inform_of_an_unconfigured_subnet_is_dropped),
 		TEST(rapid_commit_acknowledges_a_discover),
 		TEST(rapid_commit_is_for_who_asks_where_it_is_on),
@@ -427,6 +516,9 @@ int main(void)
 		TEST(an_address_of_the_shared_network_is_not_wrong_and_has_its_own_mask),
 		TEST(first_offers_to_unknown_machines_are_bounded),
 		TEST(a_repeat_takes_no_more_of_the_rate),
+		TEST(between_options_there_is_no_padding_and_an_end_after_them),
+		TEST(the_edges_of_a_class_c_inside_a_larger_subnet_are_not_offered),
+		TEST(the_address_stays_while_the_identifier_changes),
 		TEST(odd_options_are_counted_and_the_request_is_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
