@@ -5,14 +5,12 @@
 
 #include "node/dhcp4/dhcp4_boot.h"
 #include "node/dhcp4/dhcp4_options.h"
+#include "node/dhcp4/dhcp4_pxe.h"
 #include "proto/wire/dhcp4_build.h"
-#include "proto/wire/dhcp4_sub.h"
 #include "proto/wire/text.h"
 #include <assert.h>
 #include <string.h>
 
-#define PXE_USE_BOOT_FILE                                                                          \
-	8 /* discovery control: load the file that the offer names (PXE 2.1 §2.2.2) */
 #define HTYPE_ETHERNET   1
 #define OPTION_PIECE_MAX 255
 #define SUBNET_SELECTION 118 /* RFC 3011 */
@@ -47,13 +45,7 @@ static void put_header(const struct dhcp4_plan *plan, struct dhcp4_builder *buil
 		header.ciaddr = request->ciaddr;
 	if (plan->terms.broadcast || (plan->type == DHCP4_NAK && asked->giaddr != 0))
 		header.flags |= DHCP4_FLAG_BROADCAST; /* FIELD 21; RFC 2131 §4.3.2 */
-	if (has_boot_file(plan)) {
-		/* Some clients read these fields, some the options (FIELD 4). */
-		header.siaddr = plan->boot->server_ip;
-		size_t size = strlen(plan->boot->file);
-		if (size < DHCP4_FILE_BYTES)
-			memcpy(header.file, plan->boot->file, size);
-	}
+	dhcp4_pxe_header(plan, &header);
 	dhcp4_build_header(builder, &header);
 }
 
@@ -71,45 +63,6 @@ static void put_times(const struct dhcp4_plan *plan, struct dhcp4_builder *build
 		most_s = half_s + 1;
 	dhcp4_build_u32(builder, DHCP4_RENEWAL_SECONDS, half_s);
 	dhcp4_build_u32(builder, DHCP4_REBINDING_SECONDS, most_s);
-}
-
-/* 60 and 43 go together or not at all: with 60 alone UEFI asks port 4011 (FIELD 29). */
-static void put_pxe(const struct boot_decision *boot, struct dhcp4_builder *builder)
-{
-	char server[TEXT_IP4_BYTES];
-	struct dhcp4_sub_builder vendor = {.size = 0};
-	dhcp4_build_text(builder, DHCP4_VENDOR_CLASS, "PXEClient");
-	dhcp4_sub_put_u8(&vendor, DHCP4_PXE_DISCOVERY_CONTROL, PXE_USE_BOOT_FILE);
-	dhcp4_sub_put_end(&vendor);
-	assert(!vendor.failed);
-	dhcp4_build_option(builder, DHCP4_VENDOR_INFO, vendor.data, vendor.size);
-	dhcp4_build_cstring(
-		builder, DHCP4_TFTP_SERVER, text_ip4_format(boot->server_ip, server)); /* FIELD 5 */
-	dhcp4_build_cstring(builder, DHCP4_BOOT_FILE, boot->file);                     /* FIELD 3 */
-}
-
-static void put_ipxe(const struct boot_decision *boot, struct dhcp4_builder *builder)
-{
-	struct dhcp4_sub_builder own = {.size = 0};
-	dhcp4_build_cstring(builder, DHCP4_BOOT_FILE, boot->file);
-	/* No proxy DHCP here: saves iPXE two seconds of waiting for one (FIELD 39). */
-	dhcp4_sub_put_u8(&own, DHCP4_IPXE_NO_PXEDHCP, 1);
-	assert(!own.failed);
-	dhcp4_build_option(builder, DHCP4_IPXE, own.data, own.size);
-}
-
-static void put_boot(const struct dhcp4_plan *plan, struct dhcp4_builder *builder)
-{
-	if (!has_boot_file(plan))
-		return;
-	if (plan->request->is_ipxe) {
-		put_ipxe(plan->boot, builder);
-	} else if (plan->request->is_http) {
-		dhcp4_build_text(builder, DHCP4_VENDOR_CLASS, "HTTPClient"); /* FIELD 41 */
-		dhcp4_build_cstring(builder, DHCP4_BOOT_FILE, plan->boot->file);
-	} else {
-		put_pxe(plan->boot, builder);
-	}
 }
 
 static size_t option_bytes(size_t size)
@@ -218,7 +171,7 @@ static void address_reply(const struct dhcp4_plan *plan, struct dhcp4_reply *rep
 	if (asked->giaddr != 0 && !informs) {
 		reply->where = DHCP4_TO_RELAY;
 		reply->ip = asked->giaddr;
-		reply->port = DHCP4_SERVER_PORT;
+		reply->port = request->relay_port;
 	} else if (plan->type != DHCP4_NAK && own_ip != 0) {
 		reply->where = DHCP4_TO_ADDRESS;
 		reply->ip = own_ip;
@@ -275,7 +228,7 @@ static void put_configuration(
 		return;
 	}
 	if (with_boot)
-		put_boot(plan, builder);
+		dhcp4_pxe_put(plan, builder);
 	dhcp4_build_echo(builder, asked, DHCP4_CLIENT_UUID); /* FIELD 23 */
 	if (plan->terms.echo_client_id)
 		dhcp4_build_echo(builder, asked, DHCP4_CLIENT_ID);

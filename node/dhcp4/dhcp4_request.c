@@ -9,8 +9,6 @@
 #define HTYPE_ETHERNET        1
 #define SUBNET_SELECTION      118 /* RFC 3011 */
 #define VIVSO                 125 /* RFC 3925 */
-#define RELAY_FLAGS           10  /* RFC 5010: sub-option of 82, and its one bit */
-#define RELAY_FLAG_UNICAST    0x80
 #define ARCHS_MAX             16
 #define CLIENT_ID_BYTES_LEAST 2
 
@@ -95,25 +93,15 @@ static void parse_boot(struct dhcp4_request *request)
 	request->has_uuid = dhcp4_uuid(message, request->uuid);
 }
 
-static bool relay_option(const struct dhcp4_message *message, uint8_t sub_code,
-	const uint8_t **ret_data, size_t *ret_size)
+static void parse_relay(const struct dhcp4_input *input, struct dhcp4_request *request)
 {
-	const uint8_t *info;
-	size_t info_bytes;
-	return dhcp4_option(message, DHCP4_RELAY_AGENT_INFO, &info, &info_bytes) &&
-	       dhcp4_sub_find(DHCP4_SUB_RELAY, info, info_bytes, sub_code, ret_data, ret_size);
-}
-
-static bool relay_address(
-	const struct dhcp4_message *message, uint8_t sub_code, uint32_t *ret_address)
-{
-	const uint8_t *data;
-	size_t size;
-	if (!relay_option(message, sub_code, &data, &size) || size != 4)
-		return false;
-	*ret_address = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 |
-		       data[3];
-	return *ret_address != 0;
+	const uint8_t *info = NULL;
+	size_t info_bytes = 0;
+	dhcp4_option(&request->message, DHCP4_RELAY_AGENT_INFO, &info, &info_bytes);
+	dhcp4_relay_read(info, info_bytes, &request->relay);
+	request->relay_port = DHCP4_SERVER_PORT;
+	if (request->relay.has_source_port && input->source_port != 0)
+		request->relay_port = input->source_port;
 }
 
 /* RFC 2131 §4.3.1: giaddr, else the interface; a relay may name another link (RFC 3527, RFC 3011).
@@ -124,15 +112,14 @@ static void parse_link(const struct dhcp4_input *input, struct dhcp4_request *re
 	request->link_ip = input->link_ip;
 	if (message->header.giaddr != 0) {
 		request->link_ip = message->header.giaddr;
-		uint32_t link;
-		if (relay_address(message, DHCP4_RELAY_LINK_SELECTION, &link)) {
+		uint32_t link = 0;
+		dhcp4_ip4(message, SUBNET_SELECTION, &link);
+		if (request->relay.link_selection != 0)
+			request->link_ip = request->relay.link_selection;
+		else if (link != 0)
 			request->link_ip = link;
-		} else if (dhcp4_ip4(message, SUBNET_SELECTION, &link) && link != 0) {
-			request->link_ip = link;
-			request->is_selected = true;
-		}
-		relay_address(
-			message, DHCP4_RELAY_SERVER_ID_OVERRIDE, &request->server_id_override);
+		request->is_selected = request->relay.link_selection == 0 && link != 0;
+		request->server_id_override = request->relay.server_id_override;
 	} else if (request->stage == DHCP4_STAGE_RENEWING || request->stage == DHCP4_STAGE_INFORM) {
 		if (request->ciaddr != 0)
 			request->link_ip = request->ciaddr;
@@ -144,12 +131,9 @@ static void parse_link(const struct dhcp4_input *input, struct dhcp4_request *re
 /* Did the client itself send to one address? A relay may tell (RFC 5010). */
 static bool is_sent_to_one(const struct dhcp4_input *input, const struct dhcp4_request *request)
 {
-	const uint8_t *flags;
-	size_t size;
 	if (request->message.header.giaddr == 0)
 		return input->unicast;
-	return relay_option(&request->message, RELAY_FLAGS, &flags, &size) && size == 1 &&
-	       (flags[0] & RELAY_FLAG_UNICAST) != 0;
+	return request->relay.has_flags && request->relay.is_unicast;
 }
 
 /* RFC 2131 §4.3.2. ciaddr beside option 50 is a client's mistake (FIELD 8). A REQUEST that names no
@@ -223,15 +207,6 @@ static ProtobufCBinaryData borrowed(const uint8_t *data, size_t size)
 	return (ProtobufCBinaryData){size, (uint8_t *)(uintptr_t)data};
 }
 
-static ProtobufCBinaryData relay_text(const struct dhcp4_message *message, uint8_t sub_code)
-{
-	const uint8_t *data;
-	size_t size;
-	if (!relay_option(message, sub_code, &data, &size))
-		return (ProtobufCBinaryData){0};
-	return borrowed(data, size);
-}
-
 static void parse_attributes(struct dhcp4_request *request)
 {
 	const struct dhcp4_message *message = &request->message;
@@ -246,8 +221,6 @@ static void parse_attributes(struct dhcp4_request *request)
 			size--;
 		request->vendor_class = borrowed(vendor, size);
 	}
-	request->circuit_id = relay_text(message, DHCP4_RELAY_CIRCUIT_ID);
-	request->remote_id = relay_text(message, DHCP4_RELAY_REMOTE_ID);
 }
 
 enum dhcp4_count dhcp4_request_parse(
@@ -277,6 +250,7 @@ enum dhcp4_count dhcp4_request_parse(
 	/* What is sent there must reach a relay, and not everybody. */
 	if (request->message.header.giaddr != 0 && !is_host_address(request->message.header.giaddr))
 		return DHCP4_COUNT_MALFORMED_ADDRESS;
+	parse_relay(input, request);
 	enum dhcp4_count count = parse_stage(is_sent_to_one(input, request), request);
 	if (count != DHCP4_COUNT_NONE)
 		return count;
@@ -315,8 +289,10 @@ void dhcp4_request_attributes(const struct dhcp4_request *request, Pxe__ClientIn
 	ret_info->vendor_class = request->vendor_class;
 	ret_info->n_user_class = request->user_class_count;
 	ret_info->user_class = (ProtobufCBinaryData *)(uintptr_t)request->user_class;
-	ret_info->circuit_id = request->circuit_id;
-	ret_info->remote_id = request->remote_id;
+	ret_info->circuit_id =
+		borrowed(request->relay.circuit_id.data, request->relay.circuit_id.size);
+	ret_info->remote_id =
+		borrowed(request->relay.remote_id.data, request->relay.remote_id.size);
 }
 
 /* The options that have one length. */
@@ -332,33 +308,31 @@ static const struct {
 	{SUBNET_SELECTION, 4},
 };
 
-static bool has_broken_parts(
-	const struct dhcp4_message *message, uint8_t code, enum dhcp4_sub_kind kind)
+static bool has_broken_vendor_info(const struct dhcp4_message *message)
 {
-	const uint8_t *data;
-	size_t size;
+	const uint8_t *data, *sub_data;
+	size_t size, sub_size;
 	uint8_t sub_code;
-	const uint8_t *sub_data;
-	size_t sub_size;
 	struct dhcp4_sub sub;
-	if (!dhcp4_option(message, code, &data, &size))
+	if (!dhcp4_option(message, DHCP4_VENDOR_INFO, &data, &size))
 		return false;
-	dhcp4_sub_init(&sub, kind, data, size);
+	dhcp4_sub_init(&sub, DHCP4_SUB_VENDOR, data, size);
 	while (dhcp4_sub_next(&sub, &sub_code, &sub_data, &sub_size))
 		continue;
 	return sub.failed;
 }
 
-/* Per enterprise its number, a length, and that many bytes (RFC 3925 §4). */
 static bool has_broken_vivso(const struct dhcp4_message *message)
 {
-	const uint8_t *data;
-	size_t size, at = 0;
-	if (!dhcp4_option(message, VIVSO, &data, &size))
-		return false;
-	while (at + 5 <= size && at + 5 + data[at + 4] <= size)
-		at += 5u + data[at + 4];
-	return at != size;
+	const uint8_t *data = NULL;
+	size_t size = 0;
+	struct dhcp4_enterprise walk;
+	struct dhcp4_enterprise_value value;
+	dhcp4_option(message, VIVSO, &data, &size);
+	dhcp4_enterprise_init(&walk, data, size);
+	while (dhcp4_enterprise_next(&walk, &value))
+		continue;
+	return walk.failed;
 }
 
 bool dhcp4_request_is_odd(const struct dhcp4_request *request)
@@ -374,9 +348,8 @@ bool dhcp4_request_is_odd(const struct dhcp4_request *request)
 		return true;
 	if (dhcp4_option(message, DHCP4_CLIENT_ARCH, NULL, &size) && (size == 0 || size % 2 != 0))
 		return true;
-	return has_broken_parts(message, DHCP4_RELAY_AGENT_INFO, DHCP4_SUB_RELAY) ||
-	       has_broken_parts(message, DHCP4_VENDOR_INFO, DHCP4_SUB_VENDOR) ||
-	       has_broken_vivso(message);
+	return request->relay.is_malformed || request->relay.repeated > 0 ||
+	       has_broken_vendor_info(message) || has_broken_vivso(message);
 }
 
 uint64_t dhcp4_request_hash(const uint8_t *client, size_t client_bytes, uint64_t salt)

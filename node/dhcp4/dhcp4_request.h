@@ -9,6 +9,7 @@
 #include "node/dhcp4/dhcp4_count.h"
 #include "node/dhcp4/dhcp4_view.h"
 #include "proto/wire/dhcp4.h"
+#include "proto/wire/dhcp4_sub.h"
 
 enum dhcp4_stage {
 	DHCP4_STAGE_DISCOVER,
@@ -51,7 +52,9 @@ struct dhcp4_request {
 	/* What groups match by, borrowed from the packet; empty: not sent. */
 	size_t user_class_count;
 	ProtobufCBinaryData user_class[DHCP4_USER_CLASSES_MAX];
-	ProtobufCBinaryData vendor_class, circuit_id, remote_id;
+	ProtobufCBinaryData vendor_class;
+	struct dhcp4_relay_info relay; /* option 82, borrowed */
+	uint16_t relay_port;           /* that answers by the relay go to (RFC 8357) */
 };
 
 /* Decode and read one packet. DHCP4_COUNT_NONE, or what to count it as; then nothing of

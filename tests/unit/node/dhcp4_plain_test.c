@@ -280,6 +280,31 @@ static void option_82_comes_back_whatever_else_must_go(void **state) /* RFC 3046
 	assert_true(rig->effects.reply.size <= 548 + 2 + sizeof info);
 }
 
+static void a_relay_may_be_answered_at_its_own_port(void **state) /* RFC 8357 */
+{
+	struct rig *rig = *state;
+	const uint8_t info[] = {19, 0};
+	uint8_t packet[400];
+	struct ask ask = {.type = DHCP4_DISCOVER, .client = 1, .giaddr = IP(10, 0, 0, 1)};
+	ask_option(&ask, DHCP4_RELAY_AGENT_INFO, info, sizeof info);
+	size_t size = rig_packet(&ask, packet, sizeof packet);
+	struct dhcp4_input input = {.packet = packet,
+		.packet_bytes = size,
+		.link_ip = rig->view.serve_ip,
+		.source_ip = ask.giaddr,
+		.source_port = 4500,
+		.received_ms = rig->view.boot_ms};
+	dhcp4_engine_on_packet(rig->engine, &rig->view, &input, &rig->effects);
+	rig_note_effects(rig);
+	rig_commit(rig);
+	assert_int_equal(rig->effects.reply.where, DHCP4_TO_RELAY);
+	assert_int_equal(rig->effects.reply.port, 4500);
+	ask.client = 2;
+	ask.options_bytes = 0;
+	assert_true(rig_ask(rig, &ask));
+	assert_int_equal(rig->effects.reply.port, DHCP4_SERVER_PORT);
+}
+
 static void a_relay_may_pass_on_the_choice_of_a_subnet(void **state) /* RFC 3011 */
 {
 	struct rig *rig = *state;
@@ -511,6 +536,7 @@ int main(void)
 		TEST(a_renewal_by_a_relay_may_be_known_as_unicast),
 		TEST(a_renewal_to_the_relays_identifier_is_ours),
 		TEST(option_82_comes_back_whatever_else_must_go),
+		TEST(a_relay_may_be_answered_at_its_own_port),
 		TEST(a_relay_may_pass_on_the_choice_of_a_subnet),
 		TEST(without_a_relay_only_a_subnet_of_the_own_link_may_be_chosen),
 		TEST(an_address_of_the_shared_network_is_not_wrong_and_has_its_own_mask),
