@@ -726,6 +726,30 @@ static void test_range_headers_alone(void **state)
 	assert_false(http_etag_in("", "\"a\""));
 }
 
+static void test_metrics_are_what_was_last_set(void **state)
+{
+	struct site *s = *state;
+	struct reply r;
+	char url[512];
+	CURL *curl = curl_easy_init();
+
+	snprintf(url, sizeof url, "%s/metrics", s->base);
+	assert_false(http_server_metrics_wanted(s->server));
+	fetch_with(curl, url, NULL, &r);
+	assert_int_equal(r.status, 503);
+	free(r.body);
+	assert_true(http_server_metrics_wanted(s->server));
+	http_server_set_metrics(s->server, strdup("a 1\n"));
+	http_server_set_metrics(s->server, strdup("a 2\n"));
+	fetch_with(curl, url, NULL, &r);
+	assert_int_equal(r.status, 200);
+	assert_int_equal(r.bytes, 4);
+	assert_memory_equal(r.body, "a 2\n", 4);
+	assert_non_null(strstr(r.headers, "text/plain; version=0.0.4"));
+	free(r.body);
+	curl_easy_cleanup(curl);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -754,6 +778,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_eight_large_downloads_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_busy_port_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_metrics_are_what_was_last_set, setup, teardown),
 	};
 	int failed;
 
