@@ -127,10 +127,12 @@ static void check_port(
 
 	snprintf(name, sizeof name, "port %u", (unsigned)port);
 	if (port_holder(protocol, port, holder, sizeof holder) < 0) {
-		doctor_tell(doctor, running ? DOCTOR_BAD : DOCTOR_OK, name,
-			running ? "%s: nobody listens, though a node answers; is pxed running "
-				  "here? systemctl status pxecluster"
-				: "%s: free",
+		bool missing = running && !shared;
+		doctor_tell(doctor, missing ? DOCTOR_BAD : DOCTOR_OK, name,
+			missing   ? "%s: nobody listens, though a node answers; is pxed running "
+				    "here? systemctl status pxecluster"
+			: running ? "%s: left to another server"
+				  : "%s: free",
 			what);
 	} else if (strncmp(holder, "pxed ", 5) == 0) {
 		doctor_tell(doctor, DOCTOR_OK, name, "%s: %s", what, holder);

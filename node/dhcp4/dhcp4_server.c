@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define LOG_EVERY_MS  10000
-#define TAKE_EVERY_MS 10000 /* how often a port that was another's is tried again */
+#define TAKE_EVERY_MS 10000 /* how often a port that is another's is tried again */
 
 /* A condition that is logged at most once in LOG_EVERY_MS. */
 struct dhcp4_complaint {
@@ -44,7 +44,8 @@ struct dhcp4_server {
 	uv_idle_t turn_end;
 	bool closing;
 	unsigned handles_open;
-	uint64_t tried_ms; /* to take the port */
+	bool port_wanted; /* when it was last taken or given up, or this was tried */
+	uint64_t tried_ms;
 	uint64_t rate_since_ms, rate_base;
 	uint32_t rate;
 	struct dhcp4_complaint no_quorum, no_address, no_send;
@@ -275,25 +276,45 @@ static void on_door_closed(uv_handle_t *handle)
 		log_error("port 67 on %s cannot be watched: restart pxed", server->interface);
 }
 
-/* Another server of this machine had the port and is gone, or it will stay and this node must know
- * that it is told to answer, too. */
-static void try_to_take_port(struct dhcp4_server *server, uint64_t now_ms)
+/* Its descriptor was replaced. */
+static void change_door(struct dhcp4_server_door *door, int old_fd)
+{
+	door->old_fd = old_fd;
+	uv_poll_stop(&door->poll);
+	uv_close((uv_handle_t *)&door->poll, on_door_closed);
+}
+
+static void take_port(struct dhcp4_server *server, struct dhcp4_server_door *door)
+{
+	int old_fd;
+	if (dhcp4_socket_take_port(server->socket, &old_fd)) {
+		log_info("port 67 on %s is ours now", server->interface);
+		change_door(door, old_fd);
+		return;
+	}
+	const char *holder = dhcp4_socket_holder(server->socket, DHCP4_DOOR_SERVER);
+	log_warn("port 67 on %s is in use by %s, and this node is to answer there, too: stop that "
+		 "server, or: pxectl cluster set dhcp=proxy",
+		server->interface, holder != NULL ? holder : "another process");
+}
+
+/* The port is ours where we lease addresses, and left to others where we do not. Retried, as the
+ * other server may end later. */
+static void keep_port(struct dhcp4_server *server, uint64_t now_ms)
 {
 	struct dhcp4_server_door *door = &server->door[DHCP4_DOOR_SERVER];
-	const char *holder = dhcp4_socket_holder(server->socket, DHCP4_DOOR_SERVER);
-	if (holder == NULL || now_ms - server->tried_ms < TAKE_EVERY_MS ||
+	bool wanted = link_mode(server->replica, server->serve_ip) == PXE__DHCP_MODE__DHCP_ON;
+	bool due = wanted != server->port_wanted || now_ms - server->tried_ms >= TAKE_EVERY_MS;
+	int old_fd;
+	if (wanted != dhcp4_socket_is_beside(server->socket) || !due ||
 		uv_is_closing((uv_handle_t *)&door->poll))
 		return;
+	server->port_wanted = wanted;
 	server->tried_ms = now_ms;
-	if (dhcp4_socket_take_port(server->socket, &door->old_fd)) {
-		log_info("port 67 on %s is free, and ours now", server->interface);
-		uv_poll_stop(&door->poll);
-		uv_close((uv_handle_t *)&door->poll, on_door_closed);
-	} else if (link_mode(server->replica, server->serve_ip) == PXE__DHCP_MODE__DHCP_ON) {
-		log_warn("port 67 on %s is in use by %s, and this node is to answer there, too: "
-			 "stop that server, or: pxectl cluster set dhcp=proxy",
-			server->interface, holder);
-	}
+	if (wanted)
+		take_port(server, door);
+	else if (dhcp4_socket_step_aside(server->socket, &old_fd))
+		change_door(door, old_fd);
 }
 
 static void on_tick(uv_timer_t *handle)
@@ -302,7 +323,7 @@ static void on_tick(uv_timer_t *handle)
 	uint64_t now_ms = boot_ms();
 	measure_rate(server, now_ms);
 	log_complaints(server, now_ms);
-	try_to_take_port(server, now_ms);
+	keep_port(server, now_ms);
 	dhcp4_service_tick(server->service);
 }
 
@@ -344,6 +365,7 @@ static int open_sockets(struct dhcp4_server *server, const struct dhcp4_server_c
 		.own_ip = config->serve_ip,
 		.beside = link_mode(config->replica, config->serve_ip) != PXE__DHCP_MODE__DHCP_ON};
 	int result = dhcp4_socket_open(&sock, &server->socket, ret_error, error_bytes);
+	server->port_wanted = !sock.beside;
 	if (result < 0)
 		return result;
 	const char *holder = dhcp4_socket_holder(server->socket, DHCP4_DOOR_SERVER);

@@ -32,9 +32,9 @@ struct dhcp4_server_config {
 	uint16_t http_port;
 };
 
-/* Bind and begin to answer. Where DHCP is off or a proxy, port 67 may be held by another server of
- * this machine (dhcp4_socket.h); it is taken once it is free. 0, or a negative errno and one line
- * in ret_error: see dhcp4_socket_open(). */
+/* Bind and begin to answer. Where DHCP is off or a proxy, port 67 is left to another server of this
+ * machine (dhcp4_socket.h); when that changes it is taken, or given up, at once. 0, or a negative
+ * errno and one line in ret_error: see dhcp4_socket_open(). */
 __attribute__((warn_unused_result)) int dhcp4_server_open(const struct dhcp4_server_config *config,
 	struct dhcp4_server **ret_server, char *ret_error, size_t error_bytes);
 

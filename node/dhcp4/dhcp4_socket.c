@@ -174,15 +174,20 @@ static int open_beside(struct dhcp4_socket *sock, char *ret_error, size_t error_
 static int open_doors(struct dhcp4_socket *sock, bool beside, char *ret_error, size_t error_bytes)
 {
 	char ignored[256];
-	int result = open_udp(sock, DHCP4_DOOR_SERVER, ret_error, error_bytes);
-	bool taken = result == -EADDRINUSE && beside;
-	if (result < 0 && !taken)
-		return result;
+	if (!beside) {
+		int result = open_udp(sock, DHCP4_DOOR_SERVER, ret_error, error_bytes);
+		if (result < 0)
+			return result;
+	}
 	if (open_udp(sock, DHCP4_DOOR_PXE, ignored, sizeof ignored) < 0 &&
 		sock->holder[DHCP4_DOOR_PXE][0] == '\0')
 		snprintf(sock->holder[DHCP4_DOOR_PXE], DHCP4_SOCKET_HOLDER, "nobody: %.100s",
 			ignored);
-	return taken ? open_beside(sock, ret_error, error_bytes) : 0;
+	if (!beside)
+		return 0;
+	char *holder = sock->holder[DHCP4_DOOR_SERVER];
+	(void)port_holder(IPPROTO_UDP, DHCP4_SERVER_PORT, holder, DHCP4_SOCKET_HOLDER);
+	return open_beside(sock, ret_error, error_bytes);
 }
 
 int dhcp4_socket_open(const struct dhcp4_socket_config *config, struct dhcp4_socket **ret_socket,
@@ -233,14 +238,28 @@ int dhcp4_socket_fd(const struct dhcp4_socket *sock, enum dhcp4_door door)
 
 const char *dhcp4_socket_holder(const struct dhcp4_socket *sock, enum dhcp4_door door)
 {
-	return sock->udp[door] < 0 ? sock->holder[door] : NULL;
+	return sock->udp[door] < 0 && sock->holder[door][0] != '\0' ? sock->holder[door] : NULL;
+}
+
+bool dhcp4_socket_is_beside(const struct dhcp4_socket *sock)
+{
+	return sock->beside >= 0;
+}
+
+bool dhcp4_socket_step_aside(struct dhcp4_socket *sock, int *ret_old_fd)
+{
+	char ignored[256];
+	if (sock->beside >= 0 || open_beside(sock, ignored, sizeof ignored) < 0)
+		return false;
+	*ret_old_fd = sock->udp[DHCP4_DOOR_SERVER];
+	sock->udp[DHCP4_DOOR_SERVER] = -1;
+	return true;
 }
 
 bool dhcp4_socket_take_port(struct dhcp4_socket *sock, int *ret_old_fd)
 {
 	char ignored[256];
-	if (sock->udp[DHCP4_DOOR_SERVER] >= 0 ||
-		open_udp(sock, DHCP4_DOOR_SERVER, ignored, sizeof ignored) < 0)
+	if (sock->beside < 0 || open_udp(sock, DHCP4_DOOR_SERVER, ignored, sizeof ignored) < 0)
 		return false;
 	*ret_old_fd = sock->beside;
 	sock->beside = -1;

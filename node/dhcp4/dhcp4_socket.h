@@ -4,9 +4,9 @@
  * Edge: system calls, no decisions. Nothing blocks. A UDP socket for each port receives and sends;
  * a packet socket, which receives nothing, sends to clients that have no address yet (FIELD 21).
  *
- * Beside another server: where a server of this same machine holds port 67 and leases the
- * addresses (proxy mode), requests are read from a packet socket and answers leave as raw IP with
- * source port 67; neither disturbs the other.
+ * Beside another server: where a server of this same machine leases the addresses (proxy mode),
+ * port 67 is left to it, whichever of the two starts first. Requests are then read from a packet
+ * socket and answers leave as raw IP with source port 67; neither disturbs the other.
  */
 #ifndef NODE_DHCP4_DHCP4_SOCKET_H
 #define NODE_DHCP4_DHCP4_SOCKET_H
@@ -27,7 +27,7 @@ enum dhcp4_door { DHCP4_DOOR_SERVER, DHCP4_DOOR_PXE, DHCP4_DOORS };
 struct dhcp4_socket_config {
 	const char *interface;
 	uint32_t own_ip; /* source of raw answers that have none; link_ip of what comes in */
-	bool beside;     /* port 67 may be another server's: proxy mode, or DHCP is off */
+	bool beside;     /* leave port 67 to another server: proxy mode, or DHCP is off */
 };
 
 /* Bind both ports to the interface; 4011 is not vital: see dhcp4_socket_holder(). 0, or a negative
@@ -37,15 +37,19 @@ __attribute__((warn_unused_result)) int dhcp4_socket_open(const struct dhcp4_soc
 	struct dhcp4_socket **ret_socket, char *ret_error, size_t error_bytes);
 void dhcp4_socket_close(struct dhcp4_socket *socket);
 
-/* To be watched for reading; -1: that port is not ours, nor read beside another server. */
+/* To be watched for reading; -1: port 4011 is another's. */
 int dhcp4_socket_fd(const struct dhcp4_socket *socket, enum dhcp4_door door);
 
-/* Who held the port when it was to be bound: "dnsmasq (pid 812)"; NULL: it is ours. */
+/* Who held the port when it was last looked at: "dnsmasq (pid 812)"; NULL: it is ours, or was free.
+ */
 const char *dhcp4_socket_holder(const struct dhcp4_socket *socket, enum dhcp4_door door);
+bool dhcp4_socket_is_beside(const struct dhcp4_socket *socket);
 
-/* Beside another server: is the port free now? Then it is ours on return, the descriptor of
- * DHCP4_DOOR_SERVER is another, and the old one, which the caller closes when nobody watches it any
- * more, is in *ret_old_fd. Costs a system call or two. */
+/* Leave port 67 to another server, or take it. true: done; the descriptor of DHCP4_DOOR_SERVER is
+ * another, and the old one, which the caller closes when nobody watches it any more, is in
+ * *ret_old_fd. false: nothing to do, or it cannot be had: dhcp4_socket_holder(). Costs a system
+ * call or two. */
+bool dhcp4_socket_step_aside(struct dhcp4_socket *socket, int *ret_old_fd);
 bool dhcp4_socket_take_port(struct dhcp4_socket *socket, int *ret_old_fd);
 
 /* Receive what is there, at most DHCP4_SOCKET_BATCH; the inputs are borrowed until the next call.

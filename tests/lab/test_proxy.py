@@ -93,6 +93,6 @@ def test_the_port_is_taken_over_when_the_other_server_ends(lab, machine):
     node.pxectl("cluster", "set", "dhcp=on")
     node.pxectl("subnet", "add", "lab", "10.77.0.0/24", "--lease", "10m")
     node.pxectl("pool", "add", "lab", "--subnet", "lab", "--range", "10.77.0.100-10.77.0.150")
-    wait_for("port 67 to be ours", lambda: "port 67 on eth0 is free, and ours now" in node.log.read_text(), 30)
+    wait_for("port 67 to be ours", lambda: "port 67 on eth0 is ours now" in node.log.read_text(), 30)
     assert "pxed" in node.exec("ss", "-lunp", "sport", "=", ":67").stdout
     assert machine.lease()["server"] == node.ip

@@ -593,6 +593,14 @@ static void what_comes_to_anothers_port_is_read_and_answered(void **state)
 	close(old_fd);
 	client_send(site, 5, DHCP4_DISCOVER, 0, 0);
 	assert_int_equal(receive_one(sock, DHCP4_DOOR_SERVER, &input), 1);
+	/* It starts again, after us. */
+	assert_true(dhcp4_socket_step_aside(sock, &old_fd));
+	assert_false(dhcp4_socket_step_aside(sock, &old_fd));
+	close(old_fd);
+	holder = hold_port(DHCP4_SERVER_PORT);
+	client_send(site, 6, DHCP4_DISCOVER, 0, 0);
+	assert_int_equal(receive_one(sock, DHCP4_DOOR_SERVER, &input), 1);
+	close(holder);
 	dhcp4_socket_close(sock);
 	open_server(site);
 }
