@@ -273,6 +273,7 @@ static const char *refuse_change(const struct admin *admin, const Pxe__Command *
 	}
 	if (command->op_case == PXE__COMMAND__OP_REMOVE ||
 		command->op_case == PXE__COMMAND__OP_RELEASE ||
+		command->op_case == PXE__COMMAND__OP_LEASE_IMPORT ||
 		command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE ||
 		command->op_case == PXE__COMMAND__OP_MEMBER_SET) {
 		return NULL;
@@ -299,6 +300,10 @@ static const char *object_of_put(const Pxe__Put *put, const char **ret_name)
 		*ret_name = put->profile->name;
 		return "profile";
 	}
+	if (put->object_case == PXE__PUT__OBJECT_GROUP) {
+		*ret_name = put->group->name;
+		return "group";
+	}
 	if (put->object_case == PXE__PUT__OBJECT_OPERATOR_KEY) {
 		*ret_name = put->operator_key->name;
 		return "key";
@@ -316,6 +321,7 @@ static const char *object_of_kind(Pxe__ObjectKind kind)
 	case PXE__OBJECT_KIND__OBJECT_POOL: return "pool";
 	case PXE__OBJECT_KIND__OBJECT_HOST: return "host";
 	case PXE__OBJECT_KIND__OBJECT_PROFILE: return "profile";
+	case PXE__OBJECT_KIND__OBJECT_GROUP: return "group";
 	case PXE__OBJECT_KIND__OBJECT_IMAGE: return "image";
 	case PXE__OBJECT_KIND__OBJECT_OPERATOR: return "key";
 	default: return value != NULL ? value->name : "object";

@@ -8,6 +8,7 @@
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
+#include "store/model/levels.h"
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ static const struct {
 	{PXE__OBJECT_KIND__OBJECT_OPERATOR, 9, "key"},
 	{PXE__OBJECT_KIND__OBJECT_TOKEN, 10, "token"},
 	{PXE__OBJECT_KIND__OBJECT_SETTINGS, 11, "settings"},
+	{PXE__OBJECT_KIND__OBJECT_GROUP, 17, "group"},
 };
 
 static int find_kind(Pxe__ObjectKind kind)
@@ -225,6 +227,7 @@ _Static_assert(offsetof(Pxe__Subnet, name) == offsetof(Pxe__Pool, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Host, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Profile, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Image, name) &&
+		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Group, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Operator, name),
 	"objects begin with their name");
 
@@ -423,6 +426,25 @@ static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][
 	return used;
 }
 
+/* By what is said of the machine in the question; its classes and its relay are not known here. */
+static void explain_groups(const struct admin *admin, struct boot_client *who)
+{
+	const struct model *model = admin_model(admin);
+	Pxe__ClientInfo info = PXE__CLIENT_INFO__INIT;
+	struct model_levels *levels = malloc(sizeof *levels);
+
+	if (levels == NULL) {
+		return;
+	}
+	info.mac = (ProtobufCBinaryData){who->mac_bytes, who->mac};
+	info.uuid = (ProtobufCBinaryData){who->has_uuid ? sizeof who->uuid : 0, who->uuid};
+	info.has_arch = who->arch != UINT16_MAX;
+	info.arch = who->arch;
+	model_levels_of(model, model_subnet_of(model, who->subnet_ip), &info, who->ip, levels);
+	boot_client_of_levels(levels, who);
+	free(levels);
+}
+
 void admin_on_boot_explain(
 	struct admin *admin, const struct admin_client *client, const Pxe__BootExplainQuery *query)
 {
@@ -444,6 +466,7 @@ void admin_on_boot_explain(
 	who.ip = known_ip(admin_model(admin), &who);
 	who.subnet_ip = who.ip != 0 ? who.ip : msg_ip4_get(self->serve_ip);
 	boot_source_of_model(admin_model(admin), &source);
+	explain_groups(admin, &who);
 	reply.explanation = boot_explain(&source, &who, msg_ip4_get(self->serve_ip),
 		(uint16_t)self->http_port, url_list, base_urls(admin, urls, url_list));
 	if (reply.explanation == NULL) {

@@ -22,12 +22,18 @@ static void base_url(uint32_t ip, uint16_t port, char *url, size_t url_bytes)
 	}
 }
 
+static bool is_told_by_url(const struct boot_choice *choice)
+{
+	return strncmp(choice->profile_from, "group ", 6) == 0 ||
+	       strncmp(choice->profile_from, "menu", 4) == 0;
+}
+
 /* The script's URL names the machine by hardware address, and by UUID if only that tells who it is.
  */
 static void script_url(const struct boot_choice *choice, const struct boot_client *client,
 	const char *base, char *url, size_t url_bytes)
 {
-	char mac[TEXT_HWADDR_BYTES], uuid[TEXT_UUID_BYTES], query[96] = "";
+	char mac[TEXT_HWADDR_BYTES], uuid[TEXT_UUID_BYTES], query[192] = "";
 	size_t used = 0;
 
 	if (client->has_uuid &&
@@ -37,8 +43,13 @@ static void script_url(const struct boot_choice *choice, const struct boot_clien
 			query, sizeof query, "?uuid=%s", text_uuid_format(client->uuid, uuid));
 	}
 	if (client->arch != UINT16_MAX) {
-		snprintf(query + used, sizeof query - used, "%carch=%u", used == 0 ? '?' : '&',
-			client->arch);
+		used += (size_t)snprintf(query + used, sizeof query - used, "%carch=%u",
+			used == 0 ? '?' : '&', client->arch);
+	}
+	/* What only this answer knows: a group that goes by the vendor class, an item of a menu. */
+	if (choice->profile != NULL && is_told_by_url(choice)) {
+		snprintf(query + used, sizeof query - used, "%cprofile=%s", used == 0 ? '?' : '&',
+			choice->profile_name);
 	}
 	if (client->mac_bytes == 0) {
 		snprintf(url, url_bytes, "%s/boot.ipxe%s", base, query);
@@ -129,6 +140,50 @@ static void decide_rom(const struct boot_source *source, const struct boot_choic
 	}
 }
 
+#define ITEM_TYPE_FIRST 0x8001 /* vendor use (PXE 2.1 §2.2.2) */
+
+uint16_t boot_item_type(const Pxe__PxeMenu *menu, size_t index)
+{
+	const Pxe__PxeItem *item = menu->items[index];
+
+	if (item->type != 0) {
+		return (uint16_t)item->type;
+	}
+	return strcmp(item->profile, "local") == 0 ? 0 : (uint16_t)(ITEM_TYPE_FIRST + index);
+}
+
+/* true: decided. Else the choice goes on with an item's profile: the one that the client names, the
+ * only one (FIELD 31), or, for who has no PXE menu, the first. */
+static bool decide_menu(const struct boot_source *source, const struct boot_client *client,
+	struct boot_choice *choice, struct boot_decision *decision)
+{
+	const Pxe__PxeMenu *menu = choice->profile->menu;
+	size_t index = 0;
+
+	if (client->has_item) {
+		while (index < menu->n_items && boot_item_type(menu, index) != client->item) {
+			index++;
+		}
+		if (index == menu->n_items) {
+			decide_none(decision,
+				"the boot menu has no item of the type that was asked for");
+			return true;
+		}
+	} else if (menu->n_items > 1 && menu->timeout_s > 0 && !client->is_http &&
+		   !client->is_ipxe) {
+		decision->kind = BOOT_MENU;
+		decision->menu = menu;
+		return true;
+	}
+	boot_choose_item(source, choice, menu->items[index]);
+	snprintf(decision->profile, sizeof decision->profile, "%s", choice->profile_name);
+	if (choice->problem[0] != '\0') {
+		decide_none(decision, choice->problem);
+		return true;
+	}
+	return false;
+}
+
 void boot_decide(const struct boot_source *source, const struct boot_client *client,
 	uint32_t server_ip, uint16_t http_port, struct boot_decision *ret_decision)
 {
@@ -157,6 +212,11 @@ void boot_decide(const struct boot_source *source, const struct boot_client *cli
 		return;
 	}
 	base_url(server_ip, http_port, base, sizeof base);
+	if (choice.profile != NULL && choice.profile->menu != NULL &&
+		choice.profile->menu->n_items > 0 &&
+		decide_menu(source, client, &choice, ret_decision)) {
+		return;
+	}
 	if (client->is_ipxe) {
 		decide_ipxe(source, &choice, client, base, ret_decision);
 	} else {

@@ -1,12 +1,13 @@
 /* node/boot/boot.h: what a machine boots, and why. Pure: a function of the configuration and of
  * what the client says.
  *
- * Order of choice: host's profile, subnet's, cluster's; a machine without a profile gets none.
- * One-shot boots come later in front. First program by architecture: profile's own loader, else the
- * cluster's setting, else the built-in table (iPXE of the image "ipxe": bios undionly.kpxe,
- * uefi-x64 snponly.efi ...). A client that is iPXE already gets the script's URL (loop break). The
- * configuration is reached through struct boot_source, so that the DHCP engine decides from the
- * loop's model and the HTTP threads from the durable state, with the same code.
+ * Order of choice: host's profile, its groups' (the last one that names any), subnet's, cluster's;
+ * a machine without a profile gets none. A profile with a menu has its first item booted by whoever
+ * cannot show one. One-shot boots come later in front. First program by architecture: profile's own
+ * loader, else the cluster's setting, else the built-in table (iPXE of the image "ipxe": bios
+ * undionly.kpxe, uefi-x64 snponly.efi ...). A client that is iPXE already gets the script's URL
+ * (loop break). The configuration is reached through struct boot_source, so that the DHCP engine
+ * decides from the loop's model and the HTTP threads from the durable state, with the same code.
  */
 #ifndef NODE_BOOT_BOOT_H
 #define NODE_BOOT_BOOT_H
@@ -37,6 +38,11 @@ struct model;
 /* A source over the loop's model. */
 void boot_source_of_model(const struct model *model, struct boot_source *ret_source);
 
+struct model_levels;
+struct boot_client;
+/* If a group says what the machine boots: into `client`. */
+void boot_client_of_levels(const struct model_levels *levels, struct boot_client *client);
+
 struct boot_client {
 	uint8_t mac[16];
 	uint8_t mac_bytes;
@@ -49,7 +55,12 @@ struct boot_client {
 	bool broadcast; /* asked for broadcast replies (RFC 2131 §2): an iPXE does so when it runs
 			 * on another PXE stack, as one that a ROM has loaded does, and not when it
 			 * is the ROM itself */
-	uint32_t ip;    /* its address (chosen or known), host order; 0 unknown */
+	char profile[64]; /* not by host, subnet or cluster: by a group, or an item of a boot menu;
+			     "": by these */
+	char profile_from[80]; /* "group dell", "menu"; if `profile` is set */
+	bool has_item;         /* the client names an item of its profile's menu */
+	uint16_t item;         /* its type */
+	uint32_t ip;           /* its address (chosen or known), host order; 0 unknown */
 	uint32_t subnet_ip; /* any address in its subnet (giaddr or our interface address), for the
 			       subnet's profile */
 };
@@ -60,6 +71,7 @@ enum boot_kind {
 	BOOT_LOADER, /* file: TFTP path of the first program */
 	BOOT_SCRIPT, /* file: URL of the iPXE script */
 	BOOT_HTTP,   /* file: URL of the EFI program (UEFI HTTP Boot) */
+	BOOT_MENU,   /* `menu` is shown by the ROM, which then asks for an item */
 	BOOT_LOCAL, /* continue with the local disk: iPXE gets a script that exits; ROMs get nothing
 		     */
 };
@@ -69,14 +81,17 @@ struct boot_decision {
 	char file[512];
 	uint32_t server_ip; /* TFTP/HTTP server to name (siaddr), host order */
 	char profile[64];
-	char host[64]; /* name of the known machine, "" unknown */
-	char why[256]; /* for BOOT_NONE: what is missing and what to do */
-	bool ignore;   /* the host is set to be ignored */
+	char host[64];            /* name of the known machine, "" unknown */
+	const Pxe__PxeMenu *menu; /* for BOOT_MENU: borrowed from the source; else NULL */
+	char why[256];            /* for BOOT_NONE: what is missing and what to do */
+	bool ignore;              /* the host is set to be ignored */
 };
 
 /* server_ip, http_port: what URLs name. Total. */
 void boot_decide(const struct boot_source *source, const struct boot_client *client,
 	uint32_t server_ip, uint16_t http_port, struct boot_decision *ret_decision);
+/* The type under which item `index` of a menu is offered. */
+uint16_t boot_item_type(const Pxe__PxeMenu *menu, size_t index);
 /* The iPXE script for the client; heap (free()), never NULL: an unknown machine gets a script that
  * says so and exits. base_urls: "http://ip:port" of this node first, then of the other members (the
  * script tries the next one when one fails). */

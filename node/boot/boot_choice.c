@@ -61,7 +61,7 @@ static void choose_profile(const struct boot_source *source, struct boot_choice 
 	if (choice->profile != NULL) {
 		choice->local = choice->profile->local;
 		if (!choice->local && !boot_profile_has_script(choice->profile) &&
-			choice->profile->n_loaders == 0) {
+			choice->profile->n_loaders == 0 && choice->profile->menu == NULL) {
 			snprintf(choice->problem, sizeof choice->problem,
 				"profile %.63s has no kernel, script or loader: add one with "
 				"pxectl profile set %.63s "
@@ -99,7 +99,13 @@ void boot_choose(const struct boot_source *source, const struct boot_client *cli
 			"host %.63s is set to be ignored", ret_choice->host->name);
 		return;
 	}
-	choose_profile_name(ret_choice);
+	if (is_set(client->profile)) {
+		ret_choice->profile_name = client->profile;
+		snprintf(ret_choice->profile_from, sizeof ret_choice->profile_from, "%s",
+			client->profile_from);
+	} else {
+		choose_profile_name(ret_choice);
+	}
 	if (ret_choice->profile_name != NULL) {
 		choose_profile(source, ret_choice);
 	} else if (ret_choice->host != NULL) {
@@ -113,6 +119,17 @@ void boot_choose(const struct boot_source *source, const struct boot_client *cli
 			"unknown machine, and neither its subnet nor the cluster has a boot "
 			"profile: pxectl host add");
 	}
+}
+
+void boot_choose_item(
+	const struct boot_source *source, struct boot_choice *choice, const Pxe__PxeItem *item)
+{
+	choice->profile_name = item->profile;
+	choice->local = false;
+	choice->profile = NULL;
+	snprintf(
+		choice->profile_from, sizeof choice->profile_from, "menu item '%.40s'", item->text);
+	choose_profile(source, choice);
 }
 
 bool boot_profile_has_script(const Pxe__Profile *profile)

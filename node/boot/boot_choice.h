@@ -27,6 +27,10 @@ struct boot_choice {
 void boot_choose(const struct boot_source *source, const struct boot_client *client,
 	struct boot_choice *ret_choice);
 
+/* Go on with the profile of a menu's item. */
+void boot_choose_item(
+	const struct boot_source *source, struct boot_choice *choice, const Pxe__PxeItem *item);
+
 /* "NAME", "NAME@PIN": the image of a profile, with the version that its name points to now. */
 struct boot_image {
 	char name[MODEL_NAME_MAX + 1];

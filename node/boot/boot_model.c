@@ -2,7 +2,11 @@
 
 #include "store/model/model.h"
 
+#include "store/model/levels.h"
+
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 
 /* The loop's model as a boot_source: each lookup is the model's own. */
 
@@ -45,6 +49,22 @@ static const Pxe__ImageVersion *model_source_version(
 	void *ctx, const char *image, const uint8_t digest[32])
 {
 	return model_image_version(ctx, image, digest);
+}
+
+void boot_client_of_levels(const struct model_levels *levels, struct boot_client *client)
+{
+	const struct model_level *chosen = NULL;
+
+	for (size_t i = 0; i < levels->count; i++) {
+		if (levels->level[i].profile != NULL && levels->level[i].profile[0] != '\0') {
+			chosen = &levels->level[i];
+		}
+	}
+	if (chosen != NULL && strcmp(chosen->kind, "group") == 0) {
+		snprintf(client->profile, sizeof client->profile, "%s", chosen->profile);
+		snprintf(client->profile_from, sizeof client->profile_from, "group %.63s",
+			chosen->name);
+	}
 }
 
 void boot_source_of_model(const struct model *model, struct boot_source *ret_source)

@@ -333,6 +333,10 @@ static void client_of(struct content_kv *state, const struct content_request *re
 		arch = dhcp4_arch_parse(value);
 		client->arch = arch >= 0 ? (uint16_t)arch : UINT16_MAX;
 	}
+	if (content_query(request->query, "profile", client->profile, sizeof client->profile) ==
+		0) {
+		snprintf(client->profile_from, sizeof client->profile_from, "menu or group");
+	}
 }
 
 static int open_script(struct content_source *source, struct content_kv *state,

@@ -33,6 +33,9 @@ struct dhcp4_reply {
 	uint8_t data[DHCP4_REPLY_MAX];
 };
 
+/* In which role we answer: see dhcp4_pxe.h. */
+enum dhcp4_manner { DHCP4_MANNER_WHOLE, DHCP4_MANNER_BESIDE, DHCP4_MANNER_BOOT_SERVER };
+
 /* What an answer says. */
 struct dhcp4_plan {
 	const struct dhcp4_view *view;
@@ -44,8 +47,11 @@ struct dhcp4_plan {
 	const struct boot_decision *boot;  /* NULL: nothing about booting */
 	enum dhcp4_type type; /* DHCP4_OFFER, DHCP4_ACK, DHCP4_NAK; DHCP4_BOOTP: a BOOTP answer,
 			       * without type, server identifier and times (RFC 1534) */
-	bool rapid;           /* ACK of a DISCOVER (RFC 4039) */
-	bool selected;        /* the client chose the subnet (RFC 3011) */
+	enum dhcp4_manner manner;
+	bool has_item; /* the client chose a menu's item (43.71): type and layer are told back */
+	uint16_t item_type, item_layer;
+	bool rapid;    /* ACK of a DISCOVER (RFC 4039) */
+	bool selected; /* the client chose the subnet (RFC 3011) */
 	uint32_t server_id;
 	uint32_t ip;      /* yiaddr; 0 for a NAK and for the answer to INFORM */
 	uint32_t lease_s; /* 0: no times (INFORM) */

@@ -243,6 +243,8 @@ enum dhcp4_count dhcp4_request_parse(
 	size_t after_message = sizeof *request - offsetof(struct dhcp4_request, stage);
 	memset((uint8_t *)request + offsetof(struct dhcp4_request, stage), 0, after_message);
 	request->source_ip = input->source_ip;
+	request->source_port = input->source_port;
+	request->port = input->port != 0 ? input->port : DHCP4_SERVER_PORT;
 	request->destination_ip = input->destination_ip;
 	request->unicast = input->unicast;
 	dhcp4_ip4(&request->message, DHCP4_SERVER_ID, &request->server_id);

@@ -45,6 +45,8 @@ struct dhcp4_request {
 				 of link_ip; a relay's word is in link_ip already; 0: no */
 	bool is_selected;     /* RFC 3011: a relayed request whose option 118 gave link_ip */
 	uint32_t source_ip;
+	uint16_t source_port; /* 0: not known */
+	uint16_t port;        /* ours that it came to */
 	uint32_t destination_ip;
 	bool unicast;
 	bool is_pxe, is_http, is_ipxe;
