@@ -45,6 +45,11 @@ int cmd_cluster_recover(struct ctl *ctl, const struct invocation *in);
 int cmd_lease_list(struct ctl *ctl, const struct invocation *in);
 int cmd_lease_show(struct ctl *ctl, const struct invocation *in);
 int cmd_lease_release(struct ctl *ctl, const struct invocation *in);
+/* cmd_import.c, cmd_lease_import.c */
+int cmd_import_dnsmasq(struct ctl *ctl, const struct invocation *in);
+int cmd_import_dhcpd(struct ctl *ctl, const struct invocation *in);
+int cmd_import_kea(struct ctl *ctl, const struct invocation *in);
+int cmd_lease_import(struct ctl *ctl, const struct invocation *in);
 /* cmd_image.c, cmd_push.c */
 int cmd_image_list(struct ctl *ctl, const struct invocation *in);
 int cmd_image_show(struct ctl *ctl, const struct invocation *in);

@@ -141,6 +141,11 @@ static const struct command_option remove_options[] = {
 	{"force", NULL, false, "even if something uses it, without asking"},
 };
 
+static const struct command_option lease_import_options[] = {
+	{"from", "SERVER", false, "dnsmasq, dhcpd or kea (needed)"},
+	{"dry-run", NULL, false, "say what would be taken over, ask no node"},
+};
+
 #define LIST(noun)                                                                                 \
 	{                                                                                          \
 		noun, "list", "[PATTERN]", 0, 1, "list", NULL, NULL, NO_OPTIONS, objects_list      \
@@ -271,6 +276,29 @@ const struct command command_table[] = {
 	{"lease", "release", "IP", 1, 1, "end a lease; asks if it is live",
 		"The machine is not told: it goes on with the address until it renews.", NULL,
 		NO_OPTIONS, cmd_lease_release},
+	{"lease", "import", "FILE", 1, 1, "take over the leases of another server",
+		"Stop the other server first. Add the subnets first, their pools afterwards. What "
+		"is refused is told with\nits line; run it again, it is safe.",
+		"  pxectl lease import --from dnsmasq /var/lib/misc/dnsmasq.leases",
+		OPTIONS(lease_import_options), cmd_lease_import},
+	{"import", "dnsmasq", "PATH ...", 1, COMMAND_ARGS_MAX,
+		"print dnsmasq's configuration as a site file; changes nothing",
+		"A file, or a directory of them; included files are read, too. What is not "
+		"understood is told with\nfile and line. Ends with 1 if a person must look.",
+		"  pxectl import dnsmasq /etc/dnsmasq.conf /etc/dnsmasq.d > site.yaml", NO_OPTIONS,
+		cmd_import_dnsmasq},
+	{"import", "dhcpd", "PATH ...", 1, COMMAND_ARGS_MAX,
+		"print ISC dhcpd's configuration as a site file; changes nothing",
+		"What is not understood is told with file and line. Ends with 1 if a person must "
+		"look.",
+		"  pxectl import dhcpd /etc/dhcp/dhcpd.conf > site.yaml", NO_OPTIONS,
+		cmd_import_dhcpd},
+	{"import", "kea", "PATH ...", 1, COMMAND_ARGS_MAX,
+		"print Kea's DHCPv4 configuration as a site file; changes nothing",
+		"What is not understood is told with file and line. Ends with 1 if a person must "
+		"look.",
+		"  pxectl import kea /etc/kea/kea-dhcp4.conf > site.yaml", NO_OPTIONS,
+		cmd_import_kea},
 	{"image", "push", "NAME DIR|FILE", 2, 2,
 		"make files available to machines, on all nodes at once",
 		"Only what the cluster does not hold yet is sent. Ends when every living node "
