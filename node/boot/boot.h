@@ -71,9 +71,9 @@ enum boot_kind {
 	BOOT_LOADER, /* file: TFTP path of the first program */
 	BOOT_SCRIPT, /* file: URL of the iPXE script */
 	BOOT_HTTP,   /* file: URL of the EFI program (UEFI HTTP Boot) */
-	BOOT_MENU,   /* `menu` is shown by the ROM, which then asks for an item */
 	BOOT_LOCAL, /* continue with the local disk: iPXE gets a script that exits; ROMs get nothing
 		     */
+	BOOT_MENU,  /* `menu` is shown by the ROM, which then asks for an item */
 };
 
 struct boot_decision {
