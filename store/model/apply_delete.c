@@ -103,6 +103,18 @@ static Pxe__Verdict delete_subnet(struct apply *a, const Pxe__Delete *remove)
 
 /* ---- profiles and images ---- */
 
+/* Does an item of this profile's menu boot that one? Its own does not count. */
+static bool delete_menu_names(const Pxe__Profile *of, const char *profile)
+{
+	if (of->menu == NULL || strcmp(of->name, profile) == 0)
+		return false;
+	for (size_t i = 0; i < of->menu->n_items; i++) {
+		if (strcmp(of->menu->items[i]->profile, profile) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Who names this profile: "host n07"; NULL: nobody. */
 static const char *delete_profile_user(
 	const struct model *model, const char *profile, const char **ret_name)
@@ -127,6 +139,13 @@ static const char *delete_profile_user(
 		*ret_name = group->name;
 		if (strcmp(group->profile, profile) == 0)
 			return "group";
+	}
+	const struct shelf *profiles = &model->shelf[RECORD_PROFILE];
+	for (size_t i = 0; i < profiles->count; i++) {
+		const Pxe__Profile *other = (const Pxe__Profile *)profiles->records[i]->message;
+		*ret_name = other->name;
+		if (delete_menu_names(other, profile))
+			return "the menu of profile";
 	}
 	const Pxe__Settings *settings = model_settings(model);
 	*ret_name = "default";

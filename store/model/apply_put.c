@@ -3,6 +3,7 @@
 #include "store/model/put.h"
 
 #include "proto/wire/text.h"
+#include "store/model/put_menu.h"
 #include <string.h>
 
 #define OK       PXE__VERDICT__VERDICT_OK
@@ -78,8 +79,8 @@ static const char *put_profile_flaw(const Pxe__Profile *profile)
 		return "has an initrd but no kernel: add the kernel";
 	if (has_files && profile->image[0] == '\0')
 		return "names files but no image that holds them: add the image";
-	if (!has_files && !has_script && !profile->local)
-		return "boots nothing: give it a kernel, a script, loaders, or local";
+	if (!has_files && !has_script && !profile->local && profile->menu == NULL)
+		return "boots nothing: give it a kernel, a script, loaders, a menu, or local";
 	return NULL;
 }
 
@@ -97,7 +98,7 @@ static Pxe__Verdict put_profile(struct apply *a, const Pxe__Put *put, const Pxe_
 		return verdict;
 	if (profile->image[0] != '\0' && !put_check_image_ref(a, profile->image))
 		return INVALID;
-	if (!put_check_profile_files(a, profile))
+	if (!put_check_profile_files(a, profile) || !put_check_menu(a, profile))
 		return INVALID;
 	const char *flaw = put_profile_flaw(profile);
 	if (flaw != NULL)
