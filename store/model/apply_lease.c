@@ -397,6 +397,12 @@ static bool lease_is_for_known_only(const struct apply *a, const struct lease_as
 		free += span->free_count;
 	}
 	uint64_t most = size * (percent != 0 ? percent : LEASE_KNOWN_PERCENT) / 100;
+	uint64_t in_pools, held;
+	if (free > most)
+		return false;
+	/* What nodes hold in reserve they give back before the pools are full. */
+	model_reserve_usage(a->model, asker->subnet, 0, &in_pools, &held);
+	free += held;
 	return free <= most && lease_kept_for_known(a, asker, most) >= free;
 }
 

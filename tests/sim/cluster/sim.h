@@ -48,6 +48,8 @@
 #define SIM_SUBNET_IPS            1024 /* each subnet is 10.N.0.0/22, N from 1 */
 #define SIM_HOLDERS               4
 #define SIM_HOST_MACS             2
+#define SIM_HOST_IDS              (3 * SIM_HOST_MACS) /* each stage of a boot has its own */
+#define SIM_HOST_IPS              2
 #define SIM_HOSTS_TOLD            64  /* hosts of one run */
 #define SIM_SECOND_POOL           400 /* pools begin at host 10 and at 10 + this */
 #define SIM_FIXED_FIRST           850 /* reservations outside of the pools */
@@ -82,6 +84,7 @@ struct sim_options {
 	bool verbose;
 	unsigned nodes, witnesses; /* witnesses besides the nodes */
 	unsigned clients, subnets, hosts;
+	bool shared_link;   /* all subnets are on one link */
 	unsigned pool_size; /* addresses of each subnet's pool */
 	uint32_t lease_s, mclt_s, offer_s, decline_s, reserve_percent;
 	uint64_t chaos_us;
@@ -444,8 +447,8 @@ struct sim_host {
 	Pxe__Put put;
 	Pxe__Host host;
 	char name[16];
-	ProtobufCBinaryData macs[SIM_HOST_MACS];
-	uint8_t ip[4];
+	ProtobufCBinaryData macs[SIM_HOST_MACS], client_ids[SIM_HOST_IDS], more_ip[1];
+	uint8_t ip[SIM_HOST_IPS][4], client_id[SIM_HOST_IDS][SIM_CLIENT_IDENTITY_BYTES];
 };
 /* part 0: the pool; 1: a second one of half its size. */
 void sim_pool_fill(
@@ -453,6 +456,17 @@ void sim_pool_fill(
 /* ip 0: no reservation. */
 void sim_host_fill(struct sim *sim, unsigned host, const unsigned *clients, size_t client_count,
 	uint32_t ip, struct sim_host *ret_host);
+/* It is recognised by the client identifiers of its clients instead of their hardware addresses. */
+void sim_host_fill_ids(struct sim *sim, const unsigned *clients, struct sim_host *host);
+/* One more reserved address. */
+void sim_host_fill_more_ip(struct sim *sim, unsigned host, uint32_t ip, struct sim_host *ret_host);
+struct sim_subnet {
+	Pxe__Put put;
+	Pxe__Subnet subnet;
+	char name[16], link[16];
+	uint8_t network[4];
+};
+void sim_subnet_fill(const struct sim *sim, unsigned at, bool shared, struct sim_subnet *ret_subnet);
 uint32_t sim_ip(const struct sim *sim, unsigned subnet, unsigned host);
 struct sim_address *sim_address(struct sim *sim, uint32_t ip); /* NULL: of no subnet */
 
@@ -486,8 +500,6 @@ void sim_operator_on_event(struct sim *sim, const struct sim_event *event);
 void sim_operator_reset(struct sim *sim);
 void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force);
 void sim_operator_member(struct sim *sim, struct sim_node *node, Pxe__MemberMode mode);
-void sim_operator_put_host(
-	struct sim *sim, unsigned host, const unsigned *clients, size_t client_count, uint32_t ip);
 
 /* ---- sim_fault.c */
 void sim_fault_draw(struct sim *sim);  /* SIM_EVENT_CHAOS */

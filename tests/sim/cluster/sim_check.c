@@ -6,6 +6,7 @@
 #include "tests/sim/cluster/sim.h"
 
 #include "proto/msg/msg_ip4.h"
+#include "store/model/levels.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -218,9 +219,22 @@ static bool has_another_fixed(
 	const struct sim_node *node, const struct sim_client *client, uint32_t ip)
 {
 	const struct model *model = replica_model(node->replica);
-	const Pxe__Host *host = model_host_of_mac(model, client->mac, sizeof client->mac);
+	Pxe__ClientInfo who = PXE__CLIENT_INFO__INIT;
+	uint8_t mac[sizeof client->mac], id[SIM_CLIENT_IDENTITY_BYTES];
 
-	return host != NULL && host->ip.len == 4 && msg_ip4_get(host->ip) != ip;
+	memcpy(mac, client->mac, sizeof mac);
+	memcpy(id + 1, client->mac, sizeof client->mac);
+	id[0] = (uint8_t)client->boots;
+	who.mac = (ProtobufCBinaryData){.data = mac, .len = sizeof mac};
+	who.client_id = (ProtobufCBinaryData){.data = id, .len = sizeof id};
+	const Pxe__Host *host = model_machine_of(model, &who);
+	if (host == NULL || (host->ip.len != 4 && host->n_more_ip == 0) ||
+		msg_ip4_get(host->ip) == ip)
+		return false;
+	for (size_t i = 0; i < host->n_more_ip; i++)
+		if (msg_ip4_get(host->more_ip[i]) == ip)
+			return false;
+	return true;
 }
 
 void sim_check_nak(struct sim *sim, struct sim_node *node, struct sim_client *client, uint32_t ip)

@@ -273,6 +273,9 @@ void sim_mode_options(
 	ret_options->pool_size = each * permille / 1000 + 3;
 	if (ret_options->pool_size > SIM_SECOND_POOL - 20)
 		ret_options->pool_size = SIM_SECOND_POOL - 20;
+	/* Where operators are at work. */
+	ret_options->shared_link =
+		m->chaos.pool > 0 && ret_options->subnets > 1 && sim_chance(sim, 500);
 	ret_options->hosts =
 		m->chaos.is_slow || sim_chance(sim, 500) ? ret_options->clients / 4 : 0;
 }

@@ -13,6 +13,7 @@
 #define OPERATIONS_MAX 64
 #define REPEAT_MS      400
 #define TIMEOUT_MS     4000
+#define SIM_GROUPS     2
 
 struct sim_operation {
 	struct sim *sim;
@@ -132,15 +133,12 @@ void sim_operator_on_event(struct sim *sim, const struct sim_event *event)
 
 /* ---- objects */
 
-void sim_operator_put_host(
-	struct sim *sim, unsigned host, const unsigned *clients, size_t client_count, uint32_t ip)
+static void put_host(struct sim *sim, struct sim_host *host)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
-	struct sim_host filled;
 
-	sim_host_fill(sim, host, clients, client_count, ip, &filled);
 	command.op_case = PXE__COMMAND__OP_PUT;
-	command.put = &filled.put;
+	command.put = &host->put;
 	operate(sim, &command, "put host");
 }
 
@@ -185,14 +183,39 @@ static void touch_host(struct sim *sim, unsigned host, uint32_t ip)
 	touch(sim, ip);
 }
 
+static unsigned draw_place(struct sim *sim)
+{
+	return sim_chance(sim, 600) ? 10 + sim_random(sim, sim->options.pool_size)
+				    : SIM_FIXED_FIRST + sim_random(sim, 16);
+}
+
+static void draw_host(struct sim *sim, unsigned serial)
+{
+	unsigned client = sim_random(sim, sim->client_count), subnet = sim->client[client].subnet;
+	uint32_t ip = sim_ip(sim, subnet, draw_place(sim));
+	struct sim_host host;
+
+	touch_host(sim, serial, ip);
+	if (sim_chance(sim, 150))
+		ip = 0;
+	sim_host_fill(sim, serial, &client, 1, ip, &host);
+	if (sim_chance(sim, 250))
+		sim_host_fill_ids(sim, &client, &host);
+	if (ip != 0 && sim->options.subnets > 1 && sim_chance(sim, 400)) {
+		unsigned other = (subnet + 1) % sim->options.subnets;
+		uint32_t more_ip = sim_ip(sim, other, draw_place(sim));
+
+		touch(sim, more_ip);
+		sim_host_fill_more_ip(sim, serial, more_ip, &host);
+	}
+	put_host(sim, &host);
+}
+
 static void change_host(struct sim *sim)
 {
 	unsigned serials =
 		sim->host_serial < SIM_HOSTS_TOLD ? sim->host_serial + 1 : SIM_HOSTS_TOLD;
 	unsigned serial = sim_random(sim, serials);
-	unsigned client = sim_random(sim, sim->client_count), subnet = sim->client[client].subnet;
-	unsigned where = sim_chance(sim, 600) ? 10 + sim_random(sim, sim->options.pool_size)
-					      : SIM_FIXED_FIRST + sim_random(sim, 16);
 	char name[16];
 
 	touch_host(sim, serial, 0);
@@ -201,31 +224,120 @@ static void change_host(struct sim *sim)
 		delete_object(sim, PXE__OBJECT_KIND__OBJECT_HOST, name, true);
 		return;
 	}
-	touch_host(sim, serial, sim_ip(sim, subnet, where));
 	if (serial == sim->host_serial)
 		sim->host_serial++;
-	sim_operator_put_host(
-		sim, serial, &client, 1, sim_chance(sim, 850) ? sim_ip(sim, subnet, where) : 0);
+	draw_host(sim, serial);
+}
+
+/* What a group, a guard or a link admits decides about whatever is in a pool. */
+static void touch_pools(struct sim *sim)
+{
+	for (unsigned subnet = 0; subnet < sim->options.subnets; subnet++) {
+		struct sim_pool pool;
+
+		for (unsigned part = 0; part < 2; part++) {
+			sim_pool_fill(sim, subnet, part, &pool);
+			touch_subnet(sim, subnet, pool.first, pool.last);
+		}
+	}
+	sim->pools_changed = true;
+}
+
+/* Of the clients whose hardware addresses end in one of a few digits. */
+static void change_group(struct sim *sim)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__Put put = PXE__PUT__INIT;
+	Pxe__Group group = PXE__GROUP__INIT;
+	Pxe__Match match = PXE__MATCH__INIT;
+	char name[16], pattern[4][8], *patterns[4];
+
+	snprintf(name, sizeof name, "group%u", sim_random(sim, SIM_GROUPS));
+	touch_pools(sim);
+	if (sim_chance(sim, 150)) {
+		delete_object(sim, PXE__OBJECT_KIND__OBJECT_GROUP, name, sim_chance(sim, 700));
+		return;
+	}
+	match.n_mac = 1 + sim_random(sim, 4);
+	for (size_t i = 0; i < match.n_mac; i++) {
+		snprintf(pattern[i], sizeof pattern[i], "*%x", sim_random(sim, 16));
+		patterns[i] = pattern[i];
+	}
+	match.mac = patterns;
+	group.name = name;
+	group.match = &match;
+	put.object_case = PXE__PUT__OBJECT_GROUP;
+	put.group = &group;
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &put;
+	operate(sim, &command, "put group");
+}
+
+static void change_link(struct sim *sim)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	struct sim_subnet subnet;
+
+	sim_subnet_fill(sim, sim_random(sim, sim->options.subnets), sim_chance(sim, 500), &subnet);
+	/* Also addresses that are reserved outside of the pools are of another link now. */
+	for (unsigned i = 0; i < sim->options.subnets; i++)
+		touch_subnet(sim, i, 0, SIM_SUBNET_IPS - 1);
+	sim->pools_changed = true;
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &subnet.put;
+	operate(sim, &command, "put subnet");
+}
+
+static void put_drawn_pool(struct sim *sim, struct sim_pool *pool)
+{
+	static const char *const groups[] = {"group0", "group1", "known", "unknown"};
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__AddressRange range = PXE__ADDRESS_RANGE__INIT, *ranges[1] = {&range};
+	char name[16], *names[1] = {name};
+	uint8_t first[4], last[4];
+
+	snprintf(name, sizeof name, "%s", groups[sim_random(sim, 4)]);
+	unsigned guard = sim_random(sim, 4); /* half of them have none */
+	pool->pool.only = pool->pool.except = names;
+	pool->pool.n_only = guard == 1;
+	pool->pool.n_except = guard == 2;
+	if (sim_chance(sim, 300)) {
+		memcpy(first, pool->first_ip, sizeof first);
+		memcpy(last, pool->first_ip, sizeof last);
+		last[3] = (uint8_t)(last[3] + sim_random(sim, pool->last - pool->first + 1) / 2);
+		range.first_ip = (ProtobufCBinaryData){.data = first, .len = sizeof first};
+		range.last_ip = (ProtobufCBinaryData){.data = last, .len = sizeof last};
+		pool->pool.exclude = ranges;
+		pool->pool.n_exclude = 1;
+	}
+	command.op_case = PXE__COMMAND__OP_PUT;
+	command.put = &pool->put;
+	operate(sim, &command, "put pool");
 }
 
 static void change_pool(struct sim *sim)
 {
 	unsigned subnet = sim_random(sim, sim->options.subnets), part = sim_random(sim, 2);
-	Pxe__Command command = PXE__COMMAND__INIT;
 	struct sim_pool pool;
 
+	if (sim_chance(sim, 250)) {
+		change_group(sim);
+		return;
+	}
+	if (sim->options.subnets > 1 && sim_chance(sim, 60)) {
+		change_link(sim);
+		return;
+	}
 	sim_pool_fill(sim, subnet, part, &pool);
 	touch_subnet(sim, subnet, pool.first, pool.last);
 	sim->pools_changed = true;
-	if (sim_chance(sim, 350)) {
+	if (sim_chance(sim, 300)) {
 		delete_object(sim, PXE__OBJECT_KIND__OBJECT_POOL, pool.name, sim_chance(sim, 700));
 		return;
 	}
 	if (sim_chance(sim, 400)) /* a smaller one */
 		pool.last_ip[3] = (uint8_t)(pool.first_ip[3] + (pool.last - pool.first) / 2);
-	command.op_case = PXE__COMMAND__OP_PUT;
-	command.put = &pool.put;
-	operate(sim, &command, "put pool");
+	put_drawn_pool(sim, &pool);
 }
 
 void sim_operator_settings(struct sim *sim)

@@ -169,22 +169,29 @@ static void fill_ip(uint8_t bytes[4], uint32_t ip, ProtobufCBinaryData *ret_data
 	*ret_data = (ProtobufCBinaryData){.data = bytes, .len = 4};
 }
 
+void sim_subnet_fill(const struct sim *sim, unsigned at, bool shared, struct sim_subnet *ret_subnet)
+{
+	*ret_subnet = (struct sim_subnet){.link = ""};
+	pxe__put__init(&ret_subnet->put);
+	pxe__subnet__init(&ret_subnet->subnet);
+	snprintf(ret_subnet->name, sizeof ret_subnet->name, "net%u", at);
+	snprintf(ret_subnet->link, sizeof ret_subnet->link, "%s", shared ? "wire" : "");
+	fill_ip(ret_subnet->network, sim_ip(sim, at, 0), &ret_subnet->subnet.network_ip);
+	ret_subnet->subnet.name = ret_subnet->name;
+	ret_subnet->subnet.shared_network = ret_subnet->link;
+	ret_subnet->subnet.prefix_len = 22;
+	ret_subnet->put.object_case = PXE__PUT__OBJECT_SUBNET;
+	ret_subnet->put.subnet = &ret_subnet->subnet;
+}
+
 static void put_subnet(struct sim *sim, unsigned at)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
-	Pxe__Put put = PXE__PUT__INIT;
-	Pxe__Subnet subnet = PXE__SUBNET__INIT;
-	uint8_t network[4];
-	char name[16];
+	struct sim_subnet subnet;
 
-	snprintf(name, sizeof name, "net%u", at);
-	fill_ip(network, sim_ip(sim, at, 0), &subnet.network_ip);
-	subnet.name = name;
-	subnet.prefix_len = 22;
-	put.object_case = PXE__PUT__OBJECT_SUBNET;
-	put.subnet = &subnet;
+	sim_subnet_fill(sim, at, sim->options.shared_link, &subnet);
 	command.op_case = PXE__COMMAND__OP_PUT;
-	command.put = &put;
+	command.put = &subnet.put;
 	sim_must(sim, &sim->node[0], &command, NULL);
 }
 
@@ -232,12 +239,38 @@ void sim_host_fill(struct sim *sim, unsigned host, const unsigned *clients, size
 	ret_host->host.mac = ret_host->macs;
 	ret_host->host.n_mac = client_count;
 	if (ip != 0) {
-		fill_ip(ret_host->ip, ip, &ret_host->host.ip);
+		fill_ip(ret_host->ip[0], ip, &ret_host->host.ip);
 		assert(host < SIM_HOSTS_TOLD && sim_address(sim, ip) != NULL);
 		sim_address(sim, ip)->hosts |= UINT64_C(1) << host;
 	}
 	ret_host->put.object_case = PXE__PUT__OBJECT_HOST;
 	ret_host->put.host = &ret_host->host;
+}
+
+void sim_host_fill_ids(struct sim *sim, const unsigned *clients, struct sim_host *host)
+{
+	size_t count = 3 * host->host.n_mac;
+
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *id = host->client_id[i];
+
+		id[0] = (uint8_t)(i % 3); /* as sim_client_say() does */
+		memcpy(id + 1, sim->client[clients[i / 3]].mac, SIM_CLIENT_IDENTITY_BYTES - 1);
+		host->client_ids[i].data = id;
+		host->client_ids[i].len = SIM_CLIENT_IDENTITY_BYTES;
+	}
+	host->host.client_id = host->client_ids;
+	host->host.n_client_id = count;
+	host->host.n_mac = 0;
+}
+
+void sim_host_fill_more_ip(struct sim *sim, unsigned host, uint32_t ip, struct sim_host *ret_host)
+{
+	fill_ip(ret_host->ip[1], ip, &ret_host->more_ip[0]);
+	ret_host->host.more_ip = ret_host->more_ip;
+	ret_host->host.n_more_ip = 1;
+	assert(host < SIM_HOSTS_TOLD && sim_address(sim, ip) != NULL);
+	sim_address(sim, ip)->hosts |= UINT64_C(1) << host;
 }
 
 /* Reservations inside and outside of the pool; every third machine has two ports, unless operators
