@@ -1,6 +1,7 @@
 #include "node/dhcp4/dhcp4_boot.h"
 
 #include "node/dhcp4/dhcp4_answer.h"
+#include "node/dhcp4/dhcp4_pxe.h"
 #include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
 #include <string.h>
@@ -119,18 +120,23 @@ static void fill_client(
 }
 
 void dhcp4_boot_choose(const struct dhcp4_view *view, const struct dhcp4_request *request,
-	uint32_t ip, struct boot_decision *ret_decision)
+	const struct model_levels *levels, uint32_t ip, struct boot_decision *ret_decision)
 {
 	ret_decision->kind = BOOT_NONE;
 	ret_decision->file[0] = '\0';
 	ret_decision->why[0] = '\0';
 	ret_decision->server_ip = 0;
+	ret_decision->menu = NULL;
 	if (!request->is_pxe && !request->is_http)
 		return;
 	struct boot_source source;
 	struct boot_client client;
 	boot_source_of_model(view->model, &source);
 	fill_client(request, ip, &client);
+	uint16_t layer;
+	client.has_item = dhcp4_pxe_item(request, &client.item, &layer);
+	if (levels != NULL)
+		boot_client_of_levels(levels, &client);
 	boot_decide(&source, &client, view->serve_ip, view->http_port, ret_decision);
 	if (ret_decision->kind != BOOT_LOADER && ret_decision->kind != BOOT_HTTP)
 		return;

@@ -13,7 +13,7 @@
 /* `ip`: the client's address, 0 unknown. For a client that does not boot from the network the
  * decision is BOOT_NONE without a reason. */
 void dhcp4_boot_choose(const struct dhcp4_view *view, const struct dhcp4_request *request,
-	uint32_t ip, struct boot_decision *ret_decision);
+	const struct model_levels *levels, uint32_t ip, struct boot_decision *ret_decision);
 
 /* Does the decision name anything to load? */
 bool dhcp4_boot_has_file(const struct boot_decision *decision);

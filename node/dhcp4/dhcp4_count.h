@@ -55,6 +55,8 @@ enum dhcp4_count {
 	DHCP4_COUNT_DROP_REPLY_LONG,    /* the answer did not fit the client's limit */
 	DHCP4_COUNT_DROP_SEND,          /* the kernel did not take the answer */
 	DHCP4_COUNT_DROP_UNKNOWN_RATE,  /* too many machines at once that nobody declared */
+	DHCP4_COUNT_DROP_NOT_PXE,       /* proxy mode, port 4011: no machine that boots */
+	DHCP4_COUNT_DROP_NO_BOOT,       /* proxy mode, port 4011: nothing to boot for it */
 	DHCP4_COUNT_DROP_TAKEN, /* one address after the other was found in use by a probe */
 
 	DHCP4_COUNT_DEFERRED,
@@ -69,6 +71,7 @@ enum dhcp4_count {
 	DHCP4_COUNT_ODD_OPTION,   /* an option of the request was not as its standard says */
 	DHCP4_COUNT_BOOTP,        /* received */
 	DHCP4_COUNT_BOOTP_SENT,
+	DHCP4_COUNT_PROXY,       /* answers about booting alone */
 	DHCP4_COUNT_PROBED,      /* addresses that were asked for before their first OFFER */
 	DHCP4_COUNT_PROBE_TAKEN, /* of those, the ones that a stranger answered for */
 	DHCP4_COUNT_PROBE_LATE,  /* verdicts that nobody waited for any more */

@@ -86,7 +86,7 @@ void dhcp4_step_clear_effects(struct dhcp4_effects *effects)
 static enum dhcp4_count gate(const struct dhcp4_view *view)
 {
 	const Pxe__Settings *settings = model_settings(view->model);
-	if (settings == NULL || settings->dhcp != PXE__DHCP_MODE__DHCP_ON)
+	if (settings == NULL)
 		return DHCP4_COUNT_DROP_OFF;
 	if (view->diverged)
 		return DHCP4_COUNT_DROP_DIVERGED;
@@ -148,6 +148,9 @@ static enum dhcp4_count resolve(struct dhcp4_step *step)
 	if (step->server_id == 0)
 		step->server_id = msg_ip4_get(model_settings(model)->server_ip);
 	find_subnet(step);
+	step->mode = model_dhcp_mode(model, step->subnet);
+	if (step->mode == PXE__DHCP_MODE__DHCP_OFF)
+		return DHCP4_COUNT_DROP_OFF;
 	Pxe__ClientInfo who;
 	struct model_levels *levels = &step->engine->levels;
 	dhcp4_step_who(step, &who);
@@ -158,7 +161,7 @@ static enum dhcp4_count resolve(struct dhcp4_step *step)
 	dhcp4_terms_of(levels, &step->terms);
 	/* RELEASE and DECLINE without a server identifier are accepted (FIELD 14). */
 	if (request->server_id != 0 && request->stage != DHCP4_STAGE_DISCOVER &&
-		request->server_id != step->server_id)
+		request->server_id != step->server_id && !dhcp4_proxy_takes(step))
 		return DHCP4_COUNT_DROP_OTHER_SERVER;
 	return DHCP4_COUNT_NONE;
 }
@@ -172,6 +175,7 @@ static bool is_our_turn(struct dhcp4_step *step, unsigned *ret_rank)
 	const struct dhcp4_request *request = step->request;
 	*ret_rank = dhcp4_answer_rank(step->view, request->client, request->client_bytes);
 	bool repeat = dhcp4_answer_is_repeat(&step->engine->repeats, request, step->view->boot_ms);
+	step->is_repeat = repeat;
 	if (request->unicast || dhcp4_reserve_knows(step, request->wanted_ip))
 		return true;
 	if (step->view->isolated)

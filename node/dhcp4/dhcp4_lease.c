@@ -72,7 +72,7 @@ void dhcp4_lease_reply(struct dhcp4_step *step, enum dhcp4_type type, uint32_t i
 	struct boot_decision *boot = &step->engine->boot;
 	plan.ip = ip;
 	plan.lease_s = lease_s;
-	dhcp4_boot_choose(step->view, step->request, at_ip, boot);
+	dhcp4_boot_choose(step->view, step->request, plan.levels, at_ip, boot);
 	plan.boot = boot;
 	finish_reply(step, &plan);
 	if (!step->effects->has_reply)
@@ -308,6 +308,10 @@ static void refuse_no_subnet(struct dhcp4_step *step)
 
 void dhcp4_lease_answer(struct dhcp4_step *step)
 {
+	if (dhcp4_proxy_takes(step)) {
+		dhcp4_proxy_answer(step);
+		return;
+	}
 	switch (step->request->stage) {
 	case DHCP4_STAGE_RELEASE:
 	case DHCP4_STAGE_DECLINE: answer_giving_up(step); return;

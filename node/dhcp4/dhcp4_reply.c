@@ -41,7 +41,9 @@ static void put_header(const struct dhcp4_plan *plan, struct dhcp4_builder *buil
 		.giaddr = asked->giaddr,
 	};
 	memcpy(header.chaddr, asked->chaddr, sizeof header.chaddr);
-	if (plan->type == DHCP4_ACK)
+	if (plan->manner == DHCP4_MANNER_BOOT_SERVER)
+		header.yiaddr = request->ciaddr; /* as ROMs are used to */
+	else if (plan->type == DHCP4_ACK)
 		header.ciaddr = request->ciaddr;
 	if (plan->terms.broadcast || (plan->type == DHCP4_NAK && asked->giaddr != 0))
 		header.flags |= DHCP4_FLAG_BROADCAST; /* FIELD 21; RFC 2131 §4.3.2 */
@@ -177,13 +179,27 @@ static void address_reply(const struct dhcp4_plan *plan, struct dhcp4_reply *rep
 		reply->ip = own_ip;
 		if (is_ethernet && !request->unicast && asked->giaddr == 0)
 			address_to_hardware(plan, own_ip, reply);
-	} else if (plan->type == DHCP4_NAK || (asked->flags & DHCP4_FLAG_BROADCAST) ||
-		   plan->terms.broadcast || !is_ethernet) {
+	} else if (plan->type == DHCP4_NAK || plan->manner == DHCP4_MANNER_BESIDE ||
+		   (asked->flags & DHCP4_FLAG_BROADCAST) || plan->terms.broadcast || !is_ethernet) {
 		reply->where = DHCP4_TO_EVERYBODY;
 		reply->ip = UINT32_MAX;
 	} else {
 		address_to_hardware(plan, plan->ip, reply);
 	}
+}
+
+/* To where the client listens: the port that it sent from (FIELD 32). */
+static void address_boot_reply(const struct dhcp4_plan *plan, struct dhcp4_reply *reply)
+{
+	const struct dhcp4_request *request = plan->request;
+	uint32_t own_ip = request->source_ip != 0 ? request->source_ip : request->ciaddr;
+	reply->where = own_ip != 0 ? DHCP4_TO_ADDRESS : DHCP4_TO_EVERYBODY;
+	reply->ip = own_ip != 0 ? own_ip : UINT32_MAX;
+	reply->port = request->source_port != 0         ? request->source_port
+		      : request->port == DHCP4_PXE_PORT ? DHCP4_PXE_PORT
+							: DHCP4_CLIENT_PORT;
+	reply->source_port = request->port;
+	reply->source_ip = request->unicast ? request->destination_ip : 0;
 }
 
 /* What the client takes: option 57; of BOOTP no more than it sent itself, but its 64 bytes of
@@ -215,6 +231,16 @@ static void put_identifiers(const struct dhcp4_plan *plan, struct dhcp4_builder 
 	put_times(plan, builder);
 	if (plan->rapid)
 		dhcp4_build_option(builder, DHCP4_RAPID_COMMIT, NULL, 0);
+}
+
+/* Without an address of ours there is nothing to say but what to boot. */
+static void put_boot_only(const struct dhcp4_plan *plan, struct dhcp4_builder *builder)
+{
+	const struct dhcp4_message *asked = &plan->request->message;
+	dhcp4_pxe_put(plan, builder);
+	dhcp4_build_echo(builder, asked, DHCP4_CLIENT_UUID); /* FIELD 23 */
+	if (plan->terms.echo_client_id)
+		dhcp4_build_echo(builder, asked, DHCP4_CLIENT_ID);
 }
 
 static void put_configuration(
@@ -265,6 +291,8 @@ static size_t build(
 	put_identifiers(plan, &builder);
 	if (plan->type == DHCP4_NAK)
 		put_refusal(plan, &builder);
+	else if (plan->manner != DHCP4_MANNER_WHOLE)
+		put_boot_only(plan, &builder);
 	else
 		put_configuration(plan, with_boot, &builder);
 	options->end += relay_bytes;
@@ -274,10 +302,14 @@ static size_t build(
 
 bool dhcp4_reply_build(const struct dhcp4_plan *plan, struct dhcp4_reply *ret_reply)
 {
-	assert((plan->subnet != NULL && plan->levels != NULL) || plan->type == DHCP4_NAK);
+	assert((plan->subnet != NULL && plan->levels != NULL) || plan->type == DHCP4_NAK ||
+		plan->manner != DHCP4_MANNER_WHOLE);
 	struct dhcp4_reply *reply = ret_reply;
 	reply->type = plan->type;
-	address_reply(plan, reply);
+	if (plan->manner == DHCP4_MANNER_BOOT_SERVER)
+		address_boot_reply(plan, reply);
+	else
+		address_reply(plan, reply);
 	size_t limit = limit_of(plan), relay_bytes = relay_option_bytes(&plan->request->message);
 	reply->size = build(plan, limit, true, reply);
 	/* The relay takes its own option out again. The header says what to boot, too: better an

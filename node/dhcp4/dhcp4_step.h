@@ -70,6 +70,8 @@ struct dhcp4_step {
 	const Pxe__Subnet *subnet; /* of the link, as the relay or interface says; NULL: none */
 	const Pxe__Host *host;     /* NULL: unknown machine */
 	uint32_t server_id;
+	Pxe__DhcpMode mode;       /* of the subnet */
+	bool is_repeat;           /* the client asks again */
 	uint64_t arrival_ms;      /* cluster time at which the request came */
 	uint64_t give_up_ms;      /* as in struct dhcp4_held */
 	bool was_proposed;        /* and its event was told then */
@@ -135,6 +137,11 @@ bool dhcp4_ask_tick(
 	struct dhcp4_engine *engine, const struct dhcp4_view *view, struct dhcp4_effects *effects);
 /* The log has taken the address out of use, or not: the DISCOVER begins anew. */
 void dhcp4_ask_decided(struct dhcp4_step *step);
+
+/* ---- dhcp4_proxy.c */
+/* Is it not about an address: in proxy mode, or for the boot server? */
+bool dhcp4_proxy_takes(const struct dhcp4_step *step);
+void dhcp4_proxy_answer(struct dhcp4_step *step);
 
 /* ---- dhcp4_reserve.c */
 /* Was the address leased or offered to the client by us alone? */
