@@ -558,7 +558,7 @@ static int receive_one(struct dhcp4_socket *sock, enum dhcp4_door door, struct d
 static void what_comes_to_anothers_port_is_read_and_answered(void **state)
 {
 	struct site *site = *state;
-	struct dhcp4_input input;
+	struct dhcp4_input input = {0};
 	struct sockaddr_ll frame;
 	struct dhcp4_reply reply = {.where = DHCP4_TO_EVERYBODY,
 		.ip = UINT32_MAX,
