@@ -66,9 +66,13 @@ def replies(machine, seconds=3, **more):
     return [reply for reply in machine.ask("collect", seconds=seconds) if reply["xid"] == xid]
 
 
-def test_each_server_does_its_own_part(lab, machine):
+def test_each_server_does_its_own_part(lab, machine, files):
     """dnsmasq gives the address, we the boot program; ours leaves from port 67, which dnsmasq holds."""
     node = lab.nodes[0]
+    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "push", "tiny", files, timeout=120)
+    node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz")
+    node.pxectl("cluster", "set", "profile=tiny")
     node.pxectl("cluster", "set", "dhcp=proxy")
     heard = wait_for("both to answer", lambda: len(got := replies(machine, options=PXE)) >= 2 and got, 30)
     addresses = [reply for reply in heard if reply["ip"] != "0.0.0.0"]
