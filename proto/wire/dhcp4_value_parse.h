@@ -9,7 +9,7 @@
 #include "proto/wire/cursor.h"
 #include "proto/wire/dhcp4_names.h"
 
-#define DHCP4_VALUE_ITEM_BYTES 800 /* the longest item of a list: 255 bytes by enterprise as hex */
+#define DHCP4_VALUE_ITEM_BYTES 800 /* the longest item of a list, with NUL: 255 bytes as hex */
 
 /* A value being read. */
 struct dhcp4_value_parse {

@@ -36,6 +36,34 @@ static void walk_subs(const struct dhcp4_message *message, uint8_t code, enum dh
 	check(total <= size);
 }
 
+static void check_inside(const struct dhcp4_sub_value *value, const uint8_t *data, size_t size)
+{
+	check(value->data == NULL ||
+		(value->data >= data && value->data + value->size <= data + size));
+}
+
+static void walk_enterprises(const struct dhcp4_message *message, uint8_t code)
+{
+	const uint8_t *data;
+	size_t size;
+	if (!dhcp4_option(message, code, &data, &size))
+		return;
+	struct dhcp4_relay_info info;
+	dhcp4_relay_read(data, size, &info);
+	check_inside(&info.circuit_id, data, size);
+	check_inside(&info.vendor, data, size);
+	check_inside(&info.vss, data, size);
+	struct dhcp4_enterprise walk;
+	struct dhcp4_enterprise_value value;
+	size_t total = 0;
+	dhcp4_enterprise_init(&walk, data, size);
+	while (dhcp4_enterprise_next(&walk, &value)) {
+		check(value.data >= data && value.data + value.size <= data + size);
+		total += 5 + value.size;
+	}
+	check(walk.failed ? total < size : total == size);
+}
+
 static void use_accessors(const struct dhcp4_message *message)
 {
 	uint8_t u8, uuid[16];
@@ -56,6 +84,7 @@ static void use_accessors(const struct dhcp4_message *message)
 		dhcp4_wants(message, c);
 		walk_subs(message, c, DHCP4_SUB_VENDOR);
 		walk_subs(message, c, DHCP4_SUB_RELAY);
+		walk_enterprises(message, c);
 	}
 	check(!dhcp4_has(message, DHCP4_PAD) && !dhcp4_has(message, DHCP4_END));
 	dhcp4_uuid(message, uuid);
