@@ -140,48 +140,12 @@ static void decide_rom(const struct boot_source *source, const struct boot_choic
 	}
 }
 
-#define ITEM_TYPE_FIRST 0x8001 /* vendor use (PXE 2.1 §2.2.2) */
-
-uint16_t boot_item_type(const Pxe__PxeMenu *menu, size_t index)
+/* Menus of UEFI firmware are broken in many ways (FIELD 31): it gets iPXE, which shows the menu by
+ * its script. */
+static bool shows_menu(const struct boot_choice *choice, const struct boot_client *client)
 {
-	const Pxe__PxeItem *item = menu->items[index];
-
-	if (item->type != 0) {
-		return (uint16_t)item->type;
-	}
-	return strcmp(item->profile, "local") == 0 ? 0 : (uint16_t)(ITEM_TYPE_FIRST + index);
-}
-
-/* true: decided. Else the choice goes on with an item's profile: the one that the client names, the
- * only one (FIELD 31), or, for who has no PXE menu, the first. */
-static bool decide_menu(const struct boot_source *source, const struct boot_client *client,
-	struct boot_choice *choice, struct boot_decision *decision)
-{
-	const Pxe__PxeMenu *menu = choice->profile->menu;
-	size_t index = 0;
-
-	if (client->has_item) {
-		while (index < menu->n_items && boot_item_type(menu, index) != client->item) {
-			index++;
-		}
-		if (index == menu->n_items) {
-			decide_none(decision,
-				"the boot menu has no item of the type that was asked for");
-			return true;
-		}
-	} else if (menu->n_items > 1 && menu->timeout_s > 0 && !client->is_http &&
-		   !client->is_ipxe) {
-		decision->kind = BOOT_MENU;
-		decision->menu = menu;
-		return true;
-	}
-	boot_choose_item(source, choice, menu->items[index]);
-	snprintf(decision->profile, sizeof decision->profile, "%s", choice->profile_name);
-	if (choice->problem[0] != '\0') {
-		decide_none(decision, choice->problem);
-		return true;
-	}
-	return false;
+	return boot_profile_has_menu(choice->profile) && !client->is_ipxe && !client->is_http &&
+	       (client->arch == UINT16_MAX || !dhcp4_arch_is_uefi(client->arch));
 }
 
 void boot_decide(const struct boot_source *source, const struct boot_client *client,
@@ -212,12 +176,16 @@ void boot_decide(const struct boot_source *source, const struct boot_client *cli
 		return;
 	}
 	base_url(server_ip, http_port, base, sizeof base);
-	if (choice.profile != NULL && choice.profile->menu != NULL &&
-		choice.profile->menu->n_items > 0 &&
-		decide_menu(source, client, &choice, ret_decision)) {
+	boot_choose_of_menu(source, client, &choice);
+	if (choice.problem[0] != '\0') {
+		decide_none(ret_decision, choice.problem);
 		return;
 	}
-	if (client->is_ipxe) {
+	snprintf(ret_decision->profile, sizeof ret_decision->profile, "%s", choice.profile_name);
+	if (shows_menu(&choice, client)) {
+		ret_decision->kind = BOOT_MENU;
+		ret_decision->menu = choice.profile->menu;
+	} else if (client->is_ipxe) {
 		decide_ipxe(source, &choice, client, base, ret_decision);
 	} else {
 		decide_rom(source, &choice, client, base, ret_decision);

@@ -2,8 +2,9 @@
  * what the client says.
  *
  * Order of choice: host's profile, its groups' (the last one that names any), subnet's, cluster's;
- * a machine without a profile gets none. A profile with a menu has its first item booted by whoever
- * cannot show one. One-shot boots come later in front. First program by architecture: profile's own
+ * a machine without a profile gets none. A profile with a menu: BIOS ROMs show it, for UEFI iPXE
+ * does; where there is nothing to choose (one item, no time) the first item is booted at once.
+ * One-shot boots come later in front. First program by architecture: profile's own
  * loader, else the cluster's setting, else the built-in table (iPXE of the image "ipxe": bios
  * undionly.kpxe, uefi-x64 snponly.efi ...). A client that is iPXE already gets the script's URL
  * (loop break). The configuration is reached through struct boot_source, so that the DHCP engine
@@ -90,8 +91,6 @@ struct boot_decision {
 /* server_ip, http_port: what URLs name. Total. */
 void boot_decide(const struct boot_source *source, const struct boot_client *client,
 	uint32_t server_ip, uint16_t http_port, struct boot_decision *ret_decision);
-/* The type under which item `index` of a menu is offered. */
-uint16_t boot_item_type(const Pxe__PxeMenu *menu, size_t index);
 /* The iPXE script for the client; heap (free()), never NULL: an unknown machine gets a script that
  * says so and exits. base_urls: "http://ip:port" of this node first, then of the other members (the
  * script tries the next one when one fails). */

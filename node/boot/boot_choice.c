@@ -2,19 +2,24 @@
 
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
+#include "store/model/menu.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-/* What Debian's package ipxe brings (bios, uefi-x64), and the name that its builds for ARM have. */
+/* What Debian's package ipxe brings (bios, uefi-x64), and names like these for its other builds;
+ * the firmware of a Raspberry Pi is an image of its own. */
 static const struct {
 	const char *arch, *path;
 } boot_builtin[] = {
 	{"bios", "ipxe/undionly.kpxe"},
 	{"uefi-x64", "ipxe/snponly.efi"},
 	{"uefi-arm64", "ipxe/snponly-arm64.efi"},
+	{"uefi-riscv64", "ipxe/snponly-riscv64.efi"},
+	{"uboot-arm64", "ipxe/snponly-arm64.efi"}, /* U-Boot starts EFI programs */
+	{"rpi", "rpi/bootcode.bin"},
 };
 
 static bool is_set(const char *text)
@@ -121,20 +126,56 @@ void boot_choose(const struct boot_source *source, const struct boot_client *cli
 	}
 }
 
-void boot_choose_item(
+static void choose_item(
 	const struct boot_source *source, struct boot_choice *choice, const Pxe__PxeItem *item)
 {
+	if (!is_set(item->profile)) {
+		snprintf(choice->problem, sizeof choice->problem,
+			"menu item '%.64s' is booted by another boot server", item->text);
+		return;
+	}
 	choice->profile_name = item->profile;
 	choice->local = false;
 	choice->profile = NULL;
 	snprintf(
-		choice->profile_from, sizeof choice->profile_from, "menu item '%.40s'", item->text);
+		choice->profile_from, sizeof choice->profile_from, "menu item '%.64s'", item->text);
 	choose_profile(source, choice);
+}
+
+bool boot_profile_has_menu(const Pxe__Profile *profile)
+{
+	return profile != NULL && profile->menu != NULL && profile->menu->timeout_s > 0 &&
+	       profile->menu->n_items > 1;
+}
+
+void boot_choose_of_menu(const struct boot_source *source, const struct boot_client *client,
+	struct boot_choice *choice)
+{
+	const Pxe__PxeMenu *menu = choice->profile != NULL ? choice->profile->menu : NULL;
+	const Pxe__PxeItem *item;
+
+	if (menu == NULL || menu->n_items == 0) {
+		return;
+	}
+	if (!client->has_item) {
+		if (!boot_profile_has_menu(choice->profile)) {
+			choose_item(source, choice, menu->items[0]);
+		}
+		return;
+	}
+	item = menu_item_of_type(menu, client->item);
+	if (item != NULL) {
+		choose_item(source, choice, item);
+	} else {
+		snprintf(choice->problem, sizeof choice->problem,
+			"the menu of profile %.63s has no item of type %u", choice->profile_name,
+			client->item);
+	}
 }
 
 bool boot_profile_has_script(const Pxe__Profile *profile)
 {
-	return is_set(profile->kernel) || is_set(profile->script);
+	return is_set(profile->kernel) || is_set(profile->script) || boot_profile_has_menu(profile);
 }
 
 /* "NAME@DIGITS" -> NAME and DIGITS; false if it is not of that form. */

@@ -27,9 +27,10 @@ struct boot_choice {
 void boot_choose(const struct boot_source *source, const struct boot_client *client,
 	struct boot_choice *ret_choice);
 
-/* Go on with the profile of a menu's item. */
-void boot_choose_item(
-	const struct boot_source *source, struct boot_choice *choice, const Pxe__PxeItem *item);
+/* If the chosen profile has a menu: go on with the profile of the item that the client names, or,
+ * where there is nothing to choose, of the first. */
+void boot_choose_of_menu(const struct boot_source *source, const struct boot_client *client,
+	struct boot_choice *choice);
 
 /* "NAME", "NAME@PIN": the image of a profile, with the version that its name points to now. */
 struct boot_image {
@@ -57,6 +58,9 @@ bool boot_loader_find(const struct boot_source *source, const struct boot_choice
 const char *boot_arch_name(uint16_t arch, char buffer[32]);
 /* Is this program iPXE again, by its name? Giving it to an iPXE would go round for ever. */
 bool boot_is_ipxe_file(const char *path);
+
+/* Does the profile have a menu from which somebody has to choose? It may be NULL. */
+bool boot_profile_has_menu(const Pxe__Profile *profile);
 
 /* Does the profile have something that an iPXE script can start? */
 bool boot_profile_has_script(const Pxe__Profile *profile);

@@ -7,6 +7,7 @@
 #include "node/boot/boot_template.h"
 #include "proto/msg/msg_ip4.h"
 #include "proto/wire/text.h"
+#include "store/model/menu.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -284,6 +285,56 @@ static void put_loader(const struct script *script, FILE *out)
 	put_rounds_end(script, out);
 }
 
+/* iPXE's own menu, where a PXE ROM would show that of option 43. Items of other boot servers are
+ * not for it. */
+static void put_menu(const struct script *script, FILE *out)
+{
+	const Pxe__PxeMenu *menu = script->choice.profile->menu;
+	const struct boot_client *client = script->client;
+	char mac[TEXT_HWADDR_BYTES] = "", uuid[TEXT_UUID_BYTES];
+
+	fputs("menu ", out);
+	put_plain(out, menu->prompt[0] != '\0' ? menu->prompt : script->choice.profile_name);
+	fputc('\n', out);
+	for (size_t i = 0; i < menu->n_items; i++) {
+		if (menu->items[i]->profile[0] != '\0') {
+			fprintf(out, "item %u ", menu_item_type(menu, i));
+			put_plain(out, menu->items[i]->text);
+			fputc('\n', out);
+		}
+	}
+	fputs("choose ", out);
+	if (menu->timeout_s < DHCP4_MENU_FOR_EVER) {
+		fprintf(out, "--timeout %u ", menu->timeout_s * 1000);
+	}
+	fputs("selected || exit\niseq ${selected} 0 && exit ||\n", out);
+	put_rounds_begin(script, out);
+	for (size_t i = 0; i < script->base_url_count; i++) {
+		fprintf(out, ":try%zu\nset base ${node%zu}\nimgfree\nchain ${base}/boot", i, i);
+		if (client->mac_bytes > 0) {
+			text_hwaddr_format(client->mac, client->mac_bytes, mac);
+			for (char *c = mac; *c != '\0'; c++) {
+				*c = *c == ':' ? '-' : *c;
+			}
+			fprintf(out, "/%s", mac);
+		}
+		fputs(".ipxe?item=${selected}", out);
+		if (client->has_uuid) {
+			fprintf(out, "&uuid=%s", text_uuid_format(client->uuid, uuid));
+		}
+		if (client->arch != UINT16_MAX) {
+			fprintf(out, "&arch=%u", client->arch);
+		}
+		if (client->profile[0] != '\0') {
+			fputs("&profile=", out);
+			put_path(out, client->profile);
+		}
+		put_next(script, i, out);
+		fputs("exit\n", out);
+	}
+	put_rounds_end(script, out);
+}
+
 /* The profile's own script, from its own first line on; ours stands above it as comments. */
 static bool put_own(const struct script *script, FILE *out, char *ret_error, size_t error_bytes)
 {
@@ -317,6 +368,8 @@ static void put_body(const struct script *script, FILE *out)
 		put_problem(out, choice->problem);
 	} else if (choice->local) {
 		fputs("echo Booting from the local disk\nexit\n", out);
+	} else if (script->base_url_count > 0 && boot_profile_has_menu(choice->profile)) {
+		put_menu(script, out);
 	} else if (choice->profile->script != NULL && choice->profile->script[0] != '\0') {
 		if (!put_own(script, out, error, sizeof error)) {
 			put_problem(out, error);
@@ -366,6 +419,9 @@ char *boot_script(const struct boot_source *source, const struct boot_client *cl
 
 	assert(source != NULL && client != NULL && (base_urls != NULL || base_url_count == 0));
 	boot_choose(source, client, &script.choice);
+	if (script.choice.problem[0] == '\0') {
+		boot_choose_of_menu(source, client, &script.choice);
+	}
 	vars_fill(&script);
 	out = open_memstream(&text, &size);
 	if (out == NULL) {

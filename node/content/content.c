@@ -309,6 +309,7 @@ static void client_of(struct content_kv *state, const struct content_request *re
 {
 	char value[64];
 	size_t size = 0;
+	uint64_t item;
 	int32_t arch;
 
 	memset(client, 0, sizeof *client);
@@ -332,6 +333,11 @@ static void client_of(struct content_kv *state, const struct content_request *re
 	if (content_query(request->query, "arch", value, sizeof value) == 0) {
 		arch = dhcp4_arch_parse(value);
 		client->arch = arch >= 0 ? (uint16_t)arch : UINT16_MAX;
+	}
+	if (content_query(request->query, "item", value, sizeof value) == 0 &&
+		text_u64_parse(value, UINT16_MAX, &item) == 0) {
+		client->has_item = true;
+		client->item = (uint16_t)item;
 	}
 	if (content_query(request->query, "profile", client->profile, sizeof client->profile) ==
 		0) {

@@ -56,6 +56,8 @@ static void answer(struct dhcp4_step *step, enum dhcp4_type type, enum dhcp4_man
 	 * there (FIELD 33): one address for all. */
 	plan.server_id =
 		step->mode == PXE__DHCP_MODE__DHCP_PROXY ? boot->server_ip : step->server_id;
+	if (manner == DHCP4_MANNER_BOOT_SERVER && step->request->unicast)
+		plan.server_id = step->request->destination_ip; /* some take no other's answer */
 	plan.has_item = dhcp4_pxe_item(step->request, &plan.item_type, &plan.item_layer);
 	if (!dhcp4_reply_build(&plan, &step->effects->reply)) {
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_REPLY_LONG);
@@ -64,8 +66,8 @@ static void answer(struct dhcp4_step *step, enum dhcp4_type type, enum dhcp4_man
 	step->effects->has_reply = true;
 	dhcp4_engine_count(step->engine, dhcp4_count_of_type(type));
 	dhcp4_engine_count(step->engine, DHCP4_COUNT_PROXY);
-	dhcp4_step_event(
-		step, PXE__EVENT_KIND__EVENT_DHCP_PROXY, step->request->wanted_ip, boot->file);
+	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_PROXY, step->request->wanted_ip,
+		boot->kind == BOOT_MENU ? "boot menu" : boot->file);
 }
 
 void dhcp4_proxy_answer(struct dhcp4_step *step)
@@ -78,7 +80,8 @@ void dhcp4_proxy_answer(struct dhcp4_step *step)
 		dhcp4_step_drop(step, DHCP4_COUNT_DROP_NOT_PXE);
 	} else if (asks_boot_server) { /* FIELD 32 */
 		answer(step, DHCP4_ACK, DHCP4_MANNER_BOOT_SERVER);
-	} else if (request->stage == DHCP4_STAGE_DISCOVER) {
+	} else if (request->stage == DHCP4_STAGE_DISCOVER &&
+		   !dhcp4_pxe_is_for_boot_server(request)) {
 		answer(step, DHCP4_OFFER, DHCP4_MANNER_BESIDE);
 		tell_if_ignored(step);
 	} else {

@@ -5,56 +5,11 @@
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/dhcp4_sub.h"
 #include "proto/wire/text.h"
+#include "store/model/menu.h"
 #include <assert.h>
 #include <string.h>
 
-/* Discovery control, 43.6 (PXE 2.1 §2.2.2; FIELD 37). */
-#define CONTROL_NO_BROADCAST 1
-#define CONTROL_NO_MULTICAST 2
-#define CONTROL_ONLY_LISTED  4
-#define CONTROL_USE_FILE     8 /* load the file that the offer names */
-
-#define LAYER_SECURITY   0x8000 /* BIS credentials are asked for (FIELD 36) */
-#define SUB_BYTES_MAX    255
-#define IPXE_PRIORITY    1 /* above a server that says nothing (FIELD 39) */
-#define RPI_MENU_TEXT    "Raspberry Pi Boot"
-#define RPI_PROMPT_BYTES "\0PXE"
-
-/* A value of several numbers and texts. */
-struct sub_value {
-	uint8_t data[SUB_BYTES_MAX];
-	size_t size;
-	bool failed;
-};
-
-static void value_bytes(struct sub_value *value, const void *data, size_t size)
-{
-	if (size > sizeof value->data - value->size) {
-		value->failed = true;
-		return;
-	}
-	memcpy(value->data + value->size, data, size);
-	value->size += size;
-}
-
-static void value_u8(struct sub_value *value, uint8_t number)
-{
-	value_bytes(value, &number, 1);
-}
-
-static void value_u16(struct sub_value *value, uint16_t number)
-{
-	uint8_t bytes[2] = {(uint8_t)(number >> 8), (uint8_t)number};
-	value_bytes(value, bytes, sizeof bytes);
-}
-
-static void put_value(struct dhcp4_sub_builder *vendor, uint8_t code, const struct sub_value *value)
-{
-	if (value->failed)
-		vendor->failed = true;
-	else
-		dhcp4_sub_put(vendor, code, value->data, value->size);
-}
+#define IPXE_PRIORITY 1 /* above a server that says nothing (FIELD 39) */
 
 /* ---- what the client is */
 
@@ -67,22 +22,22 @@ bool dhcp4_pxe_item(const struct dhcp4_request *request, uint16_t *ret_type, uin
 {
 	const uint8_t *info, *item;
 	size_t info_bytes, bytes;
-	if (!dhcp4_option(&request->message, DHCP4_VENDOR_INFO, &info, &info_bytes) ||
-		!dhcp4_sub_find(
-			DHCP4_SUB_VENDOR, info, info_bytes, DHCP4_PXE_BOOT_ITEM, &item, &bytes) ||
-		bytes != 4)
-		return false;
-	*ret_type = (uint16_t)(item[0] << 8 | item[1]);
-	*ret_layer = (uint16_t)((item[2] << 8 | item[3]) & ~LAYER_SECURITY);
-	return true;
+	return dhcp4_option(&request->message, DHCP4_VENDOR_INFO, &info, &info_bytes) &&
+	       dhcp4_sub_find(
+		       DHCP4_SUB_VENDOR, info, info_bytes, DHCP4_PXE_BOOT_ITEM, &item, &bytes) &&
+	       dhcp4_menu_item_decode(item, bytes, ret_type, ret_layer);
 }
 
 bool dhcp4_pxe_is_for_boot_server(const struct dhcp4_request *request)
 {
 	uint16_t type, layer;
+	enum dhcp4_type kind = request->message.type;
 	if (request->port == DHCP4_PXE_PORT)
 		return true;
-	return request->is_pxe && dhcp4_pxe_item(request, &type, &layer);
+	/* By broadcast. A REQUEST about an address is none of it, whatever else it says. */
+	return request->is_pxe && (kind == DHCP4_REQUEST || kind == DHCP4_INFORM) &&
+	       request->server_id == 0 && !dhcp4_has(&request->message, DHCP4_REQUESTED_ADDRESS) &&
+	       dhcp4_pxe_item(request, &type, &layer);
 }
 
 static bool is_uefi_rom(const struct dhcp4_request *request)
@@ -127,74 +82,41 @@ void dhcp4_pxe_header(const struct dhcp4_plan *plan, struct dhcp4_header *header
 /* A Raspberry Pi's ROM boots from who says so (FIELD 26). */
 static void put_raspberry(struct dhcp4_sub_builder *vendor)
 {
-	struct sub_value menu = {.size = 0};
-	value_u16(&menu, 0);
-	value_u8(&menu, sizeof RPI_MENU_TEXT - 1);
-	value_bytes(&menu, RPI_MENU_TEXT, sizeof RPI_MENU_TEXT - 1);
-	put_value(vendor, DHCP4_PXE_BOOT_MENU, &menu);
-	dhcp4_sub_put(vendor, DHCP4_PXE_MENU_PROMPT, RPI_PROMPT_BYTES, sizeof RPI_PROMPT_BYTES - 1);
+	const uint8_t prompt[] = {0, 'P', 'X', 'E'};
+	const uint8_t menu[] = {0, 0, 17, 'R', 'a', 's', 'p', 'b', 'e', 'r', 'r', 'y', ' ', 'P',
+		'i', ' ', 'B', 'o', 'o', 't'};
+	dhcp4_sub_put(vendor, DHCP4_PXE_BOOT_MENU, menu, sizeof menu);
+	dhcp4_sub_put(vendor, DHCP4_PXE_MENU_PROMPT, prompt, sizeof prompt);
 }
 
-static uint8_t discovery_control(const Pxe__PxeMenu *menu)
+/* Other live nodes answer for items, too: as many as fit. */
+static size_t boot_servers(const struct dhcp4_plan *plan, uint32_t ret_ip[DHCP4_MENU_SERVERS_MAX])
 {
-	uint8_t control = 0;
-	if (!menu->broadcast_discovery)
-		control |= CONTROL_NO_BROADCAST;
-	if (menu->multicast_ip.len != 4)
-		control |= CONTROL_NO_MULTICAST;
-	if (control == (CONTROL_NO_BROADCAST | CONTROL_NO_MULTICAST))
-		control |= CONTROL_ONLY_LISTED;
-	return control;
-}
-
-/* type, number of addresses, addresses */
-static void put_boot_servers(
-	const Pxe__PxeMenu *menu, uint32_t server_ip, struct dhcp4_sub_builder *vendor)
-{
-	struct sub_value servers = {.size = 0};
-	for (size_t i = 0; i < menu->n_items; i++) {
-		const Pxe__PxeItem *item = menu->items[i];
-		uint8_t own[4];
-		if (boot_item_type(menu, i) == 0)
-			continue;
-		value_u16(&servers, boot_item_type(menu, i));
-		value_u8(&servers, item->n_server_ip > 0 ? (uint8_t)item->n_server_ip : 1);
-		msg_ip4_put(server_ip, own);
-		if (item->n_server_ip == 0)
-			value_bytes(&servers, own, sizeof own);
-		for (size_t k = 0; k < item->n_server_ip; k++)
-			value_bytes(&servers, item->server_ip[k].data, item->server_ip[k].len);
+	const struct dhcp4_view *view = plan->view;
+	size_t count = 0;
+	ret_ip[count++] = view->serve_ip;
+	for (size_t i = 0; i < view->live_count && count < DHCP4_MENU_SERVERS_MAX; i++) {
+		const Pxe__Member *member = model_member(view->model, view->live[i]);
+		uint32_t ip = member != NULL ? msg_ip4_get(member->serve_ip) : 0;
+		if (ip != 0 && ip != view->serve_ip)
+			ret_ip[count++] = ip;
 	}
-	if (servers.size > 0)
-		put_value(vendor, DHCP4_PXE_BOOT_SERVERS, &servers);
+	return count;
 }
 
-static void put_items(const Pxe__PxeMenu *menu, struct dhcp4_sub_builder *vendor)
+static void put_menu(const struct dhcp4_plan *plan, struct dhcp4_builder *builder)
 {
-	struct sub_value items = {.size = 0}, prompt = {.size = 0};
-	for (size_t i = 0; i < menu->n_items; i++) {
-		size_t bytes = strlen(menu->items[i]->text);
-		value_u16(&items, boot_item_type(menu, i));
-		value_u8(&items, (uint8_t)bytes);
-		value_bytes(&items, menu->items[i]->text, bytes);
-	}
-	put_value(vendor, DHCP4_PXE_BOOT_MENU, &items);
-	value_u8(&prompt, menu->timeout_s < UINT8_MAX ? (uint8_t)menu->timeout_s : UINT8_MAX);
-	value_bytes(&prompt, menu->prompt, strlen(menu->prompt));
-	if (menu->prompt[0] != '\0')
-		put_value(vendor, DHCP4_PXE_MENU_PROMPT, &prompt);
-}
-
-static void put_menu(const Pxe__PxeMenu *menu, uint32_t server_ip, struct dhcp4_builder *builder)
-{
-	struct dhcp4_sub_builder vendor = {.size = 0};
-	dhcp4_sub_put_u8(&vendor, DHCP4_PXE_DISCOVERY_CONTROL, discovery_control(menu));
-	if (menu->multicast_ip.len == 4)
-		dhcp4_sub_put(&vendor, DHCP4_PXE_DISCOVERY_MCAST, menu->multicast_ip.data, 4);
-	put_boot_servers(menu, server_ip, &vendor);
-	put_items(menu, &vendor);
-	dhcp4_sub_put_end(&vendor);
-	/* The configuration was refused if it did not fit (FIELD 35). */
+	uint32_t server_ip[DHCP4_MENU_SERVERS_MAX];
+	size_t count = boot_servers(plan, server_ip);
+	struct dhcp4_sub_builder vendor;
+	do {
+		struct dhcp4_menu menu;
+		vendor = (struct dhcp4_sub_builder){.size = 0};
+		menu_fill(menu_of(plan), server_ip, count, &menu);
+		dhcp4_menu_put(&menu, &vendor);
+		dhcp4_sub_put_end(&vendor);
+	} while (vendor.failed && --count > 0);
+	/* The configuration was refused if it did not fit with one (FIELD 35). */
 	if (!vendor.failed)
 		dhcp4_build_option(builder, DHCP4_VENDOR_INFO, vendor.data, vendor.size);
 }
@@ -203,13 +125,9 @@ static void put_menu(const Pxe__PxeMenu *menu, uint32_t server_ip, struct dhcp4_
 static void put_use_file(const struct dhcp4_plan *plan, struct dhcp4_builder *builder)
 {
 	struct dhcp4_sub_builder vendor = {.size = 0};
-	dhcp4_sub_put_u8(&vendor, DHCP4_PXE_DISCOVERY_CONTROL, CONTROL_USE_FILE);
-	if (plan->has_item) {
-		struct sub_value item = {.size = 0};
-		value_u16(&item, plan->item_type);
-		value_u16(&item, plan->item_layer);
-		put_value(&vendor, DHCP4_PXE_BOOT_ITEM, &item);
-	}
+	dhcp4_sub_put_u8(&vendor, DHCP4_PXE_DISCOVERY_CONTROL, DHCP4_MENU_USE_BOOT_FILE);
+	if (plan->has_item)
+		dhcp4_menu_item_put(plan->item_type, plan->item_layer, &vendor);
 	if (is_raspberry(plan->request))
 		put_raspberry(&vendor);
 	dhcp4_sub_put_end(&vendor);
@@ -234,10 +152,13 @@ static void put_rom(const struct dhcp4_plan *plan, struct dhcp4_builder *builder
 	if (is_bare_offer(plan))
 		return;
 	if (menu != NULL) {
-		put_menu(menu, plan->boot->server_ip, builder);
+		put_menu(plan, builder);
 		return;
 	}
-	put_use_file(plan, builder);
+	/* Without option 43 UEFI takes the file; much of it loses its way with it (FIELD 30). */
+	if (plan->manner != DHCP4_MANNER_BOOT_SERVER || plan->has_item ||
+		!is_uefi_rom(plan->request))
+		put_use_file(plan, builder);
 	put_files(plan->boot, builder);
 }
 
@@ -251,8 +172,7 @@ static void put_ipxe(const struct dhcp4_plan *plan, struct dhcp4_builder *builde
 	else
 		/* iPXE listens to a proxy that says PXEClient, and takes the highest priority. */
 		dhcp4_build_text(builder, DHCP4_VENDOR_CLASS, "PXEClient");
-	if (plan->manner != DHCP4_MANNER_WHOLE)
-		dhcp4_sub_put_u8(&own, DHCP4_IPXE_PRIORITY, IPXE_PRIORITY);
+	dhcp4_sub_put_u8(&own, DHCP4_IPXE_PRIORITY, IPXE_PRIORITY);
 	assert(!own.failed);
 	dhcp4_build_option(builder, DHCP4_IPXE, own.data, own.size);
 }

@@ -78,6 +78,18 @@ static uint16_t choose_arch(const struct dhcp4_request *request)
 	return count > 0 ? archs[0] : UINT16_MAX;
 }
 
+/* What Raspberry Pi Trading has for its machines. Their ROMs say BIOS, or nothing (FIELD 25). */
+static bool is_raspberry(const struct dhcp4_request *request)
+{
+	static const uint8_t ouis[][3] = {{0xb8, 0x27, 0xeb}, {0xdc, 0xa6, 0x32},
+		{0xe4, 0x5f, 0x01}, {0x28, 0xcd, 0xc1}, {0xd8, 0x3a, 0xdd}, {0x2c, 0xcf, 0x67}};
+	bool says_bios = request->arch == DHCP4_ARCH_BIOS || request->arch == UINT16_MAX;
+	for (size_t i = 0; says_bios && i < sizeof ouis / sizeof ouis[0]; i++)
+		if (request->mac_bytes == 6 && memcmp(request->mac, ouis[i], 3) == 0)
+			return true;
+	return false;
+}
+
 static void parse_boot(struct dhcp4_request *request)
 {
 	const struct dhcp4_message *message = &request->message;
@@ -90,6 +102,8 @@ static void parse_boot(struct dhcp4_request *request)
 	request->is_pxe = request->is_ipxe || request->stage == DHCP4_STAGE_BOOTP ||
 			  dhcp4_vendor_class_begins(message, "PXEClient");
 	request->arch = choose_arch(request);
+	if (request->is_pxe && !request->is_ipxe && is_raspberry(request))
+		request->arch = DHCP4_ARCH_RPI;
 	request->has_uuid = dhcp4_uuid(message, request->uuid);
 }
 

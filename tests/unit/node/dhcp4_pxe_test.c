@@ -153,7 +153,7 @@ static void expect_script(struct rig *rig, const struct ask *ask)
 	assert_int_equal(strncmp(file, "http://10.0.0.11:8081/boot/52-54-00-00-00-01.ipxe", 49), 0);
 	expect_text(rig, DHCP4_BOOT_FILE, file, true);
 	/* FIELD 39: 175.176 = 1, no proxy DHCP to wait for. */
-	const uint8_t *own, wanted[] = {DHCP4_IPXE_NO_PXEDHCP, 1, 1};
+	const uint8_t *own, wanted[] = {DHCP4_IPXE_NO_PXEDHCP, 1, 1, DHCP4_IPXE_PRIORITY, 1, 1};
 	size_t size;
 	assert_true(dhcp4_option(&rig->reply, DHCP4_IPXE, &own, &size));
 	assert_int_equal(size, sizeof wanted);
