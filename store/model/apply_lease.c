@@ -398,7 +398,7 @@ static bool lease_is_for_known_only(const struct apply *a, const struct lease_as
 	}
 	uint64_t most = size * (percent != 0 ? percent : LEASE_KNOWN_PERCENT) / 100;
 	uint64_t in_pools, held;
-	if (free > most)
+	if (free > most || free == 0) /* none is left to keep; what has run out may be taken anew */
 		return false;
 	/* What nodes hold in reserve they give back before the pools are full. */
 	model_reserve_usage(a->model, asker->subnet, 0, &in_pools, &held);
@@ -472,20 +472,23 @@ static uint32_t lease_choose(struct apply *a, struct lease_asker *asker, uint32_
 	const Pxe__Subnet *subnets[MODEL_LINK_SUBNETS_MAX];
 	size_t count = model_link_subnets(a->model, asker->link, subnets);
 	uint32_t ip = 0, still_mine = 0;
+	size_t still_at = 0; /* the subnet that the lease names: its address may be in none now */
 	for (size_t i = 0; ip == 0 && i < count; i++) {
 		lease_look_at(asker, subnets[i]);
 		ip = lease_choose_reserved(a, asker);
 	}
 	for (size_t i = 0; ip == 0 && i < count; i++) {
+		uint32_t before = still_mine;
 		lease_look_at(asker, subnets[i]);
 		ip = lease_choose_own(a, asker, &still_mine);
+		still_at = still_mine != before ? i : still_at;
 	}
 	for (size_t i = 0; ip == 0 && i < count; i++) {
 		lease_look_at(asker, subnets[i]);
 		ip = lease_choose_dynamic(a, asker, wanted);
 	}
 	if (ip == 0 && still_mine != 0) {
-		lease_look_at(asker, model_subnet_of(a->model, still_mine));
+		lease_look_at(asker, subnets[still_at]);
 		return still_mine;
 	}
 	if (ip == 0)
