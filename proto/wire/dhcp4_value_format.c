@@ -11,9 +11,10 @@
 #include "proto/wire/dhcp4_value_parse.h"
 #include "proto/wire/text.h"
 
-#define PREFIX_BYTES        6 /* the longest is "text:", with NUL */
-#define FALLBACK_TEXT_LEAST 3 /* shorter bytes that happen to be printable are not taken for text  \
-			       */
+#define PREFIX_BYTES 6 /* the longest is "text:", with NUL */
+#define FALLBACK_TEXT_LEAST                                                                        \
+	3 /* shorter bytes that happen to be printable are not taken for text                      \
+	   */
 
 /* A text under construction, which may be longer than its room. */
 struct value_text {
