@@ -402,8 +402,7 @@ static struct named *find_named(const struct import *im, const char *kind, const
 {
 	struct named *at = im->index[slot_of(kind, name)];
 
-	while (at != NULL &&
-		(strcmp(at->kind, kind) != 0 || strcmp(import_get(at->node, "name"), name) != 0)) {
+	while (at != NULL && (strcmp(at->kind, kind) != 0 || strcmp(at->name, name) != 0)) {
 		at = at->next;
 	}
 	return at;
@@ -591,12 +590,22 @@ void import_set_lease(struct import *im, struct import_node *map, const char *ke
 
 /* --- the site file --- */
 
+/* "010", "1e5", "0x1f", "nan": a reader that knows numbers would not give back the text. */
+static bool is_odd_number(const char *text)
+{
+	char *end;
+
+	strtod(text, &end);
+	return *end == '\0' && ((text[0] == '0' && isdigit((unsigned char)text[1])) ||
+				       strspn(text, "0123456789.-+") < strlen(text));
+}
+
 static bool is_plain(const char *text)
 {
 	static const char *const reserved[] = {
 		"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
 
-	if (!isalnum((unsigned char)text[0]) && text[0] != '/') {
+	if ((!isalnum((unsigned char)text[0]) && text[0] != '/') || is_odd_number(text)) {
 		return false;
 	}
 	for (const char *at = text; *at != '\0'; at++) {

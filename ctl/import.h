@@ -35,6 +35,7 @@ enum import_node_kind { IMPORT_MAP, IMPORT_LIST, IMPORT_TEXT };
 struct import_node {
 	enum import_node_kind kind;
 	bool plain;       /* IMPORT_TEXT: true, false or a number, never in quotes */
+	bool replaced;    /* it took the place of an earlier value */
 	const char *key;  /* in a map; else NULL */
 	const char *text; /* IMPORT_TEXT */
 	const char *todo; /* comment lines above it; NULL: none */

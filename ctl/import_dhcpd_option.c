@@ -198,6 +198,10 @@ void dhcpd_on_option(struct dhcpd *dd, struct import_node *node)
 	} else {
 		struct import_node *made = import_put_option(dd->im, node, &option, bytes);
 
+		if (made->replaced) {
+			import_remark(dd->im, IMPORT_NOTE, statement->at, NULL,
+				"option %s is given twice: the last one counts", name);
+		}
 		if (option.space == IMPORT_VENDOR) {
 			import_remark(dd->im, IMPORT_TODO, statement->at, made,
 				"a sub-option of 43? It was %s", name);

@@ -222,6 +222,15 @@ static void read_times(
 	}
 }
 
+static void note_replaced(
+	struct dnsmasq *dn, const struct dnsmasq_line *line, const struct import_node *node)
+{
+	if (node->replaced) {
+		import_remark(dn->im, IMPORT_NOTE, line->at, NULL,
+			"%.60s is given twice: the last one counts", node->key);
+	}
+}
+
 static void on_option(struct dnsmasq *dn, const struct dnsmasq_line *line)
 {
 	struct option_line option;
@@ -253,7 +262,9 @@ static void on_option(struct dnsmasq *dn, const struct dnsmasq_line *line)
 				struct import_node *target = option.selection.target[i];
 
 				if (option.encap == 0) {
-					import_put_option(dn->im, target, &option.option, bytes);
+					note_replaced(dn, line,
+						import_put_option(
+							dn->im, target, &option.option, bytes));
 				} else if (!put_encap(dn, target, &option, bytes)) {
 					dnsmasq_left_out(dn, line, "too many sub-options");
 				}
@@ -531,6 +542,9 @@ int import_dnsmasq(struct import *im, const struct import_source *sources, size_
 	int result = dnsmasq_read(&dn, sources, count);
 	import_set(im, dn.cluster, "lease", "1h"); /* dnsmasq's own default */
 	for (unsigned pass = 0; pass < 2; pass++) {
+		if (pass == 1) {
+			dnsmasq_set_guards(&dn);
+		}
 		for (struct dnsmasq_line *line = dn.first; line != NULL; line = line->next) {
 			struct directive directive = directive_of(line->key);
 

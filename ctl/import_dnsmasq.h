@@ -56,12 +56,21 @@ struct dnsmasq_encap {
 	struct dnsmasq_encap *next;
 };
 
+/* A range that is only for machines with a tag, or ("!tag") without it. */
+struct dnsmasq_guard {
+	struct import_at at;
+	struct import_node *pool;
+	const char *tag;
+	struct dnsmasq_guard *next;
+};
+
 struct dnsmasq {
 	struct import *im;
 	struct dnsmasq_line *first, **last;
 	size_t line_count;
 	struct dnsmasq_tag *tags;
 	struct dnsmasq_subnet *subnets;
+	struct dnsmasq_guard *guards;
 	struct dnsmasq_encap *encaps;
 	size_t encap_count;
 	struct import_node *cluster;
@@ -110,6 +119,8 @@ void dnsmasq_on_match(struct dnsmasq *dn, const struct dnsmasq_line *line);
 /* "12h", "45m", "3600", "infinite". */
 bool dnsmasq_lease(const char *word, uint64_t *ret_seconds);
 void dnsmasq_on_range(struct dnsmasq *dn, const struct dnsmasq_line *line);
+/* Once all tags are known: the groups of the ranges' tags. */
+void dnsmasq_set_guards(struct dnsmasq *dn);
 void dnsmasq_on_host(struct dnsmasq *dn, const struct dnsmasq_line *line);
 /* "aa:bb:cc:dd:ee:ff" or with a hardware type in front, single digits allowed; '*' for a byte if
  * ret_glob is not NULL. The usual text, or NULL. */

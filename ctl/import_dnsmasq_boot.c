@@ -41,6 +41,18 @@ static void put_foreign(struct dnsmasq *dn, const struct dnsmasq_line *line,
 		path, server);
 }
 
+static void set_boot(struct dnsmasq *dn, const struct dnsmasq_line *line,
+	struct import_node *target, const char *profile)
+{
+	const char *other = import_get(target, "boot");
+
+	import_set(dn->im, target, "boot", profile);
+	if (other != NULL && strcmp(other, profile) != 0) {
+		import_remark(dn->im, IMPORT_TODO, line->at, import_child(target, "boot"),
+			"or %s, of a line before?", other);
+	}
+}
+
 static void put_boot(struct dnsmasq *dn, const struct dnsmasq_line *line,
 	struct import_node *target, const char *path)
 {
@@ -52,7 +64,7 @@ static void put_boot(struct dnsmasq *dn, const struct dnsmasq_line *line,
 	}
 	struct import_node *profile =
 		import_boot_profile(dn->im, line->at, dn->tftp_root, path, group_archs(target));
-	import_set(dn->im, target, "boot", import_get(profile, "name"));
+	set_boot(dn, line, target, import_get(profile, "name"));
 }
 
 /* Tags without those that tell iPXE from ROMs: whether it is for iPXE is in *ret_ipxe, 0 unless
@@ -121,22 +133,23 @@ static const char *csa_arch(struct dnsmasq *dn, const char *word)
 	return import_boot_arch(dn->im, word);
 }
 
-static struct import_node *menu_of(struct dnsmasq *dn)
+static struct import_node *menu_of(struct dnsmasq *dn, const struct dnsmasq_line *line)
 {
 	if (dn->menu == NULL) {
 		struct import_node *profile = import_named(
 			dn->im, "profiles", import_free_name(dn->im, "profiles", "pxe-menu"));
 
 		dn->menu = import_map(dn->im, profile, "menu");
-		import_set(dn->im, dn->cluster, "boot", import_get(profile, "name"));
+		set_boot(dn, line, dn->cluster, import_get(profile, "name"));
 	}
 	return dn->menu;
 }
 
 /* An item of that text; the same text for another architecture is the same item. */
-static struct import_node *menu_item(struct dnsmasq *dn, const char *text)
+static struct import_node *menu_item(
+	struct dnsmasq *dn, const struct dnsmasq_line *line, const char *text)
 {
-	struct import_node *items = import_list(dn->im, menu_of(dn), "items");
+	struct import_node *items = import_list(dn->im, menu_of(dn, line), "items");
 
 	for (struct import_node *item = items->first; item != NULL; item = item->next) {
 		if (strcmp(import_get(item, "text"), text) == 0) {
@@ -199,7 +212,11 @@ void dnsmasq_on_pxe_service(struct dnsmasq *dn, const struct dnsmasq_line *line)
 			arch == NULL ? line->words[rest] : server);
 		return;
 	}
-	struct import_node *item = menu_item(dn, text);
+	struct import_node *item = menu_item(dn, line, text);
+	if (import_get(item, "type") != NULL || import_child(item, "profile") != NULL) {
+		import_remark(dn->im, IMPORT_NOTE, line->at, NULL,
+			"the same item of the menu as in a line before");
+	}
 	if (text_u64_parse(program, UINT16_MAX, &type) == 0 && type == 0) {
 		import_set(dn->im, item, "profile", "local");
 	} else if (type > 0) {
@@ -233,7 +250,7 @@ void dnsmasq_on_pxe_prompt(struct dnsmasq *dn, const struct dnsmasq_line *line)
 		dnsmasq_left_out(dn, line, "pxe-prompt: not understood");
 		return;
 	}
-	import_set(dn->im, menu_of(dn), "prompt", line->words[rest]);
-	import_set_plain(
-		dn->im, menu_of(dn), "timeout", import_text(dn->im, "%u", (unsigned)timeout_s));
+	import_set(dn->im, menu_of(dn, line), "prompt", line->words[rest]);
+	import_set_plain(dn->im, menu_of(dn, line), "timeout",
+		import_text(dn->im, "%u", (unsigned)timeout_s));
 }

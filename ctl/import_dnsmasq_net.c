@@ -167,13 +167,8 @@ static void set_range_tags(struct dnsmasq *dn, const struct range *range,
 	}
 }
 
-static const char *guard_name(struct dnsmasq *dn, const char *tag)
-{
-	return import_clean_name(dn->im, tag);
-}
-
-static struct import_node *add_pool(
-	struct dnsmasq *dn, const struct range *range, struct dnsmasq_subnet *subnet)
+static struct import_node *add_pool(struct dnsmasq *dn, const struct dnsmasq_line *line,
+	const struct range *range, struct dnsmasq_subnet *subnet)
 {
 	struct import_node *pool = import_entry(dn->im, import_list(dn->im, subnet->node, "pools"));
 	char first[TEXT_IP4_BYTES], last[TEXT_IP4_BYTES];
@@ -184,15 +179,35 @@ static struct import_node *add_pool(
 		import_text(dn->im, "%s-%s", text_ip4_format(range->first, first),
 			text_ip4_format(range->last, last)));
 	for (size_t i = 0; i < range->tag_count; i++) {
-		const char *name = range->tag[i];
+		struct dnsmasq_guard *guard = import_alloc(dn->im, sizeof *guard);
 
-		if (name[0] == '!') {
-			import_add(dn->im, pool, "except", guard_name(dn, name + 1));
-		} else {
-			import_add(dn->im, pool, "only", guard_name(dn, name));
-		}
+		*guard = (struct dnsmasq_guard){line->at, pool, range->tag[i], dn->guards};
+		dn->guards = guard;
 	}
 	return pool;
+}
+
+void dnsmasq_set_guards(struct dnsmasq *dn)
+{
+	for (const struct dnsmasq_guard *guard = dn->guards; guard != NULL; guard = guard->next) {
+		bool except = guard->tag[0] == '!';
+		const char *name = guard->tag + (except ? 1 : 0);
+		struct dnsmasq_tag *tag = dnsmasq_tag(dn, name);
+		const char *list = except ? "except" : "only";
+
+		if (strcmp(name, "known") == 0) {
+			import_add(dn->im, guard->pool, list, name);
+			continue;
+		}
+		if (tag->group_count == 0) {
+			import_remark(dn->im, IMPORT_TODO, guard->at,
+				dnsmasq_tag_match(dn, tag, NULL, NULL),
+				"nothing here sets the tag '%s': who belongs to the group?", name);
+		}
+		for (size_t i = 0; i < tag->group_count; i++) {
+			import_add(dn->im, guard->pool, list, import_get(tag->group[i], "name"));
+		}
+	}
 }
 
 static bool check_range(
@@ -273,13 +288,17 @@ void dnsmasq_on_range(struct dnsmasq *dn, const struct dnsmasq_line *line)
 		return;
 	}
 	struct dnsmasq_subnet *subnet = subnet_of(dn, range.first);
+	if (subnet != NULL && range.is_static) {
+		import_remark(dn->im, IMPORT_NOTE, line->at, NULL,
+			"static: reserved addresses need no range");
+	}
 	if (subnet == NULL || (range.last & text_ip4_mask(subnet->prefix)) != subnet->network) {
 		subnet = make_subnet(dn, line, &range);
 	}
 	if (range.proxy) {
 		import_set(dn->im, subnet->node, "dhcp", "proxy");
 	} else if (!range.is_static && range.has_last) {
-		pool = add_pool(dn, &range, subnet);
+		pool = add_pool(dn, line, &range, subnet);
 		check_overlap(dn, line, &range, pool);
 	} else if (!range.is_static) {
 		dnsmasq_left_out(dn, line, "dhcp-range without an end");
@@ -295,7 +314,7 @@ struct host {
 	size_t mac_count, client_id_count, set_count;
 	const char *glob; /* a hardware address with '*' */
 	const char *tag;  /* only with this tag */
-	bool has_ip, ignore, has_lease, v6;
+	bool has_ip, ignore, has_lease, v6, any_id;
 	uint32_t ip;
 	uint64_t lease_s;
 };
@@ -373,6 +392,7 @@ static bool read_host_word(struct dnsmasq *dn, const char *word, struct host *ho
 
 	if (word[0] == '[' || strncmp(word, "id:*", 4) == 0) {
 		host->v6 |= word[0] == '[';
+		host->any_id |= word[0] != '[';
 	} else if (strncmp(word, "id:", 3) == 0) {
 		read_client_id(dn, word + 3, host);
 	} else if (dnsmasq_set_of(word) != NULL) {
@@ -414,9 +434,11 @@ static void put_glob(struct dnsmasq *dn, const struct dnsmasq_line *line, const 
 		return;
 	}
 	if (host->set_count == 0) {
+		size_t fixed = strcspn(host->glob, "*"); /* a ':' ends it */
 		struct import_node *group = import_named(dn->im, "groups",
-			import_free_name(
-				dn->im, "groups", import_text(dn->im, "mac-%s", host->glob)));
+			import_free_name(dn->im, "groups",
+				import_text(dn->im, "mac-%.*s", (int)(fixed > 0 ? fixed - 1 : 0),
+					host->glob)));
 
 		import_add(dn->im, import_map(dn->im, group, "match"), "mac", host->glob);
 		if (host->ignore) {
@@ -506,6 +528,10 @@ static void put_host(struct dnsmasq *dn, const struct dnsmasq_line *line, const 
 {
 	struct import_node *node = known_host(dn, host);
 
+	if (host->any_id) {
+		import_remark(dn->im, IMPORT_NOTE, line->at, NULL,
+			"id:*: the hardware address counts anyway");
+	}
 	if (node == NULL) {
 		node = make_host(dn, host);
 	} else if (host->name != NULL && strcmp(host->name, import_get(node, "name")) != 0) {

@@ -504,5 +504,6 @@ struct import_node *import_put_option(struct import *im, struct import_node *obj
 	} else {
 		put_value(im, map, key, dhcp4_value_info(named), bytes);
 	}
+	import_child(map, key)->replaced = old != NULL;
 	return import_child(map, key);
 }
