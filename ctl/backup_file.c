@@ -17,6 +17,7 @@ static uint64_t *count_of(struct backup_content *content, uint8_t kind)
 	case 'N': return &content->subnets;
 	case 'P': return &content->pools;
 	case 'F': return &content->profiles;
+	case 'G': return &content->groups;
 	case 'I': return &content->images;
 	case 'm': return &content->members;
 	case 'B': return &content->blocks;

@@ -58,6 +58,8 @@ int cmd_image_push(struct ctl *ctl, const struct invocation *in);
 /* cmd_watch.c */
 int cmd_watch(struct ctl *ctl, const struct invocation *in);
 int cmd_boot_explain(struct ctl *ctl, const struct invocation *in);
+/* cmd_option.c */
+int cmd_option_list(struct ctl *ctl, const struct invocation *in);
 int cmd_version(struct ctl *ctl, const struct invocation *in);
 int cmd_help(struct ctl *ctl, const struct invocation *in);
 

@@ -227,6 +227,7 @@ static void show_content(const struct ctl *ctl, const struct backup_content *con
 	show_count(ctl, "nodes", content->members);
 	show_count(ctl, "subnets", content->subnets);
 	show_count(ctl, "pools", content->pools);
+	show_count(ctl, "groups", content->groups);
 	show_count(ctl, "hosts", content->hosts);
 	show_count(ctl, "profiles", content->profiles);
 	show_count(ctl, "images", content->images);

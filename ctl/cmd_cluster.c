@@ -2,7 +2,7 @@
 #include "ctl/client.h"
 #include "ctl/cmd.h"
 #include "ctl/edit.h"
-#include "ctl/show.h"
+#include "ctl/show_terms.h"
 
 #include "proto/cred/keyfile.h"
 #include "proto/wire/text.h"
@@ -54,6 +54,15 @@ int cmd_cluster_token_create(struct ctl *ctl, const struct invocation *in)
 	return result;
 }
 
+/* Left out when it is as by default. */
+static void show_number(const struct ctl *ctl, const char *key, uint32_t number)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%" PRIu32, number);
+	show_pair(ctl, key, number == 0 ? "" : text);
+}
+
 static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 {
 	char text[SHOW_BYTES], key[KEYFILE_Z85_BYTES];
@@ -78,6 +87,15 @@ static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 	snprintf(text, sizeof text, "%" PRIu64, settings->epoch);
 	show_pair(ctl, "epoch", text);
 	show_pair(ctl, "profile", settings->profile);
+	show_pair(ctl, "lease-min", show_duration_s(settings->lease_min_s, text));
+	show_pair(ctl, "lease-max", show_duration_s(settings->lease_max_s, text));
+	if (settings->probe == PXE__TOGGLE__TOGGLE_NO) {
+		show_pair(ctl, "probe", "no: addresses are offered without asking for them by ARP");
+	}
+	show_number(ctl, "known-percent", settings->known_percent);
+	show_number(ctl, "unknown-per-s", settings->unknown_per_s);
+	show_option_lines(ctl, settings->options, settings->n_options);
+	show_quirk_lines(ctl, settings->quirks);
 	for (size_t i = 0; i < settings->n_loaders; i++) {
 		fprintf(ctl->out, "%-12s %s=%s\n", "loader", settings->loaders[i]->arch,
 			settings->loaders[i]->path);

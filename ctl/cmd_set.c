@@ -4,10 +4,13 @@
 #include "ctl/client.h"
 #include "ctl/cmd.h"
 #include "ctl/edit.h"
+#include "ctl/edit_terms.h"
 #include "ctl/objects.h"
 #include "ctl/show.h"
+#include "ctl/show_terms.h"
 
 #include "proto/cred/suggest.h"
+#include "proto/wire/dhcp4_value.h"
 #include "proto/wire/text.h"
 
 #include <inttypes.h>
@@ -17,22 +20,52 @@
 #define SET_TRIES      5
 #define SET_TEXT_BYTES 1024
 
-enum set_kind { SET_DURATION, SET_PERCENT, SET_DHCP, SET_PROFILE, SET_IP };
+#define SET_KNOWN_USUAL   10u  /* Settings.known_percent, what 0 stands for */
+#define SET_UNKNOWN_USUAL 500u /* Settings.unknown_per_s, likewise */
+#define SET_NONE_USUAL    UINT32_MAX
+
+enum set_kind {
+	SET_DURATION,
+	SET_PERCENT,
+	SET_COUNT,
+	SET_TOGGLE,
+	SET_DHCP,
+	SET_PROFILE,
+	SET_IP,
+	SET_OPTION, /* option.NAME */
+	SET_QUIRK,  /* quirk.NAME */
+};
 
 static const struct {
 	const char *name;
 	enum set_kind kind;
 	size_t offset; /* of a uint32_t of the settings */
 	uint32_t min, max;
+	uint32_t usual; /* not 0: "default" is a value, too, and this is what it stands for */
+	const char *what;
 } set_keys[] = {
-	{"mclt", SET_DURATION, offsetof(Pxe__Settings, mclt_s), 10, 86400},
-	{"lease", SET_DURATION, offsetof(Pxe__Settings, lease_s), 10, 31536000},
-	{"offer", SET_DURATION, offsetof(Pxe__Settings, offer_s), 5, 3600},
-	{"decline", SET_DURATION, offsetof(Pxe__Settings, decline_s), 1, 604800},
-	{"reserve", SET_PERCENT, offsetof(Pxe__Settings, reserve_percent), 1, 90},
-	{"dhcp", SET_DHCP, 0, 0, 0},
-	{"profile", SET_PROFILE, 0, 0, 0},
-	{"server-id", SET_IP, 0, 0, 0},
+	{"mclt", SET_DURATION, offsetof(Pxe__Settings, mclt_s), 10, 86400, 0, NULL},
+	{"lease", SET_DURATION, offsetof(Pxe__Settings, lease_s), 10, 31536000, 0, NULL},
+	{"offer", SET_DURATION, offsetof(Pxe__Settings, offer_s), 5, 3600, 0, NULL},
+	{"decline", SET_DURATION, offsetof(Pxe__Settings, decline_s), 1, 604800, 0, NULL},
+	{"reserve", SET_PERCENT, offsetof(Pxe__Settings, reserve_percent), 1, 90, CMD_RESERVE_USUAL,
+		"of the free addresses the nodes hold for times without the quorum"},
+	{"dhcp", SET_DHCP, 0, 0, 0, 0, NULL},
+	{"profile", SET_PROFILE, 0, 0, 0, 0, NULL},
+	{"server-id", SET_IP, 0, 0, 0, 0, NULL},
+	{"probe", SET_TOGGLE, offsetof(Pxe__Settings, probe), 0, 0, 0, NULL},
+	{"lease-min", SET_DURATION, offsetof(Pxe__Settings, lease_min_s), 10, 31536000,
+		SET_NONE_USUAL, NULL},
+	{"lease-max", SET_DURATION, offsetof(Pxe__Settings, lease_max_s), 10, 31536000,
+		SET_NONE_USUAL, NULL},
+	{"known-percent", SET_PERCENT, offsetof(Pxe__Settings, known_percent), 1, 100,
+		SET_KNOWN_USUAL,
+		"of a subnet's pool addresses are kept for declared hosts that have none yet"},
+	{"unknown-per-s", SET_COUNT, offsetof(Pxe__Settings, unknown_per_s), 1, 1000000,
+		SET_UNKNOWN_USUAL,
+		"first offers a second one node makes to machines that no host declares"},
+	{"option", SET_OPTION, 0, 0, 0, 0, NULL},
+	{"quirk", SET_QUIRK, 0, 0, 0, 0, NULL},
 };
 #define SET_KEYS (sizeof set_keys / sizeof set_keys[0])
 
@@ -41,22 +74,88 @@ static uint32_t *number_of(Pxe__Settings *settings, size_t key)
 	return (uint32_t *)(void *)((char *)settings + set_keys[key].offset);
 }
 
-static void value_text(const Pxe__Settings *settings, size_t key, char ret_text[SHOW_BYTES])
+static const char *toggle_text(Pxe__Toggle toggle)
+{
+	return toggle == PXE__TOGGLE__TOGGLE_NO    ? "no"
+	       : toggle == PXE__TOGGLE__TOGGLE_YES ? "yes"
+						   : "default (yes)";
+}
+
+/* How the option that `name` (of "option.NAME") says stands: "mtu=9000". */
+static void option_text(
+	const Pxe__Settings *settings, const char *name, char ret_text[SHOW_LONG_BYTES])
+{
+	struct dhcp4_value_option value;
+
+	snprintf(ret_text, SHOW_LONG_BYTES, "none");
+	if (dhcp4_value_parse_name(name, &value, NULL, 0) != 0) {
+		return;
+	}
+	for (size_t i = 0; i < settings->n_options; i++) {
+		const Pxe__Option *option = settings->options[i];
+		if (option->code == value.code && (int)option->space == (int)value.space &&
+			option->enterprise == value.enterprise) {
+			show_option(option, ret_text, SHOW_LONG_BYTES);
+		}
+	}
+}
+
+static void quirk_text(
+	const Pxe__Settings *settings, const char *name, char ret_text[SHOW_LONG_BYTES])
+{
+	char value[32];
+	const char *quirk;
+
+	snprintf(ret_text, SHOW_LONG_BYTES, "default");
+	for (size_t i = 0; (quirk = edit_quirk_at(i, settings->quirks, value)) != NULL; i++) {
+		if (strcmp(quirk, name) == 0 && value[0] != '\0') {
+			snprintf(ret_text, SHOW_LONG_BYTES, "%s", value);
+		}
+	}
+}
+
+static void number_text(size_t key, uint32_t number, char ret_text[SHOW_LONG_BYTES])
+{
+	char text[SHOW_BYTES];
+
+	if (number == 0 && set_keys[key].usual == SET_NONE_USUAL) {
+		snprintf(ret_text, SHOW_LONG_BYTES, "default");
+		return;
+	}
+	number = number == 0 ? set_keys[key].usual : number;
+	if (set_keys[key].kind == SET_DURATION) {
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s", show_duration_s(number, text));
+	} else {
+		snprintf(ret_text, SHOW_LONG_BYTES, "%" PRIu32 "%s", number,
+			set_keys[key].kind == SET_PERCENT ? " %" : "");
+	}
+}
+
+static void value_text(
+	const Pxe__Settings *settings, size_t key, const char *name, char ret_text[SHOW_LONG_BYTES])
 {
 	uint32_t number = *number_of((Pxe__Settings *)(uintptr_t)settings, key);
+	char text[SHOW_BYTES];
 
 	switch (set_keys[key].kind) {
-	case SET_DURATION: show_duration_s(number, ret_text); return;
+	case SET_DURATION:
 	case SET_PERCENT:
-		snprintf(ret_text, SHOW_BYTES, "%" PRIu32 " %%",
-			number == 0 ? CMD_RESERVE_USUAL : number);
+	case SET_COUNT: number_text(key, number, ret_text); return;
+	case SET_TOGGLE:
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s", toggle_text((Pxe__Toggle)number));
 		return;
-	case SET_DHCP: snprintf(ret_text, SHOW_BYTES, "%s", show_dhcp_mode(settings->dhcp)); return;
+	case SET_DHCP:
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s", show_dhcp_mode(settings->dhcp));
+		return;
 	case SET_PROFILE:
-		snprintf(ret_text, SHOW_BYTES, "%s",
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s",
 			settings->profile[0] == '\0' ? "none" : settings->profile);
 		return;
-	case SET_IP: show_ip(&settings->server_ip, ret_text); return;
+	case SET_IP:
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s", show_ip(&settings->server_ip, text));
+		return;
+	case SET_OPTION: option_text(settings, name, ret_text); return;
+	case SET_QUIRK: quirk_text(settings, name, ret_text); return;
 	}
 }
 
@@ -66,6 +165,10 @@ static int set_duration(
 	char least[TEXT_DURATION_BYTES], most[TEXT_DURATION_BYTES];
 	uint64_t ms;
 
+	if (set_keys[key].usual != 0 && strcmp(value, "default") == 0) {
+		*number_of(settings, key) = 0;
+		return CTL_OK;
+	}
 	if (text_duration_parse(value, &ms) != 0 || ms % 1000 != 0 ||
 		ms / 1000 < set_keys[key].min || ms / 1000 > set_keys[key].max) {
 		return ctl_fail(ctl, CTL_USAGE, "%s=%s: write a time from %s to %s, such as 10m",
@@ -77,34 +180,60 @@ static int set_duration(
 	return CTL_OK;
 }
 
-static int set_percent(
-	const struct ctl *ctl, size_t key, const char *value, Pxe__Settings *settings)
+/* Per cent, or a count. */
+static int set_number(const struct ctl *ctl, size_t key, const char *value, Pxe__Settings *settings)
 {
-	char digits[8];
+	bool is_percent = set_keys[key].kind == SET_PERCENT;
+	char digits[16];
 	uint64_t number;
 	size_t length = strlen(value);
 
-	if (length > 0 && value[length - 1] == '%') {
+	if (strcmp(value, "default") == 0) {
+		*number_of(settings, key) = 0;
+		return CTL_OK;
+	}
+	if (is_percent && length > 0 && value[length - 1] == '%') {
 		length--;
 	}
-	snprintf(digits, sizeof digits, "%.*s", length < 7 ? (int)length : 7, value);
+	snprintf(digits, sizeof digits, "%.*s", length < 15 ? (int)length : 15, value);
 	if (text_u64_parse(digits, set_keys[key].max, &number) != 0 || number < set_keys[key].min) {
 		return ctl_fail(ctl, CTL_USAGE,
-			"%s=%s: write how many per cent of the free addresses the nodes hold for "
-			"times without the quorum, %" PRIu32 " to %" PRIu32,
-			set_keys[key].name, value, set_keys[key].min, set_keys[key].max);
+			"%s=%s: write how many %s%s, %" PRIu32 " to %" PRIu32 ", or default",
+			set_keys[key].name, value, is_percent ? "per cent " : "",
+			set_keys[key].what, set_keys[key].min, set_keys[key].max);
 	}
 	*number_of(settings, key) = (uint32_t)number;
 	return CTL_OK;
 }
 
-static int set_one(const struct ctl *ctl, size_t key, const char *value, Pxe__Settings *settings)
+static int set_toggle(const struct ctl *ctl, size_t key, const char *value, Pxe__Settings *settings)
+{
+	static const char *const values[] = {"default", "no", "yes"}; /* as enum Toggle */
+
+	for (uint32_t i = 0; i < 3; i++) {
+		if (strcmp(value, values[i]) == 0) {
+			*number_of(settings, key) = i;
+			return CTL_OK;
+		}
+	}
+	return ctl_fail(
+		ctl, CTL_USAGE, "%s=%s: write yes, no or default", set_keys[key].name, value);
+}
+
+/* `value` is what stands behind the '=', `name` and what follows it what stands behind the '.'. */
+static int set_one(const struct ctl *ctl, size_t key, const char *name, const char *value,
+	Pxe__Settings *settings)
 {
 	uint32_t ip;
 
 	switch (set_keys[key].kind) {
 	case SET_DURATION: return set_duration(ctl, key, value, settings);
-	case SET_PERCENT: return set_percent(ctl, key, value, settings);
+	case SET_PERCENT:
+	case SET_COUNT: return set_number(ctl, key, value, settings);
+	case SET_TOGGLE: return set_toggle(ctl, key, value, settings);
+	case SET_OPTION:
+		return edit_option(ctl, "option.", name, &settings->options, &settings->n_options);
+	case SET_QUIRK: return edit_quirk(ctl, "quirk.", name, &settings->quirks);
 	case SET_DHCP:
 		if (!show_dhcp_mode_parse(value, &settings->dhcp)) {
 			return ctl_fail(ctl, CTL_USAGE, "dhcp=%s: write on, proxy or off", value);
@@ -128,58 +257,92 @@ static int set_one(const struct ctl *ctl, size_t key, const char *value, Pxe__Se
 	return CTL_USAGE;
 }
 
-/* "mclt=5m" -> the key's number and its value. */
-static int split(const struct ctl *ctl, const char *word, size_t *ret_key, const char **ret_value)
+static bool has_dot(size_t key)
+{
+	return set_keys[key].kind == SET_OPTION || set_keys[key].kind == SET_QUIRK;
+}
+
+static int unknown_key(const struct ctl *ctl, const char *key)
 {
 	const char *names[SET_KEYS], *best;
+	char all[512] = "";
+
+	for (size_t i = 0; i < SET_KEYS; i++) {
+		size_t used = strlen(all);
+		names[i] = set_keys[i].name;
+		snprintf(all + used, sizeof all - used, "%s%s%s",
+			i == 0              ? ""
+			: i + 1 == SET_KEYS ? " and "
+					    : ", ",
+			names[i], has_dot(i) ? ".NAME" : "");
+	}
+	best = suggest_nearest(key, names, SET_KEYS);
+	return ctl_fail(ctl, CTL_USAGE, "there is no setting '%s'%s%s%s; they are %s", key,
+		best != NULL ? ", did you mean '" : "", best != NULL ? best : "",
+		best != NULL ? "'" : "", all);
+}
+
+/* "mclt=5m" -> the key's number and its value; "option.mtu=9000" -> that, and "mtu=9000". */
+static int split(const struct ctl *ctl, const char *word, size_t *ret_key, const char **ret_name,
+	const char **ret_value)
+{
 	const char *equals = strchr(word, '=');
+	size_t length = strcspn(word, ".=");
 	char key[32];
 
 	if (equals == NULL) {
 		return ctl_fail(ctl, CTL_USAGE, "'%s': write KEY=VALUE, such as mclt=10m", word);
 	}
-	snprintf(key, sizeof key, "%.*s", (int)(equals - word < 31 ? equals - word : 31), word);
+	snprintf(key, sizeof key, "%.*s", (int)(length < 31 ? length : 31), word);
 	for (size_t i = 0; i < SET_KEYS; i++) {
-		names[i] = set_keys[i].name;
-		if (strcmp(key, set_keys[i].name) == 0) {
+		if (strcmp(key, set_keys[i].name) == 0 && has_dot(i) == (word[length] == '.')) {
 			*ret_key = i;
+			*ret_name = word + length + 1;
 			*ret_value = equals + 1;
 			return CTL_OK;
 		}
 	}
-	best = suggest_nearest(key, names, SET_KEYS);
-	return ctl_fail(ctl, CTL_USAGE,
-		"there is no setting '%s'%s%s%s; they are mclt, lease, offer, decline, reserve, "
-		"dhcp, "
-		"profile and server-id",
-		key, best != NULL ? ", did you mean '" : "", best != NULL ? best : "",
-		best != NULL ? "'" : "");
+	return unknown_key(ctl, key);
+}
+
+/* Does an earlier word set the same? */
+static bool is_again(const char *const *words, size_t index)
+{
+	size_t length = strcspn(words[index], "=");
+
+	for (size_t i = 0; i < index; i++) {
+		if (strcspn(words[i], "=") == length &&
+			strncmp(words[i], words[index], length) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 int cmd_set_apply(const struct ctl *ctl, const char *const *words, size_t count,
 	Pxe__Settings *settings, FILE *changes)
 {
-	char before[SHOW_BYTES], after[SHOW_BYTES];
-	const char *value = NULL;
+	char before[SHOW_LONG_BYTES], after[SHOW_LONG_BYTES], name[DHCP4_VALUE_NAME_BYTES];
+	const char *rest = NULL, *value = NULL;
 	size_t key = 0;
-	unsigned given = 0; /* a bit for each key */
 
 	for (size_t i = 0; i < count; i++) {
-		int result = split(ctl, words[i], &key, &value);
-		if (result == CTL_OK && (given >> key & 1u) != 0) {
-			result = ctl_fail(ctl, CTL_USAGE, "%s is given twice", set_keys[key].name);
+		int length = (int)strcspn(words[i], "=");
+		int result = split(ctl, words[i], &key, &rest, &value);
+		if (result == CTL_OK && is_again(words, i)) {
+			result = ctl_fail(ctl, CTL_USAGE, "%.*s is given twice", length, words[i]);
 		}
 		if (result != CTL_OK) {
 			return result;
 		}
-		given |= 1u << key;
-		value_text(settings, key, before);
-		result = set_one(ctl, key, value, settings);
+		snprintf(name, sizeof name, "%.*s", (int)strcspn(rest, "="), rest);
+		value_text(settings, key, name, before);
+		result = set_one(ctl, key, rest, value, settings);
 		if (result != CTL_OK) {
 			return result;
 		}
-		value_text(settings, key, after);
-		fprintf(changes, "%-10s %s -> %s\n", set_keys[key].name, before, after);
+		value_text(settings, key, name, after);
+		fprintf(changes, "%-10.*s %s -> %s\n", length, words[i], before, after);
 	}
 	return CTL_OK;
 }

@@ -1,6 +1,7 @@
 /* watch, boot explain, version, help. */
 #include "ctl/client.h"
 #include "ctl/cmd.h"
+#include "ctl/edit.h"
 #include "ctl/show.h"
 
 #include "proto/msg/event_text.h"
@@ -128,6 +129,9 @@ int cmd_boot_explain(struct ctl *ctl, const struct invocation *in)
 		query.uuid = (ProtobufCBinaryData){sizeof uuid, uuid};
 	}
 	if (command_text(in, "arch") != NULL) {
+		if (edit_check_arch(ctl, "--arch ", command_text(in, "arch")) != CTL_OK) {
+			return CTL_USAGE;
+		}
 		snprintf(arch, sizeof arch, "%s", command_text(in, "arch"));
 		query.arch = arch;
 	}

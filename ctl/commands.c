@@ -70,48 +70,82 @@ static const struct command_option restore_options[] = {
 	{"no-start", NULL, false, "restore, do not start pxed"},
 };
 
-static const struct command_option subnet_add_options[] = {
-	{"gateway", "IP", false, "router that machines are told"},
-	{"dns", "IP,IP", true, "name servers"},
-	{"domain", "NAME", false, "domain name"},
-	{"lease", "TIME", false, "lease time (default: the cluster's)"},
-	{"lease-min", "TIME", false, "the least that a machine gets when it asks for less"},
-	{"lease-max", "TIME", false, "the most that a machine gets when it asks for more"},
-	{"profile", "NAME", false, "what machines boot that have no profile of their own"},
-	{"ntp", "IP,IP", true, "time servers"},
-	{"mtu", "BYTES", false, "interface MTU that machines are told"},
-	{"option", "CODE=VALUE", true, "further DHCP option: hex:.., text:.., ip:A,B"},
-};
+/* What every level of the configuration may say. */
+#define TERMS                                                                                      \
+	{"lease", "TIME", false, "lease time; default"},                                           \
+		{"lease-min", "TIME", false,                                                       \
+			"the least that a machine gets when it asks for less; default"},           \
+		{"lease-max", "TIME", false,                                                       \
+			"the most that a machine gets when it asks for more; default"},            \
+	{                                                                                          \
+		"option", "NAME=VALUE", true,                                                      \
+			"DHCP option, by name or number (see: option list); NAME=none removes it;" \
+			" !NAME=VALUE is sent unasked, too"                                        \
+	}
+#define QUIRKS                                                                                     \
+	{                                                                                          \
+		"quirk", "NAME=VALUE", true,                                                       \
+			"overload, broadcast, echo-client-id, rapid-commit =yes, no or default; "  \
+			"reply-delay=TIME"                                                         \
+	}
+#define SUBNET_TERMS                                                                               \
+	{"gateway", "IP", false, "router that machines are told; none"},                           \
+		{"dns", "IP,IP", true, "name servers, replaces the list; none"},                   \
+		{"domain", "NAME", false, "domain name; none"},                                    \
+		{"profile", "NAME", false,                                                         \
+			"what machines boot that have no profile of their own; none"},             \
+		{"ntp", "IP,IP", true, "time servers, replaces the list; none"},                   \
+		{"mtu", "BYTES", false, "interface MTU that machines are told; none"},             \
+		{"shared-network", "NAME", false,                                                  \
+			"subnets that name the same one are on one link; none"},                   \
+		{"dhcp", "on|proxy|off|default", false,                                            \
+			"proxy: another server gives the addresses; default: as the cluster"},     \
+		TERMS, QUIRKS
+
+static const struct command_option subnet_add_options[] = {SUBNET_TERMS};
 
 static const struct command_option subnet_set_options[] = {
 	{"cidr", "CIDR", false, "the network"},
-	{"gateway", "IP", false, "router that machines are told; none"},
-	{"dns", "IP,IP", true, "name servers, replaces the list; none"},
-	{"domain", "NAME", false, "domain name; none"},
-	{"lease", "TIME", false, "lease time; default"},
-	{"lease-min", "TIME", false,
-		"the least that a machine gets when it asks for less; default"},
-	{"lease-max", "TIME", false, "the most that a machine gets when it asks for more; default"},
-	{"profile", "NAME", false, "what machines boot that have no profile of their own; none"},
-	{"ntp", "IP,IP", true, "time servers, replaces the list; none"},
-	{"mtu", "BYTES", false, "interface MTU that machines are told; none"},
-	{"option", "CODE=VALUE", true,
-		"further DHCP option: hex:.., text:.., ip:A,B or none; others stay"},
+	SUBNET_TERMS,
 };
 
 static const struct command_option pool_options[] = {
 	{"subnet", "NAME", false, "the subnet that it is of"},
 	{"range", "FIRST-LAST", false, "its addresses"},
+	{"exclude", "FIRST-LAST", true,
+		"addresses of it, or one address, that are never leased; replaces the list; none"},
+	{"only", "GROUP,GROUP", true,
+		"only for machines of these groups, also known and unknown; none"},
+	{"except", "GROUP,GROUP", true, "not for machines of these groups; none"},
+	TERMS,
+};
+
+static const struct command_option group_options[] = {
+	{"match", "KEY=VALUE", true,
+		"machines that belong to it: known=yes|no, or a pattern for mac, arch, uuid, "
+		"vendor-class, user-class, client-id, subnet, circuit, remote; KEY=none; none"},
+	{"order", "N", false, "groups of higher numbers override those of lower ones (default 0)"},
+	{"ignore", "yes|no", false, "never answer its machines"},
+	{"profile", "NAME", false, "what its machines boot; none"},
+	TERMS,
+	QUIRKS,
 };
 
 static const struct command_option host_options[] = {
 	{"mac", "MAC", true, "hardware address; several: they are one machine"},
 	{"uuid", "UUID", false, "SMBIOS UUID, as dmidecode shows it"},
-	{"ip", "IP", false, "reserved address; auto: its lease, or a free one; none"},
-	{"profile", "NAME", false, "what it boots; none: as the subnet says"},
+	{"client-id", "TEXT|BYTES", true,
+		"client identifier (option 61), if it is not known by its hardware address; none"},
+	{"circuit", "TEXT|BYTES", true, "whoever is at this port of a relay (option 82); none"},
+	{"ip", "IP,IP", true,
+		"reserved address, one in each subnet; auto: its lease, or a free one; none"},
+	{"profile", "NAME", false, "what it boots; none: as its groups or the subnet say"},
 	{"hostname", "NAME", false, "host name that it is told (default: its name)"},
 	{"var", "NAME=VALUE", true, "variable for boot scripts; NAME= removes it"},
 	{"ignore", "yes|no", false, "never answer this machine"},
+	{"group", "GROUP,GROUP", true, "groups that it belongs to besides those that match; none"},
+	TERMS,
+	QUIRKS,
 };
 
 static const struct command_option profile_options[] = {
@@ -125,6 +159,14 @@ static const struct command_option profile_options[] = {
 	{"local", NULL, false, "continue with the local disk"},
 	{"own-ipxe", "yes|no", false,
 		"BIOS machines whose ROM is an iPXE load undionly.kpxe first, too"},
+	{"menu-item", "TEXT=PROFILE", true,
+		"a line of the menu that PXE firmware shows; local: the disk; "
+		"PROFILE,type=N,server=IP for other boot servers"},
+	{"menu-prompt", "TEXT", false, "shown first, F8 opens the menu; none: the menu at once"},
+	{"menu-timeout", "TIME", false, "then the first item; 0: at once; none: wait for ever"},
+	{"menu-broadcast", "yes|no", false, "boot servers may be looked for by broadcast"},
+	{"menu-multicast", "IP", false, "... and by multicast to this address; none"},
+	{"menu", "none", false, "remove the menu"},
 };
 
 static const struct command_option push_options[] = {
@@ -132,9 +174,13 @@ static const struct command_option push_options[] = {
 };
 
 static const struct command_option explain_options[] = {
-	{"arch", "ARCH", false, "bios, uefi-x64, uefi-arm64 ... or a number (default uefi-x64)"},
+	{"arch", "ARCH", false, "its architecture, a name as below or a number (default uefi-x64)"},
 	{"uuid", "UUID", false, "the machine's UUID"},
 	{"script", NULL, false, "show the iPXE script too"},
+};
+
+static const struct command_option option_list_options[] = {
+	{"arch", NULL, false, "the architectures instead, for --arch, --loader and --match arch="},
 };
 
 static const struct command_option remove_options[] = {
@@ -199,8 +245,17 @@ const struct command command_table[] = {
 		"dhcp     on, off, or proxy: another server gives the addresses, we say what to "
 		"boot\n"
 		"profile  what machines boot that have no other; or none\n"
+		"probe    ask by ARP whether an address is in use before it is first offered: yes "
+		"or no\n"
+		"lease-min, lease-max  the least and the most that a machine gets; or default\n"
+		"known-percent  of a subnet's pool addresses, kept for declared hosts that have none "
+		"yet\n"
+		"unknown-per-s  first offers a second to machines that no host declares, by one "
+		"node\n"
+		"option.NAME    DHCP option for everybody, or none; quirk.NAME  yes, no or default\n"
 		"server-id  DHCP server identifier of the cluster",
-		"  pxectl cluster set mclt=5m reserve=30%\n  pxectl cluster set dhcp=off",
+		"  pxectl cluster set mclt=5m reserve=30%\n  pxectl cluster set dhcp=off\n"
+		"  pxectl cluster set option.ntp-servers=10.20.0.2 quirk.rapid-commit=yes",
 		NO_OPTIONS, cmd_cluster_set},
 	{"cluster", "recover", "", 0, 0,
 		"on the last survivor, offline: go on alone when the quorum is lost for good",
@@ -240,17 +295,39 @@ const struct command command_table[] = {
 		"1h",
 		OPTIONS(subnet_add_options), objects_add},
 	{"subnet", "set", "NAME", 1, 1, "change what is named, nothing else", NULL,
-		"  pxectl subnet set lab --lease 2h --option 150=ip:10.20.0.11",
+		"  pxectl subnet set lab --lease 2h --option root-path=/srv/nfs --quirk "
+		"broadcast=yes",
 		OPTIONS(subnet_set_options), objects_set},
 	REMOVE("subnet"),
 	LIST("pool"),
 	SHOW("pool"),
 	{"pool", "add", "NAME", 1, 1, "add addresses for machines without a reservation", NULL,
-		"  pxectl pool add lab --subnet lab --range 10.20.2.0-10.20.3.199",
+		"  pxectl pool add lab --subnet lab --range 10.20.2.0-10.20.3.199 --exclude "
+		"10.20.2.7\n"
+		"  pxectl pool add guests --subnet lab --range 10.20.3.200-10.20.3.254 --only "
+		"unknown",
 		OPTIONS(pool_options), objects_add},
 	{"pool", "set", "NAME", 1, 1, "change what is named, nothing else", NULL, NULL,
 		OPTIONS(pool_options), objects_set},
 	REMOVE("pool"),
+	LIST("group"),
+	SHOW("group"),
+	{"group", "add", "NAME", 1, 1, "add a group of machines that are served in their own way",
+		"All that --match gives must hold, of several values of one KEY any. Patterns have * "
+		"and ?. Without --match\nonly hosts that name the group belong to it. Of what "
+		"several levels say, the last counts: cluster, subnet,\npool, groups in their "
+		"order, host. The groups known and unknown exist by themselves.",
+		"  pxectl group add unknown --match known=no --profile discover --lease 5m\n"
+		"  pxectl group add dell --match 'mac=d4:be:d9:*' --match arch=uefi-x64 --option "
+		"mtu=9000\n"
+		"  pxectl group add phones --match 'vendor-class=Cisco*' --option "
+		"150=ip:10.20.0.11",
+		OPTIONS(group_options), objects_add},
+	{"group", "set", "NAME", 1, 1, "change what is named, nothing else",
+		"The values of a KEY replace those that it had; other keys stay.",
+		"  pxectl group set dell --match arch=none --order 20", OPTIONS(group_options),
+		objects_set},
+	REMOVE("group"),
 	LIST("host"),
 	SHOW("host"),
 	{"host", "add", "NAME", 1, 1, "add a machine", NULL,
@@ -311,7 +388,11 @@ const struct command command_table[] = {
 		cmd_image_show},
 	{"image", "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if a profile names it",
 		NULL, NULL, OPTIONS(remove_options), cmd_image_remove},
-	{"boot", "explain", "MAC", 1, 1, "what a machine would boot, and why", NULL,
+	{"boot", "explain", "MAC", 1, 1, "what a machine would boot, and why",
+		"Each value comes from the last level that gives it: cluster, subnet, pool, groups "
+		"in their order, host.\nArchitectures: bios, uefi-x86, uefi-x64, uefi-arm32, "
+		"uefi-arm64, uefi-riscv64, uefi-x64-http, uefi-arm64-http\nand the others of "
+		"option 93; all of them: pxectl option list --arch",
 		"  pxectl boot explain 52:54:00:aa:00:02 --arch bios", OPTIONS(explain_options),
 		cmd_boot_explain},
 	{"backup", "create", "[FILE|-]", 0, 1, "all that the cluster holds, as a file",
@@ -333,6 +414,10 @@ const struct command command_table[] = {
 		"those have run out. Run it as root.",
 		"  sudo pxectl backup restore lab.pxb --interface eth1", OPTIONS(restore_options),
 		cmd_backup_restore},
+	{"option", "list", "[PATTERN]", 0, 1, "DHCP options by name, and how their values are written",
+		"For --option NAME=VALUE. For options that are not here, and for vendor.N (in 43) "
+		"and\n125.ENTERPRISE.N: hex:, text:, ip:, u8:, u16:, u32: or flag: before the value.",
+		"  pxectl option list '*server*'", OPTIONS(option_list_options), cmd_option_list},
 	{"version", NULL, "", 0, 0, "version of pxectl", NULL, NULL, NO_OPTIONS, cmd_version},
 	{"help", NULL, "[NOUN [VERB]]", 0, 2, "this help", NULL, NULL, NO_OPTIONS, cmd_help},
 };

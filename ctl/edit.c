@@ -1,179 +1,15 @@
 #include "ctl/edit.h"
 
-#include "proto/cred/credfile.h"
-#include "proto/cred/suggest.h"
-#include "proto/msg/msg_ip4.h"
-#include "proto/wire/dhcp4_names.h"
+#include "ctl/edit_terms.h"
+#include "proto/wire/dhcp4_value.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SCRIPT_MAX     65536
-#define NAME_MAX_BYTES 63
-#define LIST_MAX       64
-
-/* ---- fields */
-
-static void free_text(char *text)
-{
-	if (text != protobuf_c_empty_string) {
-		free(text);
-	}
-}
-
-void edit_set_text(char **field, const char *value)
-{
-	char *copy = strdup(value);
-
-	assert(copy != NULL);
-	free_text(*field);
-	*field = copy;
-}
-
-void edit_set_bytes(ProtobufCBinaryData *field, const void *data, size_t bytes)
-{
-	uint8_t *copy = bytes == 0 ? NULL : malloc(bytes);
-
-	assert(bytes == 0 || copy != NULL);
-	if (bytes > 0) {
-		memcpy(copy, data, bytes);
-	}
-	free(field->data);
-	field->data = copy;
-	field->len = bytes;
-}
-
-void edit_set_ip(ProtobufCBinaryData *field, uint32_t ip)
-{
-	uint8_t bytes[4];
-
-	msg_ip4_put(ip, bytes);
-	edit_set_bytes(field, bytes, ip == 0 ? 0 : sizeof bytes);
-}
-
-static void clear_bytes_list(ProtobufCBinaryData **list, size_t *count)
-{
-	for (size_t i = 0; i < *count; i++) {
-		free((*list)[i].data);
-	}
-	free(*list);
-	*list = NULL;
-	*count = 0;
-}
-
-static void append_bytes(ProtobufCBinaryData **list, size_t *count, const void *data, size_t bytes)
-{
-	*list = realloc(*list, (*count + 1) * sizeof **list);
-	assert(*list != NULL);
-	(*list)[*count] = (ProtobufCBinaryData){0, NULL};
-	edit_set_bytes(&(*list)[(*count)++], data, bytes);
-}
-
-/* ---- values */
-
-static bool is_none(const char *text)
-{
-	return text[0] == '\0' || strcmp(text, "none") == 0;
-}
-
-int edit_check_name(const struct ctl *ctl, const char *noun, const char *name)
-{
-	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-
-	if (name[0] == '\0' || name[0] == '-' || strspn(name, allowed) != strlen(name) ||
-		strlen(name) > NAME_MAX_BYTES) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"'%s' cannot be the name of a %s: write up to %d letters, digits, '-', '_' "
-			"or '.'",
-			name, noun, NAME_MAX_BYTES);
-	}
-	return CTL_OK;
-}
-
-static int set_ip(
-	const struct ctl *ctl, const char *option, const char *text, ProtobufCBinaryData *field)
-{
-	uint32_t ip;
-
-	if (is_none(text)) {
-		edit_set_bytes(field, NULL, 0);
-		return CTL_OK;
-	}
-	if (text_ip4_parse(text, &ip) != 0) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"--%s '%s': write an IPv4 address, such as 10.20.0.1, or none", option,
-			text);
-	}
-	edit_set_ip(field, ip);
-	return CTL_OK;
-}
-
-/* "10.20.0.2,10.20.0.3"; the option may also be repeated. Replaces the list. */
-static int set_ips(const struct ctl *ctl, const struct invocation *in, const char *option,
-	ProtobufCBinaryData **list, size_t *count)
-{
-	size_t iterator = 0;
-	const char *value;
-	bool first = true;
-
-	while ((value = command_next(in, option, &iterator)) != NULL) {
-		if (first) {
-			clear_bytes_list(list, count);
-		}
-		first = false;
-		while (!is_none(value)) {
-			char one[TEXT_IP4_BYTES + 1];
-			size_t length = strcspn(value, ",");
-			uint8_t bytes[4];
-			uint32_t ip;
-			snprintf(one, sizeof one, "%.*s",
-				(int)(length < sizeof one ? length : sizeof one), value);
-			if (text_ip4_parse(one, &ip) != 0) {
-				return ctl_fail(ctl, CTL_USAGE,
-					"--%s '%.*s': write IPv4 addresses with commas, or none",
-					option, (int)length, value);
-			}
-			msg_ip4_put(ip, bytes);
-			append_bytes(list, count, bytes, sizeof bytes);
-			value += length + (value[length] == ',');
-		}
-	}
-	return CTL_OK;
-}
-
-static int set_seconds(
-	const struct ctl *ctl, const struct invocation *in, const char *option, uint32_t *field)
-{
-	const char *text = command_text(in, option);
-	uint64_t ms;
-
-	if (text == NULL) {
-		return CTL_OK;
-	}
-	if (strcmp(text, "default") == 0) {
-		*field = 0;
-		return CTL_OK;
-	}
-	if (text_duration_parse(text, &ms) != 0 || ms < 1000 || ms / 1000 > UINT32_MAX - 1) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"--%s '%s': write a time, such as 90s, 10m, 1h, 1d, or default", option,
-			text);
-	}
-	*field = (uint32_t)(ms / 1000);
-	return CTL_OK;
-}
-
-static void set_text(const struct invocation *in, const char *option, char **field)
-{
-	const char *text = command_text(in, option);
-
-	if (text != NULL) {
-		edit_set_text(field, strcmp(text, "none") == 0 ? "" : text);
-	}
-}
+#define IDENTITY_MAX_BYTES 128
 
 /* ---- subnet */
 
@@ -196,105 +32,35 @@ int edit_set_cidr(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
 	return CTL_OK;
 }
 
-static int option_code(const char *text, size_t length, uint32_t *ret_code)
+/* What a subnet has a field of its own for. */
+static const struct {
+	uint8_t code;
+	const char *option;
+} own_options[] = {{3, "gateway"}, {6, "dns"}, {15, "domain"}, {26, "mtu"}, {42, "ntp"}};
+
+static int check_own_options(const struct ctl *ctl, const struct invocation *in)
 {
-	const struct dhcp4_option_info *info;
-	char name[64];
-	uint64_t number;
+	struct dhcp4_value_option value;
+	size_t iterator = 0;
+	const char *text;
 
-	if (length >= sizeof name) {
-		return -1;
-	}
-	snprintf(name, sizeof name, "%.*s", (int)length, text);
-	if (text_u64_parse(name, 254, &number) == 0 && number > 0) {
-		*ret_code = (uint32_t)number;
-		return 0;
-	}
-	info = dhcp4_option_info_by_name(name);
-	if (info == NULL) {
-		return -1;
-	}
-	*ret_code = info->code;
-	return 0;
-}
-
-/* "hex:0a0b", "text:abc", "ip:10.0.0.1,10.0.0.2" into at most 255 bytes; -1: none of these. */
-static int option_data(const char *text, uint8_t data[255], size_t *ret_bytes)
-{
-	*ret_bytes = 0;
-	if (strncmp(text, "hex:", 4) == 0) {
-		return text_hex_parse(text + 4, data, 255, ret_bytes) == 0 ? 0 : -1;
-	}
-	if (strncmp(text, "text:", 5) == 0) {
-		*ret_bytes = strlen(text + 5);
-		if (*ret_bytes > 255) {
-			return -1;
+	while ((text = command_next(in, "option", &iterator)) != NULL) {
+		char name[DHCP4_VALUE_NAME_BYTES];
+		snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
+		if (dhcp4_value_parse_name(name, &value, NULL, 0) != 0 ||
+			value.space != DHCP4_VALUE_DHCP) {
+			continue; /* edit_terms() says what is wrong, if anything */
 		}
-		memcpy(data, text + 5, *ret_bytes);
-		return 0;
-	}
-	if (strncmp(text, "ip:", 3) != 0) {
-		return -1;
-	}
-	for (text += 3; *text != '\0'; text += strspn(text, ",")) {
-		size_t length = strcspn(text, ",");
-		char one[TEXT_IP4_BYTES + 1];
-		uint32_t ip;
-		snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one),
-			text);
-		if (text_ip4_parse(one, &ip) != 0 || *ret_bytes + 4 > 255) {
-			return -1;
-		}
-		for (int shift = 24; shift >= 0; shift -= 8) {
-			data[(*ret_bytes)++] = (uint8_t)(ip >> shift);
-		}
-		text += length;
-	}
-	return *ret_bytes > 0 ? 0 : -1;
-}
-
-static void drop_option(Pxe__Subnet *subnet, uint32_t code)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < subnet->n_options; i++) {
-		if (subnet->options[i]->code == code) {
-			pxe__option__free_unpacked(subnet->options[i], NULL);
-		} else {
-			subnet->options[kept++] = subnet->options[i];
+		for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++) {
+			if (own_options[i].code == value.code) {
+				return ctl_fail(ctl, CTL_USAGE,
+					"--option '%s': a subnet has an option of its own for "
+					"this: "
+					"--%s",
+					text, own_options[i].option);
+			}
 		}
 	}
-	subnet->n_options = kept;
-}
-
-/* CODE=VALUE sets one option, CODE=none removes it; the others stay. */
-static int set_option(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
-{
-	const char *equals = strchr(text, '=');
-	uint8_t data[255];
-	size_t bytes = 0;
-	uint32_t code = 0;
-	Pxe__Option *option;
-
-	if (equals == NULL || option_code(text, (size_t)(equals - text), &code) != 0 ||
-		(strcmp(equals + 1, "none") != 0 && option_data(equals + 1, data, &bytes) != 0)) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"--option '%s': write CODE=hex:.., CODE=text:.., CODE=ip:A,B or CODE=none; "
-			"CODE is a number "
-			"from 1 to 254 or a name such as root-path",
-			text);
-	}
-	drop_option(subnet, code);
-	if (strcmp(equals + 1, "none") == 0) {
-		return CTL_OK;
-	}
-	option = pxe__option__unpack(NULL, 0, data);
-	subnet->options =
-		realloc(subnet->options, (subnet->n_options + 1) * sizeof *subnet->options);
-	assert(option != NULL && subnet->options != NULL);
-	option->code = code;
-	edit_set_bytes(&option->data, data, bytes);
-	subnet->options[subnet->n_options++] = option;
 	return CTL_OK;
 }
 
@@ -302,7 +68,7 @@ static int set_mtu(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
 {
 	uint64_t mtu;
 
-	if (is_none(text)) {
+	if (edit_is_none(text)) {
 		subnet->mtu = 0;
 		return CTL_OK;
 	}
@@ -314,92 +80,192 @@ static int set_mtu(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
 	return CTL_OK;
 }
 
-int edit_subnet(struct ctl *ctl, const struct invocation *in, Pxe__Subnet *subnet)
+const char *edit_subnet_dhcp(Pxe__SubnetDhcp dhcp)
+{
+	static const char *const names[] = {"default", "on", "proxy", "off"};
+
+	return (int)dhcp >= 0 && (int)dhcp < 4 ? names[dhcp] : "?";
+}
+
+static int set_dhcp(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
+{
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(text, edit_subnet_dhcp((Pxe__SubnetDhcp)i)) == 0) {
+			subnet->dhcp = (Pxe__SubnetDhcp)i;
+			return CTL_OK;
+		}
+	}
+	return ctl_fail(ctl, CTL_USAGE,
+		"--dhcp '%s': write on, proxy (another server gives the addresses), off, or "
+		"default (as the cluster)",
+		text);
+}
+
+static int set_shared_network(const struct ctl *ctl, const char *text, Pxe__Subnet *subnet)
+{
+	if (!edit_is_none(text) && edit_check_name(ctl, "shared network", text) != CTL_OK) {
+		return CTL_USAGE;
+	}
+	edit_set_text(&subnet->shared_network, edit_is_none(text) ? "" : text);
+	return CTL_OK;
+}
+
+/* Its addresses, and how it is served. */
+static int edit_network(struct ctl *ctl, const struct invocation *in, Pxe__Subnet *subnet)
 {
 	const char *value;
-	size_t iterator = 0;
 	int result = CTL_OK;
 
 	if ((value = command_text(in, "cidr")) != NULL) {
 		result = edit_set_cidr(ctl, value, subnet);
 	}
 	if (result == CTL_OK && (value = command_text(in, "gateway")) != NULL) {
-		result = set_ip(ctl, "gateway", value, &subnet->gateway_ip);
+		result = edit_ip(ctl, "gateway", value, &subnet->gateway_ip);
+	}
+	if (result == CTL_OK && (value = command_text(in, "dhcp")) != NULL) {
+		result = set_dhcp(ctl, value, subnet);
+	}
+	if (result == CTL_OK && (value = command_text(in, "shared-network")) != NULL) {
+		result = set_shared_network(ctl, value, subnet);
+	}
+	return result;
+}
+
+int edit_subnet(struct ctl *ctl, const struct invocation *in, Pxe__Subnet *subnet)
+{
+	const struct edit_terms terms = {&subnet->lease_s, &subnet->lease_min_s,
+		&subnet->lease_max_s, &subnet->options, &subnet->n_options, &subnet->quirks};
+	const char *value;
+	int result = edit_network(ctl, in, subnet);
+
+	if (result == CTL_OK) {
+		result = edit_ips(ctl, in, "dns", &subnet->dns_ip, &subnet->n_dns_ip);
 	}
 	if (result == CTL_OK) {
-		result = set_ips(ctl, in, "dns", &subnet->dns_ip, &subnet->n_dns_ip);
-	}
-	if (result == CTL_OK) {
-		result = set_ips(ctl, in, "ntp", &subnet->ntp_ip, &subnet->n_ntp_ip);
-	}
-	if (result == CTL_OK) {
-		result = set_seconds(ctl, in, "lease", &subnet->lease_s);
-	}
-	if (result == CTL_OK) {
-		result = set_seconds(ctl, in, "lease-min", &subnet->lease_min_s);
-	}
-	if (result == CTL_OK) {
-		result = set_seconds(ctl, in, "lease-max", &subnet->lease_max_s);
+		result = edit_ips(ctl, in, "ntp", &subnet->ntp_ip, &subnet->n_ntp_ip);
 	}
 	if (result == CTL_OK && (value = command_text(in, "mtu")) != NULL) {
 		result = set_mtu(ctl, value, subnet);
 	}
-	while (result == CTL_OK && (value = command_next(in, "option", &iterator)) != NULL) {
-		result = set_option(ctl, value, subnet);
+	if (result == CTL_OK) {
+		result = check_own_options(ctl, in);
 	}
-	set_text(in, "domain", &subnet->domain);
-	set_text(in, "profile", &subnet->profile);
+	if (result == CTL_OK) {
+		result = edit_terms(ctl, in, &terms);
+	}
+	edit_text(in, "domain", &subnet->domain);
+	edit_text(in, "profile", &subnet->profile);
 	return result;
 }
 
 /* ---- pool */
 
+static int read_range(const struct ctl *ctl, const char *option, const char *text, const char *form,
+	uint32_t *ret_first, uint32_t *ret_last)
+{
+	int result = edit_range(text, ret_first, ret_last);
+
+	if (result == -ERANGE) {
+		return ctl_fail(ctl, CTL_USAGE, "--%s '%s': the last address is below the first",
+			option, text);
+	}
+	return result == 0 ? CTL_OK
+			   : ctl_fail(ctl, CTL_USAGE, "--%s '%s': write %s", option, text, form);
+}
+
 static int set_range(const struct ctl *ctl, const char *text, Pxe__Pool *pool)
 {
-	const char *dash = strchr(text, '-');
-	char first_text[TEXT_IP4_BYTES] = "";
+	static const char form[] = "FIRST-LAST, such as 10.20.2.0-10.20.3.199";
 	uint32_t first, last;
 
-	if (dash != NULL && (size_t)(dash - text) < sizeof first_text) {
-		snprintf(first_text, sizeof first_text, "%.*s", (int)(dash - text), text);
+	if (strchr(text, '-') == NULL) {
+		return ctl_fail(ctl, CTL_USAGE, "--range '%s': write %s", text, form);
 	}
-	if (dash == NULL || text_ip4_parse(first_text, &first) != 0 ||
-		text_ip4_parse(dash + 1, &last) != 0) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"--range '%s': write FIRST-LAST, such as 10.20.2.0-10.20.3.199", text);
-	}
-	if (last < first) {
-		return ctl_fail(
-			ctl, CTL_USAGE, "--range '%s': the last address is below the first", text);
+	if (read_range(ctl, "range", text, form, &first, &last) != CTL_OK) {
+		return CTL_USAGE;
 	}
 	edit_set_ip(&pool->first_ip, first);
 	edit_set_ip(&pool->last_ip, last);
 	return CTL_OK;
 }
 
-int edit_pool(struct ctl *ctl, const struct invocation *in, Pxe__Pool *pool)
+static void clear_exclude(Pxe__Pool *pool)
 {
-	const char *range = command_text(in, "range");
+	for (size_t i = 0; i < pool->n_exclude; i++) {
+		pxe__address_range__free_unpacked(pool->exclude[i], NULL);
+	}
+	pool->n_exclude = 0;
+}
 
-	set_text(in, "subnet", &pool->subnet);
-	if (range != NULL && set_range(ctl, range, pool) != CTL_OK) {
+static int add_exclude(const struct ctl *ctl, const char *text, Pxe__Pool *pool)
+{
+	Pxe__AddressRange *range;
+	uint32_t first, last;
+
+	if (read_range(ctl, "exclude", text, "FIRST-LAST, one address, or none", &first, &last) !=
+		CTL_OK) {
 		return CTL_USAGE;
 	}
-	if (pool->subnet[0] == '\0' || pool->first_ip.len == 0) {
-		return ctl_fail(
-			ctl, CTL_USAGE, "a pool needs --subnet NAME and --range FIRST-LAST");
+	range = edit_new(&pxe__address_range__descriptor);
+	edit_set_ip(&range->first_ip, first);
+	edit_set_ip(&range->last_ip, last);
+	edit_append_message(&pool->exclude, &pool->n_exclude, range);
+	return CTL_OK;
+}
+
+/* "A-B,C", or the option repeated. Replaces the list. */
+static int set_exclude(const struct ctl *ctl, const struct invocation *in, Pxe__Pool *pool)
+{
+	size_t iterator = 0;
+	const char *value;
+	bool first = true;
+
+	while ((value = command_next(in, "exclude", &iterator)) != NULL) {
+		if (first) {
+			clear_exclude(pool);
+		}
+		first = false;
+		while (!edit_is_none(value)) {
+			size_t length = strcspn(value, ",");
+			char one[2 * TEXT_IP4_BYTES + 2];
+			snprintf(one, sizeof one, "%.*s", (int)length, value);
+			if (add_exclude(ctl, one, pool) != CTL_OK) {
+				return CTL_USAGE;
+			}
+			value += length + (value[length] == ',');
+		}
 	}
 	return CTL_OK;
 }
 
-/* ---- host */
-
-/* Ethernet, EUI-64, and the UUID that some firmware sends as its address (FIELD 22). Others are
- * typing mistakes. */
-static bool is_hwaddr_size(size_t bytes)
+int edit_pool(struct ctl *ctl, const struct invocation *in, Pxe__Pool *pool)
 {
-	return bytes == 6 || bytes == 8 || bytes == 16;
+	const struct edit_terms terms = {&pool->lease_s, &pool->lease_min_s, &pool->lease_max_s,
+		&pool->options, &pool->n_options, NULL};
+	const char *range = command_text(in, "range");
+	int result = CTL_OK;
+
+	edit_text(in, "subnet", &pool->subnet);
+	if (range != NULL) {
+		result = set_range(ctl, range, pool);
+	}
+	if (result == CTL_OK && (pool->subnet[0] == '\0' || pool->first_ip.len == 0)) {
+		result = ctl_fail(
+			ctl, CTL_USAGE, "a pool needs --subnet NAME and --range FIRST-LAST");
+	}
+	if (result == CTL_OK) {
+		result = set_exclude(ctl, in, pool);
+	}
+	if (result == CTL_OK) {
+		result = edit_names(ctl, in, "only", "group", &pool->only, &pool->n_only);
+	}
+	if (result == CTL_OK) {
+		result = edit_names(ctl, in, "except", "group", &pool->except, &pool->n_except);
+	}
+	return result == CTL_OK ? edit_terms(ctl, in, &terms) : result;
 }
+
+/* ---- host */
 
 static int set_macs(const struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 {
@@ -409,28 +275,97 @@ static int set_macs(const struct ctl *ctl, const struct invocation *in, Pxe__Hos
 
 	while ((value = command_next(in, "mac", &iterator)) != NULL) {
 		uint8_t mac[16];
-		size_t bytes;
-		if (text_mac_parse(value, mac) == 0) {
-			bytes = 6;
-		} else if (text_hwaddr_parse(value, mac, &bytes) != 0 || !is_hwaddr_size(bytes)) {
+		size_t bytes = 0;
+		if (!edit_is_none(value) && edit_mac(value, mac, &bytes) != 0) {
 			return ctl_fail(ctl, CTL_USAGE,
-				"--mac '%s': write a hardware address, such as 52:54:00:aa:00:01",
+				"--mac '%s': write a hardware address, such as 52:54:00:aa:00:01, "
+				"or none",
 				value);
 		}
 		if (first) {
-			clear_bytes_list(&host->mac, &host->n_mac);
+			edit_clear_bytes(&host->mac, &host->n_mac);
 		}
 		first = false;
-		append_bytes(&host->mac, &host->n_mac, mac, bytes);
+		if (bytes > 0) {
+			edit_append_bytes(&host->mac, &host->n_mac, mac, bytes);
+		}
 	}
 	return CTL_OK;
+}
+
+/* --client-id and --circuit: text or bytes; the option is repeated for several. */
+static int set_identities(const struct ctl *ctl, const struct invocation *in, const char *option,
+	ProtobufCBinaryData **list, size_t *count)
+{
+	size_t iterator = 0;
+	const char *value;
+	bool first = true;
+
+	while ((value = command_next(in, option, &iterator)) != NULL) {
+		uint8_t data[IDENTITY_MAX_BYTES];
+		size_t bytes = 0;
+		if (!edit_is_none(value) && edit_identity(value, data, sizeof data, &bytes) != 0) {
+			return ctl_fail(ctl, CTL_USAGE,
+				"--%s '%s': write bytes (01:52:54:00:aa:00:01, hex:0aff), text of "
+				"at most "
+				"%d bytes, or none",
+				option, value, IDENTITY_MAX_BYTES);
+		}
+		if (first) {
+			edit_clear_bytes(list, count);
+		}
+		first = false;
+		if (bytes > 0) {
+			edit_append_bytes(list, count, data, bytes);
+		}
+	}
+	return CTL_OK;
+}
+
+/* One reservation in each of several subnets: the first goes to `ip`, further ones to `more_ip`.
+ * "auto" is chosen later. */
+static int set_reservations(const struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
+{
+	const char *value = command_text(in, "ip");
+	ProtobufCBinaryData *ips = NULL;
+	size_t count = 0;
+	int result;
+
+	if (value == NULL || edit_wants_auto_ip(in)) {
+		return CTL_OK;
+	}
+	result = edit_ips(ctl, in, "ip", &ips, &count);
+	if (result == CTL_OK) {
+		edit_set_bytes(
+			&host->ip, count > 0 ? ips[0].data : NULL, count > 0 ? ips[0].len : 0);
+		edit_clear_bytes(&host->more_ip, &host->n_more_ip);
+		for (size_t i = 1; i < count; i++) {
+			edit_append_bytes(
+				&host->more_ip, &host->n_more_ip, ips[i].data, ips[i].len);
+		}
+	}
+	edit_clear_bytes(&ips, &count);
+	return result;
+}
+
+bool edit_wants_auto_ip(const struct invocation *in)
+{
+	size_t iterator = 0, count = 0;
+	const char *value;
+	bool is_auto = false;
+
+	while ((value = command_next(in, "ip", &iterator)) != NULL) {
+		is_auto = strcmp(value, "auto") == 0;
+		count++;
+	}
+	return is_auto && count == 1;
 }
 
 static int set_uuid(const struct ctl *ctl, const char *text, Pxe__Host *host)
 {
 	uint8_t uuid[16];
 
-	if (is_none(text)) {
+	if (edit_is_none(text)) {
 		edit_set_bytes(&host->uuid, NULL, 0);
 		return CTL_OK;
 	}
@@ -484,151 +419,53 @@ static int set_variable(const struct ctl *ctl, const char *text, Pxe__Host *host
 	return CTL_OK;
 }
 
-int edit_host(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
+static int edit_identities(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 {
-	const char *value;
-	size_t iterator = 0;
+	const char *uuid = command_text(in, "uuid");
 	int result = set_macs(ctl, in, host);
 
-	if (result == CTL_OK && (value = command_text(in, "uuid")) != NULL) {
-		result = set_uuid(ctl, value, host);
+	if (result == CTL_OK && uuid != NULL) {
+		result = set_uuid(ctl, uuid, host);
 	}
-	if (result == CTL_OK && (value = command_text(in, "ip")) != NULL &&
-		strcmp(value, "auto") != 0) {
-		result = set_ip(ctl, "ip", value, &host->ip);
+	if (result == CTL_OK) {
+		result = set_identities(ctl, in, "client-id", &host->client_id, &host->n_client_id);
 	}
-	while (result == CTL_OK && (value = command_next(in, "var", &iterator)) != NULL) {
-		result = set_variable(ctl, value, host);
+	if (result == CTL_OK) {
+		result = set_identities(ctl, in, "circuit", &host->circuit_id, &host->n_circuit_id);
 	}
-	if (result == CTL_OK && (value = command_text(in, "ignore")) != NULL) {
-		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
-			return ctl_fail(ctl, CTL_USAGE, "--ignore '%s': write yes or no", value);
-		}
-		host->ignore = value[0] == 'y';
-	}
-	set_text(in, "profile", &host->profile);
-	set_text(in, "hostname", &host->hostname);
-	if (result == CTL_OK && host->n_mac == 0 && host->uuid.len == 0) {
-		return ctl_fail(
-			ctl, CTL_USAGE, "a host needs --mac or --uuid, so that it can be known");
+	if (result == CTL_OK && host->n_mac == 0 && host->uuid.len == 0 && host->n_client_id == 0 &&
+		host->n_circuit_id == 0) {
+		return ctl_fail(ctl, CTL_USAGE,
+			"a host needs --mac or --uuid, so that it can be known (or --client-id, or "
+			"--circuit)");
 	}
 	return result;
 }
 
-/* ---- profile */
-
-static int set_loader(const struct ctl *ctl, const char *text, Pxe__Profile *profile)
+int edit_host(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 {
-	const char *equals = strchr(text, '=');
-	char arch[64] = "";
-	Pxe__Loader *loader;
-	size_t kept = 0;
-
-	if (equals != NULL && equals - text < (int)sizeof arch) {
-		snprintf(arch, sizeof arch, "%.*s", (int)(equals - text), text);
-	}
-	if (arch[0] == '\0' || dhcp4_arch_parse(arch) < 0) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"--loader '%s': write ARCH=PATH, such as uefi-x64=grubx64.efi (ARCH: bios, "
-			"uefi-x64, "
-			"uefi-arm64 ... or a number), or ARCH=none",
-			text);
-	}
-	for (size_t i = 0; i < profile->n_loaders; i++) {
-		if (strcmp(profile->loaders[i]->arch, arch) == 0) {
-			pxe__loader__free_unpacked(profile->loaders[i], NULL);
-		} else {
-			profile->loaders[kept++] = profile->loaders[i];
-		}
-	}
-	profile->n_loaders = kept;
-	if (is_none(equals + 1)) {
-		return CTL_OK;
-	}
-	loader = pxe__loader__unpack(NULL, 0, (const uint8_t *)"");
-	profile->loaders = realloc(profile->loaders, (kept + 1) * sizeof *profile->loaders);
-	assert(loader != NULL && profile->loaders != NULL);
-	edit_set_text(&loader->arch, arch);
-	edit_set_text(&loader->path, equals + 1);
-	profile->loaders[profile->n_loaders++] = loader;
-	return CTL_OK;
-}
-
-static void set_initrds(const struct invocation *in, Pxe__Profile *profile)
-{
-	size_t iterator = 0;
-	const char *value;
-	bool first = true;
-
-	while ((value = command_next(in, "initrd", &iterator)) != NULL) {
-		for (size_t i = 0; first && i < profile->n_initrd; i++) {
-			free_text(profile->initrd[i]);
-		}
-		if (first) {
-			profile->n_initrd = 0;
-		}
-		first = false;
-		if (is_none(value)) {
-			continue;
-		}
-		profile->initrd =
-			realloc(profile->initrd, (profile->n_initrd + 1) * sizeof *profile->initrd);
-		assert(profile->initrd != NULL);
-		profile->initrd[profile->n_initrd] = strdup(value);
-		assert(profile->initrd[profile->n_initrd] != NULL);
-		profile->n_initrd++;
-	}
-}
-
-static int set_script(const struct ctl *ctl, const char *path, Pxe__Profile *profile)
-{
-	char *text, error[400];
-
-	if (is_none(path)) {
-		edit_set_text(&profile->script, "");
-		return CTL_OK;
-	}
-	if (credfile_read(path, SCRIPT_MAX, &text, error, sizeof error) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--script: %s", error);
-	}
-	edit_set_text(&profile->script, text);
-	free(text);
-	return CTL_OK;
-}
-
-int edit_profile(struct ctl *ctl, const struct invocation *in, Pxe__Profile *profile)
-{
+	const struct edit_terms terms = {&host->lease_s, &host->lease_min_s, &host->lease_max_s,
+		&host->options, &host->n_options, &host->quirks};
 	const char *value;
 	size_t iterator = 0;
-	int result = CTL_OK;
+	int result = edit_identities(ctl, in, host);
 
-	set_text(in, "image", &profile->image);
-	set_text(in, "kernel", &profile->kernel);
-	set_text(in, "args", &profile->args);
-	set_initrds(in, profile);
-	while (result == CTL_OK && (value = command_next(in, "loader", &iterator)) != NULL) {
-		result = set_loader(ctl, value, profile);
+	if (result == CTL_OK) {
+		result = set_reservations(ctl, in, host);
 	}
-	if (result == CTL_OK && (value = command_text(in, "script")) != NULL) {
-		result = set_script(ctl, value, profile);
+	while (result == CTL_OK && (value = command_next(in, "var", &iterator)) != NULL) {
+		result = set_variable(ctl, value, host);
 	}
-	if (result == CTL_OK && (value = command_text(in, "own-ipxe")) != NULL) {
-		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
-			return ctl_fail(ctl, CTL_USAGE, "--own-ipxe '%s': write yes or no", value);
-		}
-		profile->own_ipxe = value[0] == 'y';
+	if (result == CTL_OK) {
+		result = edit_yes_no(ctl, in, "ignore", &host->ignore);
 	}
-	if (command_flag(in, "local")) {
-		profile->local = true;
+	if (result == CTL_OK) {
+		result = edit_names(ctl, in, "group", "group", &host->groups, &host->n_groups);
 	}
-	if (command_text(in, "kernel") != NULL || command_text(in, "script") != NULL) {
-		profile->local = command_flag(in, "local");
+	if (result == CTL_OK) {
+		result = edit_terms(ctl, in, &terms);
 	}
-	if (result == CTL_OK && !profile->local && profile->kernel[0] == '\0' &&
-		profile->script[0] == '\0' && profile->n_loaders == 0) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"a profile needs something to boot: --image and --kernel, "
-			"--loader ARCH=PATH, --script FILE, or --local");
-	}
+	edit_text(in, "profile", &host->profile);
+	edit_text(in, "hostname", &host->hostname);
 	return result;
 }

@@ -2,6 +2,7 @@
 
 #include "ctl/client.h"
 #include "ctl/edit.h"
+#include "ctl/object_kinds.h"
 #include "ctl/show.h"
 #include "proto/msg/msg_ip4.h"
 #include "proto/msg/msg_json.h"
@@ -13,241 +14,6 @@
 
 #define SET_TRIES 5
 
-struct kind {
-	const char *noun;
-	Pxe__ObjectKind kind;
-	const ProtobufCMessageDescriptor *type;
-	int (*edit)(struct ctl *ctl, const struct invocation *in, void *object);
-	void (*row)(struct table *table, const void *object);
-	void (*show)(struct ctl *ctl, const void *object);
-	Pxe__Put__ObjectCase put_case;
-	const struct table_column *columns;
-	size_t column_count;
-};
-
-/* ---- rows and details of each kind */
-
-static const struct table_column subnet_columns[] = {{"NAME", false, false},
-	{"NETWORK", false, false}, {"GATEWAY", false, false}, {"LEASE", false, false},
-	{"PROFILE", false, false}, {"DNS", false, false}, {"DOMAIN", false, true},
-	{"NTP", false, true}, {"MTU", true, true}};
-
-static void subnet_row(struct table *table, const void *object)
-{
-	const Pxe__Subnet *subnet = object;
-	char text[SHOW_BYTES];
-
-	table_cell(table, subnet->name);
-	table_cellf(table, "%s/%" PRIu32, show_ip(&subnet->network_ip, text), subnet->prefix_len);
-	table_cell(table, show_ip(&subnet->gateway_ip, text));
-	table_cell(table, show_duration_s(subnet->lease_s, text));
-	table_cell(table, subnet->profile);
-	table_cell(table, show_ips(subnet->dns_ip, subnet->n_dns_ip, text));
-	table_cell(table, subnet->domain);
-	table_cell(table, show_ips(subnet->ntp_ip, subnet->n_ntp_ip, text));
-	snprintf(text, sizeof text, "%" PRIu32, subnet->mtu);
-	table_cell(table, subnet->mtu == 0 ? "" : text);
-}
-
-static void subnet_show(struct ctl *ctl, const void *object)
-{
-	const Pxe__Subnet *subnet = object;
-	char text[SHOW_BYTES], line[SHOW_BYTES + 16];
-
-	show_pair(ctl, "subnet", subnet->name);
-	snprintf(line, sizeof line, "%s/%" PRIu32, show_ip(&subnet->network_ip, text),
-		subnet->prefix_len);
-	show_pair(ctl, "network", line);
-	show_pair(ctl, "gateway", show_ip(&subnet->gateway_ip, text));
-	show_pair(ctl, "dns", show_ips(subnet->dns_ip, subnet->n_dns_ip, text));
-	show_pair(ctl, "domain", subnet->domain);
-	show_pair(ctl, "ntp", show_ips(subnet->ntp_ip, subnet->n_ntp_ip, text));
-	show_pair(ctl, "lease",
-		subnet->lease_s == 0 ? "cluster's default"
-				     : show_duration_s(subnet->lease_s, text));
-	show_pair(ctl, "lease-min", show_duration_s(subnet->lease_min_s, text));
-	show_pair(ctl, "lease-max", show_duration_s(subnet->lease_max_s, text));
-	show_pair(ctl, "profile", subnet->profile);
-	if (subnet->mtu > 0) {
-		snprintf(line, sizeof line, "%" PRIu32, subnet->mtu);
-		show_pair(ctl, "mtu", line);
-	}
-	for (size_t i = 0; i < subnet->n_options; i++) {
-		const ProtobufCBinaryData *data = &subnet->options[i]->data;
-		fprintf(ctl->out, "%-12s %" PRIu32 "=hex:", "option", subnet->options[i]->code);
-		for (size_t b = 0; b < data->len; b++) {
-			fprintf(ctl->out, "%02x", data->data[b]);
-		}
-		fputc('\n', ctl->out);
-	}
-}
-
-static const struct table_column pool_columns[] = {{"NAME", false, false}, {"SUBNET", false, false},
-	{"FIRST", false, false}, {"LAST", false, false}, {"SIZE", true, false}};
-
-static uint32_t pool_size(const Pxe__Pool *pool)
-{
-	return msg_ip4_get(pool->last_ip) - msg_ip4_get(pool->first_ip) + 1;
-}
-
-static void pool_row(struct table *table, const void *object)
-{
-	const Pxe__Pool *pool = object;
-	char text[SHOW_BYTES];
-
-	table_cell(table, pool->name);
-	table_cell(table, pool->subnet);
-	table_cell(table, show_ip(&pool->first_ip, text));
-	table_cell(table, show_ip(&pool->last_ip, text));
-	table_cellf(table, "%" PRIu32, pool_size(pool));
-}
-
-static void pool_show(struct ctl *ctl, const void *object)
-{
-	const Pxe__Pool *pool = object;
-	char text[SHOW_BYTES], line[2 * SHOW_BYTES];
-
-	show_pair(ctl, "pool", pool->name);
-	show_pair(ctl, "subnet", pool->subnet);
-	snprintf(line, sizeof line, "%s-", show_ip(&pool->first_ip, text));
-	snprintf(line + strlen(line), sizeof line - strlen(line), "%s",
-		show_ip(&pool->last_ip, text));
-	show_pair(ctl, "range", line);
-	snprintf(line, sizeof line, "%" PRIu32 " addresses", pool_size(pool));
-	show_pair(ctl, "size", line);
-}
-
-static const struct table_column host_columns[] = {{"NAME", false, false}, {"IP", false, false},
-	{"PROFILE", false, false}, {"MAC", false, false}, {"HOSTNAME", false, true},
-	{"UUID", false, true}};
-
-static void host_row(struct table *table, const void *object)
-{
-	const Pxe__Host *host = object;
-	char text[SHOW_BYTES];
-
-	table_cell(table, host->name);
-	table_cell(table, show_ip(&host->ip, text));
-	table_cell(table, host->ignore ? "(ignored)" : host->profile);
-	table_cell(table, show_macs(host->mac, host->n_mac, text));
-	table_cell(table, host->hostname);
-	table_cell(table, show_uuid(&host->uuid, text));
-}
-
-static void host_show(struct ctl *ctl, const void *object)
-{
-	const Pxe__Host *host = object;
-	char text[SHOW_BYTES];
-
-	show_pair(ctl, "host", host->name);
-	for (size_t i = 0; i < host->n_mac; i++) {
-		show_pair(ctl, "mac", show_mac(&host->mac[i], text));
-	}
-	show_pair(ctl, "uuid", show_uuid(&host->uuid, text));
-	show_pair(ctl, "ip", host->ip.len == 0 ? "from the pool" : show_ip(&host->ip, text));
-	show_pair(ctl, "profile", host->profile[0] == '\0' ? "the subnet's" : host->profile);
-	show_pair(ctl, "hostname", host->hostname);
-	if (host->ignore) {
-		show_pair(ctl, "ignore", "yes: it is never answered");
-	}
-	for (size_t i = 0; i < host->n_vars; i++) {
-		fprintf(ctl->out, "%-12s %s=%s\n", "var", host->vars[i]->name,
-			host->vars[i]->value);
-	}
-}
-
-static const struct table_column profile_columns[] = {{"NAME", false, false},
-	{"IMAGE", false, false}, {"BOOTS", false, false}, {"ARGS", false, true}};
-
-static void profile_row(struct table *table, const void *object)
-{
-	const Pxe__Profile *profile = object;
-
-	table_cell(table, profile->name);
-	table_cell(table, profile->image);
-	if (profile->local) {
-		table_cell(table, "local disk");
-	} else if (profile->script[0] != '\0') {
-		table_cell(table, "script");
-	} else if (profile->kernel[0] != '\0') {
-		table_cell(table, profile->kernel);
-	} else {
-		table_cellf(table, "%zu loaders", profile->n_loaders);
-	}
-	table_cell(table, profile->args);
-}
-
-static void profile_show(struct ctl *ctl, const void *object)
-{
-	const Pxe__Profile *profile = object;
-
-	show_pair(ctl, "profile", profile->name);
-	show_pair(ctl, "image", profile->image);
-	show_pair(ctl, "kernel", profile->kernel);
-	for (size_t i = 0; i < profile->n_initrd; i++) {
-		show_pair(ctl, "initrd", profile->initrd[i]);
-	}
-	show_pair(ctl, "args", profile->args);
-	for (size_t i = 0; i < profile->n_loaders; i++) {
-		fprintf(ctl->out, "%-12s %s=%s\n", "loader", profile->loaders[i]->arch,
-			profile->loaders[i]->path);
-	}
-	if (profile->local) {
-		show_pair(ctl, "local", "yes: continue with the local disk");
-	}
-	if (profile->own_ipxe) {
-		show_pair(ctl, "own iPXE",
-			"yes: BIOS machines load undionly.kpxe even when their ROM is an iPXE");
-	}
-	if (profile->script[0] != '\0') {
-		fprintf(ctl->out, "script\n%s%s", profile->script,
-			profile->script[strlen(profile->script) - 1] == '\n' ? "" : "\n");
-	}
-}
-
-static int subnet_edit(struct ctl *ctl, const struct invocation *in, void *object)
-{
-	return edit_subnet(ctl, in, object);
-}
-
-static int pool_edit(struct ctl *ctl, const struct invocation *in, void *object)
-{
-	return edit_pool(ctl, in, object);
-}
-
-static int host_edit(struct ctl *ctl, const struct invocation *in, void *object)
-{
-	return edit_host(ctl, in, object);
-}
-
-static int profile_edit(struct ctl *ctl, const struct invocation *in, void *object)
-{
-	return edit_profile(ctl, in, object);
-}
-
-#define COLUMNS(columns) columns, sizeof columns / sizeof columns[0]
-
-static const struct kind kinds[] = {
-	{"subnet", PXE__OBJECT_KIND__OBJECT_SUBNET, &pxe__subnet__descriptor, subnet_edit,
-		subnet_row, subnet_show, PXE__PUT__OBJECT_SUBNET, COLUMNS(subnet_columns)},
-	{"pool", PXE__OBJECT_KIND__OBJECT_POOL, &pxe__pool__descriptor, pool_edit, pool_row,
-		pool_show, PXE__PUT__OBJECT_POOL, COLUMNS(pool_columns)},
-	{"host", PXE__OBJECT_KIND__OBJECT_HOST, &pxe__host__descriptor, host_edit, host_row,
-		host_show, PXE__PUT__OBJECT_HOST, COLUMNS(host_columns)},
-	{"profile", PXE__OBJECT_KIND__OBJECT_PROFILE, &pxe__profile__descriptor, profile_edit,
-		profile_row, profile_show, PXE__PUT__OBJECT_PROFILE, COLUMNS(profile_columns)},
-};
-
-static const struct kind *kind_of(const struct invocation *in)
-{
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		if (strcmp(kinds[i].noun, in->command->noun) == 0) {
-			return &kinds[i];
-		}
-	}
-	abort(); /* a command of the table names a kind that is not here */
-}
-
 /* ---- lists, by reflection */
 
 static const ProtobufCFieldDescriptor *field_of(Pxe__ObjectKind kind)
@@ -258,6 +24,7 @@ static const ProtobufCFieldDescriptor *field_of(Pxe__ObjectKind kind)
 	} fields[] = {{PXE__OBJECT_KIND__OBJECT_SUBNET, "subnets"},
 		{PXE__OBJECT_KIND__OBJECT_POOL, "pools"}, {PXE__OBJECT_KIND__OBJECT_HOST, "hosts"},
 		{PXE__OBJECT_KIND__OBJECT_PROFILE, "profiles"},
+		{PXE__OBJECT_KIND__OBJECT_GROUP, "groups"},
 		{PXE__OBJECT_KIND__OBJECT_IMAGE, "images"},
 		{PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, "image_versions"},
 		{PXE__OBJECT_KIND__OBJECT_MEMBER, "members"},
@@ -306,7 +73,7 @@ int objects_print_json(const struct ctl *ctl, const Pxe__ObjectList *list, Pxe__
 	return CTL_OK;
 }
 
-/* All four kinds (and images and members of other files) begin with their name. */
+/* All five kinds (and images and members of other files) begin with their name. */
 static const char *name_of(const ProtobufCMessage *object)
 {
 	const ProtobufCFieldDescriptor *field =
@@ -317,7 +84,7 @@ static const char *name_of(const ProtobufCMessage *object)
 
 int objects_list(struct ctl *ctl, const struct invocation *in)
 {
-	const struct kind *kind = kind_of(in);
+	const struct object_kind *kind = object_kind_of(in);
 	Pxe__ObjectList *list;
 	ProtobufCMessage **objects;
 	struct table *table;
@@ -352,7 +119,7 @@ int objects_list(struct ctl *ctl, const struct invocation *in)
 /* ---- one object */
 
 /* Exactly this name: patterns are for lists. */
-static int fetch(struct ctl *ctl, const struct kind *kind, const char *name,
+static int fetch(struct ctl *ctl, const struct object_kind *kind, const char *name,
 	Pxe__ObjectList **ret_list, ProtobufCMessage **ret_object)
 {
 	size_t count = 0;
@@ -376,7 +143,7 @@ static int fetch(struct ctl *ctl, const struct kind *kind, const char *name,
 
 int objects_show(struct ctl *ctl, const struct invocation *in)
 {
-	const struct kind *kind = kind_of(in);
+	const struct object_kind *kind = object_kind_of(in);
 	Pxe__ObjectList *list;
 	ProtobufCMessage *object;
 	int result = fetch(ctl, kind, in->args[0], &list, &object);
@@ -443,12 +210,27 @@ static bool has_mac(const Pxe__Host *host, const ProtobufCBinaryData *mac)
 	return false;
 }
 
+/* What an operator kept out of a pool is not for machines. */
+static bool is_excluded(const Pxe__Pool *pool, uint32_t ip)
+{
+	for (size_t i = 0; i < pool->n_exclude; i++) {
+		if (msg_ip4_get(pool->exclude[i]->first_ip) <= ip &&
+			ip <= msg_ip4_get(pool->exclude[i]->last_ip)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static uint32_t find_free(const Pxe__ObjectList *pools, const struct taken *taken)
 {
 	for (size_t i = 0; i < pools->n_pools; i++) {
 		uint32_t first = msg_ip4_get(pools->pools[i]->first_ip);
 		for (uint32_t ip = msg_ip4_get(pools->pools[i]->last_ip); ip >= first && ip != 0;
 			ip--) {
+			if (is_excluded(pools->pools[i], ip)) {
+				continue;
+			}
 			if (taken->count == 0 || bsearch(&ip, taken->ips, taken->count, sizeof ip,
 							 compare_ips) == NULL) {
 				return ip;
@@ -478,7 +260,11 @@ static int choose_ip(struct ctl *ctl, Pxe__Host *host)
 		}
 	}
 	for (size_t i = 0; result == CTL_OK && i < hosts->n_hosts; i++) {
-		take(&taken, msg_ip4_get(hosts->hosts[i]->ip));
+		const Pxe__Host *other = hosts->hosts[i];
+		take(&taken, msg_ip4_get(other->ip));
+		for (size_t k = 0; k < other->n_more_ip; k++) {
+			take(&taken, msg_ip4_get(other->more_ip[k]));
+		}
 	}
 	if (result == CTL_OK && ip == 0) {
 		if (taken.count > 0) {
@@ -492,6 +278,7 @@ static int choose_ip(struct ctl *ctl, Pxe__Host *host)
 	}
 	if (result == CTL_OK) {
 		edit_set_ip(&host->ip, ip);
+		edit_clear_bytes(&host->more_ip, &host->n_more_ip);
 	}
 	free(taken.ips);
 	pxe__object_list__free_unpacked(leases, NULL);
@@ -500,16 +287,14 @@ static int choose_ip(struct ctl *ctl, Pxe__Host *host)
 	return result;
 }
 
-static bool wants_auto_ip(const struct kind *kind, const struct invocation *in)
+static bool wants_auto_ip(const struct object_kind *kind, const struct invocation *in)
 {
-	const char *ip = command_text(in, "ip");
-
-	return kind->kind == PXE__OBJECT_KIND__OBJECT_HOST && ip != NULL && strcmp(ip, "auto") == 0;
+	return kind->kind == PXE__OBJECT_KIND__OBJECT_HOST && edit_wants_auto_ip(in);
 }
 
 /* ---- changes */
 
-static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *object,
+static int put(struct ctl *ctl, const struct object_kind *kind, ProtobufCMessage *object,
 	Pxe__Precondition condition, uint64_t if_revision, struct client_done *ret_done,
 	char *ret_text, size_t text_bytes)
 {
@@ -527,8 +312,8 @@ static int put(struct ctl *ctl, const struct kind *kind, ProtobufCMessage *objec
 }
 
 /* What an operator would like to read back of a new or changed object. */
-static void summary(const struct kind *kind, const ProtobufCMessage *object, const char *detail,
-	char *ret_text, size_t text_bytes)
+static void summary(const struct object_kind *kind, const ProtobufCMessage *object,
+	const char *detail, char *ret_text, size_t text_bytes)
 {
 	const Pxe__Host *host = (const Pxe__Host *)(const void *)object;
 	char ip[SHOW_BYTES];
@@ -605,8 +390,8 @@ static void note_image(struct ctl *ctl, const Pxe__Profile *profile)
 	pxe__object_list__free_unpacked(list, NULL);
 }
 
-static int print_put(struct ctl *ctl, const struct kind *kind, const ProtobufCMessage *object,
-	const char *done, const struct client_done *outcome)
+static int print_put(struct ctl *ctl, const struct object_kind *kind,
+	const ProtobufCMessage *object, const char *done, const struct client_done *outcome)
 {
 	char text[600];
 	int result;
@@ -624,7 +409,7 @@ static int print_put(struct ctl *ctl, const struct kind *kind, const ProtobufCMe
 
 int objects_add(struct ctl *ctl, const struct invocation *in)
 {
-	const struct kind *kind = kind_of(in);
+	const struct object_kind *kind = object_kind_of(in);
 	ProtobufCMessage *object =
 		protobuf_c_message_unpack(kind->type, NULL, 0, (const uint8_t *)"");
 	struct client_done done;
@@ -664,7 +449,7 @@ int objects_add(struct ctl *ctl, const struct invocation *in)
 }
 
 /* One round of read, modify, write. *ret_moved: the revision moved meanwhile, try again. */
-static int set_once(struct ctl *ctl, const struct kind *kind, const struct invocation *in,
+static int set_once(struct ctl *ctl, const struct object_kind *kind, const struct invocation *in,
 	bool last_try, bool *ret_moved)
 {
 	Pxe__ObjectList *list, *now;
@@ -701,7 +486,7 @@ static int set_once(struct ctl *ctl, const struct kind *kind, const struct invoc
 
 int objects_set(struct ctl *ctl, const struct invocation *in)
 {
-	const struct kind *kind = kind_of(in);
+	const struct object_kind *kind = object_kind_of(in);
 	bool moved = true;
 	int result = CTL_OK;
 
@@ -748,7 +533,7 @@ int objects_delete(
 
 int objects_remove(struct ctl *ctl, const struct invocation *in)
 {
-	const struct kind *kind = kind_of(in);
+	const struct object_kind *kind = object_kind_of(in);
 	int result = CTL_OK;
 
 	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {

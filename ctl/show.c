@@ -125,7 +125,7 @@ int show_table(const struct ctl *ctl, struct table *table)
 
 void show_pair(const struct ctl *ctl, const char *key, const char *value)
 {
-	char clean[2048];
+	char clean[8192];
 
 	if (value != NULL && value[0] != '\0') {
 		fprintf(ctl->out, "%-12s %s\n", key, event_text_clean(value, clean, sizeof clean));

@@ -118,7 +118,7 @@ static void test_what_is_wrong_is_told_with_a_suggestion(void **state)
 		{"pxectl host show a b", "too many words; usage: pxectl host show NAME"},
 		{"pxectl host add n07 --mac", "--mac needs a value: --mac MAC"},
 		{"pxectl status --quiet=yes", "--quiet takes no value"},
-		{"pxectl host add n07 --ip 1.2.3.4 --ip 1.2.3.5", "--ip is given twice"},
+		{"pxectl host add n07 --hostname a --hostname b", "--hostname is given twice"},
 		{"pxectl status -o xml", "-o 'xml': write table, wide, json or name"},
 		{"pxectl status --timeout soon", "--timeout 'soon'"},
 		{"pxectl cluster tokn create", "did you mean"},

@@ -90,7 +90,7 @@ static void test_wrong_words_are_named(void **state)
 		const char *word, *told;
 	} cases[] = {{"mclt", "KEY=VALUE"}, {"mclt=1s", "10s"}, {"mclt=ten", "such as"},
 		{"lease=0", "10s"}, {"reserve=0", "per cent"}, {"reserve=101", "per cent"},
-		{"reserve=half", "per cent"}, {"dhcp=maybe", "on or off"},
+		{"reserve=half", "per cent"}, {"dhcp=maybe", "on, proxy or off"},
 		{"server-id=none", "IPv4"}, {"server-id=0.0.0.0", "IPv4"},
 		{"profile=a b", "cannot be the name"}, {"mlct=5m", "did you mean 'mclt'"},
 		{"epoch=3", "there is no setting"}};
