@@ -250,20 +250,6 @@ static void member_drop(struct apply *a, uint64_t id)
 	apply_image_on_members(a, id);
 }
 
-static bool member_first_block(void *ctx, const Pxe__Block *block)
-{
-	bool *found = ctx;
-	*found = block->free_at_ms == 0;
-	return !*found;
-}
-
-static bool member_has_block(const struct model *model, uint64_t id)
-{
-	bool found = false;
-	model_each_block(model, id, member_first_block, &found);
-	return found;
-}
-
 Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone)
 {
 	const Pxe__Member *member = model_member(a->model, gone->id);
@@ -274,7 +260,7 @@ Pxe__Verdict apply_member_gone(struct apply *a, const Pxe__MemberGone *gone)
 		return internal_refuse(a, CONFLICT,
 			"%s is the last node that serves: add another before it leaves",
 			member->name);
-	if (member_has_block(a->model, gone->id))
+	if (model_has_block(a->model, gone->id))
 		return internal_refuse(a, CONFLICT,
 			"%s still has a reserve: it gives that back first, or is removed with "
 			"--force",

@@ -438,7 +438,9 @@ size_t model_link_subnets(const struct model *model, const Pxe__Subnet *link,
 	ret_subnets[count++] = link;
 	for (size_t i = 0; link->shared_network[0] != '\0' && i < subnets->count; i++) {
 		const Pxe__Subnet *subnet = (const Pxe__Subnet *)subnets->records[i]->message;
-		if (subnet != link && count < MODEL_LINK_SUBNETS_MAX &&
+		bool is_served = subnet->dhcp != PXE__SUBNET_DHCP__SUBNET_DHCP_PROXY &&
+				 subnet->dhcp != PXE__SUBNET_DHCP__SUBNET_DHCP_OFF;
+		if (subnet != link && is_served && count < MODEL_LINK_SUBNETS_MAX &&
 			strcmp(subnet->shared_network, link->shared_network) == 0)
 			ret_subnets[count++] = subnet;
 	}

@@ -65,8 +65,9 @@ const Pxe__Host *model_machine_of(const struct model *model, const Pxe__ClientIn
 /* How the subnet's clients are served: as the subnet says, else the cluster. */
 Pxe__DhcpMode model_dhcp_mode(const struct model *model, const Pxe__Subnet *subnet);
 
-/* The subnets on one link with this one: itself first, then those of its shared network by name.
- * Returns how many were stored. */
+/* The subnets on one link with this one: itself first, then those of its shared network by name,
+ * but those that say themselves that another server gives their addresses. Returns how many were
+ * stored. */
 size_t model_link_subnets(const struct model *model, const Pxe__Subnet *link,
 	const Pxe__Subnet *ret_subnets[MODEL_LINK_SUBNETS_MAX]);
 

@@ -23,6 +23,17 @@ void model_each_block(const struct model *model, uint64_t owner,
 	}
 }
 
+bool model_has_block(const struct model *model, uint64_t owner)
+{
+	const struct shelf *blocks = &model->shelf[RECORD_BLOCK];
+	for (size_t i = 0; i < blocks->count; i++) {
+		const Pxe__Block *block = (const Pxe__Block *)blocks->records[i]->message;
+		if (block->owner == owner && block->free_at_ms == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Addresses that members hold in the range, and of these one member's. */
 static uint64_t lookup_held(const struct model *model, const Pxe__Subnet *subnet, uint64_t owner)
 {

@@ -155,6 +155,9 @@ void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t
 /* Visit the blocks of an owner (0: of everybody), by serial; false stops. */
 void model_each_block(const struct model *model, uint64_t owner,
 	bool (*visit)(void *ctx, const Pxe__Block *block), void *ctx);
+/* Has the member a block? One that is free at some time, as its owner was removed by force, is
+ * nobody's. */
+bool model_has_block(const struct model *model, uint64_t owner);
 /* The block of this serial; NULL: none. */
 const Pxe__Block *model_block(const struct model *model, uint64_t serial);
 /* The block that holds the address; NULL: none. */

@@ -78,7 +78,7 @@ void cluster_time_raise(struct cluster_time *time, uint64_t stamp_ms)
 
 void cluster_time_heard(struct cluster_time *time, uint64_t boot_ms, uint64_t cluster_ms)
 {
-	if (cluster_ms == 0 || cluster_ms > INT64_MAX / 2000)
+	if (cluster_ms == 0 || cluster_ms > CLUSTER_TIME_MAX_MS)
 		return;
 	time->known = true;
 	cluster_time_rebase(time, boot_ms); /* what passed until now passed at the old rate */

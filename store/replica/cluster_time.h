@@ -22,6 +22,7 @@
 #define CLUSTER_TIME_LEAD_PPM    500    /* how fast a leader may drift towards the median */
 #define CLUSTER_TIME_FOLLOW_PPM  100000 /* how fast a follower that runs ahead gives way */
 #define CLUSTER_TIME_SKEW_MS     2000   /* members' clocks may differ by this much [P1] */
+#define CLUSTER_TIME_MAX_MS      (INT64_MAX / 2000) /* so that microseconds can be told apart */
 #define CLUSTER_TIME_SAMPLES_MAX 16
 
 struct cluster_time {

@@ -40,7 +40,8 @@ void replica_clock_boot(struct replica *r)
 	r->clock.fact_wall_ms = clock_read(fact + 8);
 	r->clock.fact_synchronised = fact[16] == 1;
 	/* What no clock of ours wrote is no fact. */
-	if (r->clock.fact_cluster_ms > INT64_MAX / 2000 || r->clock.fact_wall_ms > INT64_MAX / 2000)
+	if (r->clock.fact_cluster_ms > CLUSTER_TIME_MAX_MS ||
+		r->clock.fact_wall_ms > CLUSTER_TIME_MAX_MS)
 		r->clock.fact_cluster_ms = r->clock.fact_wall_ms = 0;
 }
 
@@ -52,7 +53,7 @@ void replica_clock_heard(struct replica *r, uint64_t cluster_ms, uint64_t since_
 	/* Who knows nothing yet learns from one that may be old no more than a lower bound. */
 	if (recent || (r->time.known && cluster_ms > cluster_time_now(&r->time, r->now_ms)))
 		cluster_time_heard(&r->time, r->now_ms, cluster_ms);
-	else if (!r->time.known && cluster_ms <= INT64_MAX / 2000)
+	else if (!r->time.known && cluster_ms <= CLUSTER_TIME_MAX_MS)
 		cluster_time_raise(&r->time, cluster_ms);
 	/* The time in an older message was right when it left, not now. */
 	if (recent && since_ms > r->clock.heard_ms)
@@ -106,7 +107,7 @@ static void clock_estimate(struct replica *r)
 {
 	const struct replica_env *env = r->config.env;
 	uint64_t wall_ms = env->now_wall_ms(env->ctx);
-	if (wall_ms < r->clock.fact_wall_ms || wall_ms > INT64_MAX / 2000)
+	if (wall_ms < r->clock.fact_wall_ms || wall_ms > CLUSTER_TIME_MAX_MS)
 		return; /* it stands before a time that has been: synchronised to nothing */
 	r->clock.estimate_age_ms = wall_ms - r->clock.fact_wall_ms;
 	r->clock.estimate_ms = r->clock.fact_cluster_ms + r->clock.estimate_age_ms;
@@ -148,7 +149,7 @@ uint64_t replica_clock_life_ms(const struct replica *r)
 
 uint64_t replica_clock_follow_ms(const struct replica *r, uint64_t wall_ms)
 {
-	if (r->clock.fact_cluster_ms == 0 || wall_ms > INT64_MAX / 2000)
+	if (r->clock.fact_cluster_ms == 0 || wall_ms > CLUSTER_TIME_MAX_MS)
 		return 0;
 	/* A clock that went back says at least that no time has passed. */
 	uint64_t passed_ms = wall_ms > r->clock.fact_wall_ms ? wall_ms - r->clock.fact_wall_ms : 0;

@@ -99,21 +99,6 @@ bool replica_conf_hand_over(struct replica *r, bool must)
 
 /* ---- out */
 
-static bool conf_on_block(void *ctx, const Pxe__Block *block)
-{
-	bool *any = ctx;
-	(void)block;
-	*any = true;
-	return false;
-}
-
-static bool conf_owns_block(const struct replica *r, uint64_t id)
-{
-	bool any = false;
-	model_each_block(r->model, id, conf_on_block, &any);
-	return any;
-}
-
 /* Nothing is lost with it: what it may have leased is known to all, and it will lease nothing more.
  */
 static bool conf_may_leave(const struct replica *r, const Pxe__Member *member)
@@ -121,7 +106,7 @@ static bool conf_may_leave(const struct replica *r, const Pxe__Member *member)
 	Pxe__PeerStatus scratch;
 	if (member->forced)
 		return true;
-	if (conf_owns_block(r, member->id))
+	if (model_has_block(r->model, member->id))
 		return false;
 	if (member->role == PXE__MEMBER_ROLE__MEMBER_WITNESS)
 		return true;
@@ -215,7 +200,7 @@ static void conf_drop_records(struct replica *r, const struct raft_conf *conf,
 {
 	for (size_t i = 0; i < member_count; i++) {
 		if (!member[i]->removing || conf_has(conf, member[i]->id) ||
-			(!member[i]->forced && conf_owns_block(r, member[i]->id)))
+			(!member[i]->forced && model_has_block(r->model, member[i]->id)))
 			continue;
 		if (r->gone_ms != 0 && r->now_ms - r->gone_ms < 1000)
 			return;

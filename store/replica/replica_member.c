@@ -168,9 +168,10 @@ size_t replica_member_samples(
 		const struct replica_member *member = &r->member[i];
 		uint64_t age_ms = r->now_ms - member->status_ms;
 		if (member->id == 0 || !member->has_status || age_ms > REPLICA_SAMPLE_MS ||
-			member->status.wall_ms == 0 || member->status.wall_ms > INT64_MAX / 2000 ||
-			member->status.cluster_ms > INT64_MAX / 2000 ||
-			member->status.resume_ms > INT64_MAX / 2000)
+			member->status.wall_ms == 0 ||
+			member->status.wall_ms > CLUSTER_TIME_MAX_MS ||
+			member->status.cluster_ms > CLUSTER_TIME_MAX_MS ||
+			member->status.resume_ms > CLUSTER_TIME_MAX_MS)
 			continue;
 		ret_sample[count++] = (struct cluster_time_sample){
 			.wall_ms = member->status.wall_ms + age_ms,

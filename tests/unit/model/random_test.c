@@ -52,10 +52,17 @@ struct maker {
 	Pxe__IsolatedLease lease, *leases[1];
 	Pxe__Settle settle;
 	Pxe__Member member;
-	ProtobufCBinaryData macs[2];
+	Pxe__Group group;
+	Pxe__Match match;
+	Pxe__AddressRange range, *ranges[1];
+	Pxe__LeaseImport import;
+	Pxe__Lease imported;
+	ProtobufCBinaryData macs[2], client_ids[1], circuits[1], more_ip[1];
 	struct kit_who who;
 	uint8_t ip[4], ip2[4], mac[2][6], id[16], hash[32], secret[16], key[32];
-	char name[16], name2[16], address[24];
+	uint8_t ip3[4], client_id[2], circuit[2], asker_id[2], port[2];
+	char name[16], name2[16], address[24], group_name[16], pattern[24], link[16];
+	char *group_names[1], *patterns[1];
 };
 
 static void pick_ip(struct maker *m, uint8_t bytes[4])
@@ -69,12 +76,47 @@ static char *pick_name(struct maker *m, char *name, const char *stem, unsigned c
 	return name;
 }
 
+static ProtobufCBinaryData pick_identity(struct maker *m, uint8_t bytes[2], char kind)
+{
+	bytes[0] = (uint8_t)kind;
+	bytes[1] = (uint8_t)kit_below(&m->seed, 6);
+	return kit_bytes(bytes, 2);
+}
+
+static char **pick_group(struct maker *m)
+{
+	static const char *const names[] = {"group0", "group1", "group2", "known", "unknown"};
+	snprintf(m->group_name, sizeof(m->group_name), "%s", names[kit_below(&m->seed, 5)]);
+	m->group_names[0] = m->group_name;
+	return m->group_names;
+}
+
+/* A lease that another server gave. */
+static void make_import(struct maker *m)
+{
+	pxe__lease_import__init(&m->import);
+	pxe__lease__init(&m->imported);
+	kit_mac((unsigned)kit_below(&m->seed, 40), m->mac[0]);
+	m->imported.ip = kit_bytes(m->ip, 4);
+	m->imported.mac = kit_bytes(m->mac[0], 6);
+	m->imported.expires_ms = KIT_START_MS + kit_below(&m->seed, 2000000);
+	m->imported.hostname = m->name2;
+	m->import.lease = &m->imported;
+	m->command.op_case = PXE__COMMAND__OP_LEASE_IMPORT;
+	m->command.lease_import = &m->import;
+}
+
 static void make_lease_op(struct maker *m)
 {
 	Pxe__ClientInfo *who = kit_who((unsigned)kit_below(&m->seed, 40), &m->who);
 	who->hostname = pick_name(m, m->name2, "h", 5);
+	if (kit_below(&m->seed, 3) == 0)
+		who->client_id = pick_identity(m, m->asker_id, 'i');
+	if (kit_below(&m->seed, 3) == 0)
+		who->circuit_id = pick_identity(m, m->port, 'p');
 	pick_ip(m, m->ip);
-	switch (kit_below(&m->seed, 6)) {
+	switch (kit_below(&m->seed, 7)) {
+	case 6: make_import(m); break;
 	case 0:
 	case 1:
 		pxe__offer__init(&m->offer);
@@ -92,6 +134,7 @@ static void make_lease_op(struct maker *m)
 		m->bind.ip = kit_bytes(m->ip, 4);
 		m->bind.create = kit_below(&m->seed, 4) != 0;
 		m->bind.lease_s = (uint32_t)kit_below(&m->seed, 200);
+		m->bind.bootp = kit_below(&m->seed, 10) == 0;
 		m->command.op_case = PXE__COMMAND__OP_BIND;
 		m->command.bind = &m->bind;
 		break;
@@ -124,6 +167,10 @@ static void make_put_net(struct maker *m)
 		msg_ip4_put(0x0a000000u + n * 256, m->ip);
 		m->subnet.network_ip = kit_bytes(m->ip, 4);
 		m->subnet.prefix_len = 23 + (uint32_t)kit_below(&m->seed, 4);
+		if (kit_below(&m->seed, 2) == 0)
+			m->subnet.shared_network = pick_name(m, m->link, "wire", 2);
+		if (kit_below(&m->seed, 8) == 0)
+			m->subnet.dhcp = (Pxe__SubnetDhcp)kit_below(&m->seed, 5);
 		m->put.object_case = PXE__PUT__OBJECT_SUBNET;
 		m->put.subnet = &m->subnet;
 		return;
@@ -136,6 +183,19 @@ static void make_put_net(struct maker *m)
 	msg_ip4_put(first + (uint32_t)kit_below(&m->seed, 50), m->ip2);
 	m->pool.first_ip = kit_bytes(m->ip, 4);
 	m->pool.last_ip = kit_bytes(m->ip2, 4);
+	if (kit_below(&m->seed, 3) == 0) {
+		pxe__address_range__init(&m->range);
+		m->range.first_ip = m->pool.first_ip;
+		msg_ip4_put(first + (uint32_t)kit_below(&m->seed, 10), m->ip3);
+		m->range.last_ip = kit_bytes(m->ip3, 4);
+		m->ranges[0] = &m->range;
+		m->pool.exclude = m->ranges;
+		m->pool.n_exclude = 1;
+	}
+	m->pool.only = m->pool.except = pick_group(m);
+	uint64_t guard = kit_below(&m->seed, 4);
+	m->pool.n_only = guard == 1;
+	m->pool.n_except = guard == 2;
 	m->put.object_case = PXE__PUT__OBJECT_POOL;
 	m->put.pool = &m->pool;
 }
@@ -149,7 +209,19 @@ static void make_put_host(struct maker *m)
 		m->macs[i] = kit_bytes(m->mac[i], 6);
 	}
 	m->host.mac = m->macs;
-	m->host.n_mac = 1 + kit_below(&m->seed, 2);
+	m->host.n_mac = kit_below(&m->seed, 3);
+	m->client_ids[0] = pick_identity(m, m->client_id, 'i');
+	m->host.client_id = m->client_ids;
+	m->host.n_client_id = kit_below(&m->seed, 3) == 0;
+	m->circuits[0] = pick_identity(m, m->circuit, 'p');
+	m->host.circuit_id = m->circuits;
+	m->host.n_circuit_id = kit_below(&m->seed, 4) == 0;
+	pick_ip(m, m->ip2);
+	m->more_ip[0] = kit_bytes(m->ip2, 4);
+	m->host.more_ip = m->more_ip;
+	m->host.n_more_ip = kit_below(&m->seed, 3) == 0;
+	m->host.groups = pick_group(m);
+	m->host.n_groups = kit_below(&m->seed, 3) == 0;
 	pick_ip(m, m->ip);
 	m->host.ip = kit_bytes(m->ip, kit_below(&m->seed, 2) * 4);
 	m->id[0] = (uint8_t)(1 + kit_below(&m->seed, 9));
@@ -183,12 +255,32 @@ static void make_put_other(struct maker *m)
 	m->put.token = &m->token;
 }
 
+static void make_put_group(struct maker *m)
+{
+	pxe__group__init(&m->group);
+	pxe__match__init(&m->match);
+	m->group.name = pick_name(m, m->group_name, "group", 3);
+	snprintf(m->pattern, sizeof(m->pattern), "*%x", (unsigned)kit_below(&m->seed, 16));
+	m->patterns[0] = m->pattern;
+	m->match.mac = m->patterns;
+	m->match.n_mac = 1;
+	m->match.known = (Pxe__Known)kit_below(&m->seed, 4);
+	m->group.match = &m->match;
+	m->group.order = (uint32_t)kit_below(&m->seed, 3);
+	m->group.lease_s = (uint32_t)kit_below(&m->seed, 2) * 50;
+	m->group.ignore = kit_below(&m->seed, 10) == 0;
+	m->put.object_case = PXE__PUT__OBJECT_GROUP;
+	m->put.group = &m->group;
+}
+
 static void make_put(struct maker *m)
 {
 	pxe__put__init(&m->put);
 	m->put.precondition = (Pxe__Precondition)kit_below(&m->seed, 3);
-	uint64_t what = kit_below(&m->seed, 3);
-	if (what == 0)
+	uint64_t what = kit_below(&m->seed, 4);
+	if (what == 3)
+		make_put_group(m);
+	else if (what == 0)
 		make_put_net(m);
 	else if (what == 1)
 		make_put_host(m);
@@ -204,6 +296,10 @@ static void make_delete(struct maker *m)
 	pxe__delete__init(&m->remove);
 	m->remove.kind = (Pxe__ObjectKind)kit_below(&m->seed, 6);
 	m->remove.name = pick_name(m, m->name, stems[m->remove.kind], 4);
+	if (kit_below(&m->seed, 8) == 0) {
+		m->remove.kind = PXE__OBJECT_KIND__OBJECT_GROUP;
+		pick_name(m, m->name, "group", 3);
+	}
 	m->remove.even_if_used = kit_below(&m->seed, 3) == 0;
 	m->command.op_case = PXE__COMMAND__OP_REMOVE;
 	m->command.remove = &m->remove;
@@ -518,7 +614,7 @@ static void test_commands_without_content(void **state)
 	}
 	/* Every submessage there is, but empty. */
 	static const uint8_t ops[] = {
-		10, 11, 12, 13, 20, 21, 30, 31, 32, 40, 41, 42, 43, 44, 45, 50, 51, 52, 53};
+		10, 11, 12, 13, 15, 20, 21, 30, 31, 32, 40, 41, 42, 43, 44, 45, 50, 51, 52, 53};
 	for (size_t i = 0; i < sizeof(ops); i++) {
 		uint8_t bytes[3] = {(uint8_t)((ops[i] << 3 | 2) & 0x7f), 0, 0};
 		size_t count = 2;
@@ -688,6 +784,44 @@ static void step_time(struct history *history, struct kit *kit)
 		kit_at(kit, at - KIT_START_MS);
 }
 
+/* Who may lease from the pool changes with every word of it. */
+static void step_guard(struct history *history, struct kit *kit, uint32_t first, uint32_t last)
+{
+	uint8_t bytes[3][4];
+	char pattern[8], name[8];
+	char *patterns[1] = {pattern}, *names[1] = {name};
+	Pxe__Match match = PXE__MATCH__INIT;
+	Pxe__Group group = PXE__GROUP__INIT;
+	Pxe__AddressRange range = PXE__ADDRESS_RANGE__INIT, *ranges[1] = {&range};
+	Pxe__Pool pool = PXE__POOL__INIT;
+	Pxe__Put put = PXE__PUT__INIT, put_pool = PXE__PUT__INIT;
+	snprintf(pattern, sizeof(pattern), "*%x", (unsigned)kit_below(&history->seed, 16));
+	snprintf(name, sizeof(name), "some");
+	group.name = name;
+	group.match = &match;
+	match.mac = patterns;
+	match.n_mac = 1;
+	put.object_case = PXE__PUT__OBJECT_GROUP;
+	put.group = &group;
+	assert_int_equal(kit_put(kit, &put), V(OK));
+	msg_ip4_put(first, bytes[0]);
+	msg_ip4_put(last, bytes[1]);
+	msg_ip4_put(first + (last - first) / 3, bytes[2]);
+	pool.name = (char *)(uintptr_t) "lab-1";
+	pool.subnet = (char *)(uintptr_t) "lab";
+	pool.first_ip = range.first_ip = kit_bytes(bytes[0], 4);
+	pool.last_ip = kit_bytes(bytes[1], 4);
+	range.last_ip = kit_bytes(bytes[2], 4);
+	pool.exclude = ranges;
+	pool.n_exclude = kit_below(&history->seed, 2);
+	pool.only = pool.except = names;
+	pool.n_only = kit_below(&history->seed, 2);
+	pool.n_except = pool.n_only == 0;
+	put_pool.object_case = PXE__PUT__OBJECT_POOL;
+	put_pool.pool = &pool;
+	assert_int_equal(kit_put(kit, &put_pool), V(OK));
+}
+
 static void step_config(struct history *history, struct kit *kit)
 {
 	char ip[TEXT_IP4_BYTES], last[TEXT_IP4_BYTES], name[16];
@@ -695,8 +829,12 @@ static void step_config(struct history *history, struct kit *kit)
 	unsigned client = 1 + (unsigned)kit_below(&history->seed, CLIENTS);
 	snprintf(name, sizeof(name), "host%u", client);
 	text_ip4_format(first, ip);
-	switch (kit_below(&history->seed, 4)) {
+	switch (kit_below(&history->seed, 5)) {
 	case 0: kit_host(kit, name, client, 0, ip); break;
+	case 4:
+		step_guard(history, kit, first,
+			first + (uint32_t)kit_below(&history->seed, 0x0a000000u + IPS - first));
+		break;
 	case 1: kit_delete(kit, PXE__OBJECT_KIND__OBJECT_HOST, name, false); break;
 	default:
 		text_ip4_format(
