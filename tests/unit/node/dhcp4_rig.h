@@ -57,7 +57,8 @@ struct ask {
 	uint32_t requested, server;
 	bool unicast;
 	uint32_t to, from;
-	uint8_t hlen; /* 0: 6 */
+	uint16_t port, source_port; /* of ours and the client's; 0: 67, and not known */
+	uint8_t hlen;               /* 0: 6 */
 	uint8_t chaddr[16];
 	uint8_t options[RIG_OPTIONS]; /* code, length, value... */
 	size_t options_bytes;
@@ -354,6 +355,17 @@ static inline void rig_init(struct rig *rig)
 	rig_pool(rig, "lab", "lab", IP(10, 0, 0, 100), IP(10, 0, 0, 199));
 }
 
+static inline void rig_mode(struct rig *rig, Pxe__DhcpMode mode)
+{
+	Pxe__Settings settings;
+	uint8_t server_ip[4];
+	Pxe__Put put = PXE__PUT__INIT;
+	rig_settings_fill(&settings, mode, server_ip);
+	put.object_case = PXE__PUT__OBJECT_SETTINGS;
+	put.settings = &settings;
+	rig_put(rig, &put);
+}
+
 /* Another node of the same cluster. */
 static inline void rig_init_peer(struct rig *rig, const struct rig *of, uint64_t self)
 {
@@ -443,6 +455,8 @@ static inline void rig_send_bytes(
 		.packet_bytes = packet_bytes,
 		.link_ip = rig->view.serve_ip,
 		.source_ip = ask->from,
+		.port = ask->port,
+		.source_port = ask->source_port,
 		.destination_ip = ask->unicast ? ask->to : UINT32_MAX,
 		.unicast = ask->unicast,
 		.received_ms = rig->view.boot_ms,
