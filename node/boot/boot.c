@@ -69,7 +69,8 @@ static void decide_none(struct boot_decision *decision, const char *why)
 	snprintf(decision->why, sizeof decision->why, "%s", why);
 }
 
-/* A ROM that is an iPXE, where the profile wants the cluster's own: that one comes by TFTP and then
+/* A ROM that is an iPXE, where the profile wants the cluster's own, or that cannot load a script by
+ * HTTP (FIELD 38): that one comes by TFTP and then
  * runs on the ROM's stack, which ends the loop. Only undionly does so surely: any other iPXE would
  * be sent round for ever. */
 static bool decide_own_ipxe(const struct boot_source *source, const struct boot_choice *choice,
@@ -79,7 +80,8 @@ static bool decide_own_ipxe(const struct boot_source *source, const struct boot_
 	char problem[256], address[TEXT_IP4_BYTES];
 	struct boot_loader loader;
 
-	if (choice->profile == NULL || !choice->profile->own_ipxe || !bios || client->broadcast ||
+	if (choice->profile == NULL || !(choice->profile->own_ipxe || client->no_http) || !bios ||
+		client->broadcast ||
 		!boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem) ||
 		strstr(loader.path, "undionly") == NULL) {
 		return false;

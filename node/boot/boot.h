@@ -56,6 +56,7 @@ struct boot_client {
 	bool broadcast; /* asked for broadcast replies (RFC 2131 §2): an iPXE does so when it runs
 			 * on another PXE stack, as one that a ROM has loaded does, and not when it
 			 * is the ROM itself */
+	bool no_http;   /* an iPXE whose build speaks no HTTP */
 	char profile[64]; /* not by host, subnet or cluster: by a group, or an item of a boot menu;
 			     "": by these */
 	char profile_from[80]; /* "group dell", "menu"; if `profile` is set */

@@ -3,6 +3,7 @@
 #include "node/dhcp4/dhcp4_answer.h"
 #include "node/dhcp4/dhcp4_pxe.h"
 #include "proto/msg/msg_ip4.h"
+#include "proto/wire/dhcp4_sub.h"
 #include "proto/wire/text.h"
 #include <string.h>
 
@@ -101,6 +102,17 @@ static const Pxe__Member *choose_holder(const struct dhcp4_view *view,
 	return best;
 }
 
+/* iPXE lists what it was built with, and its version (ipxe.org/howto/dhcpd). */
+static bool lacks_http(const struct dhcp4_message *message)
+{
+	const uint8_t *own, *value;
+	size_t size, value_bytes;
+	return dhcp4_option(message, DHCP4_IPXE, &own, &size) &&
+	       dhcp4_sub_find(
+		       DHCP4_SUB_VENDOR, own, size, DHCP4_IPXE_VERSION, &value, &value_bytes) &&
+	       !dhcp4_sub_find(DHCP4_SUB_VENDOR, own, size, DHCP4_IPXE_HTTP, &value, &value_bytes);
+}
+
 static void fill_client(
 	const struct dhcp4_request *request, uint32_t ip, struct boot_client *ret_client)
 {
@@ -111,6 +123,7 @@ static void fill_client(
 		.is_pxe = request->is_pxe,
 		.is_http = request->is_http,
 		.is_ipxe = request->is_ipxe,
+		.no_http = request->is_ipxe && lacks_http(&request->message),
 		.broadcast = (request->message.header.flags & DHCP4_FLAG_BROADCAST) != 0,
 		.ip = ip,
 		.subnet_ip = request->link_ip,
