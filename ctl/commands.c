@@ -214,7 +214,8 @@ const struct command command_table[] = {
 		"A line each; a pattern such as 'n0*' selects hosts. Ends with Ctrl-C.",
 		"  pxectl watch 52:54:00:aa:00:02", NO_OPTIONS, cmd_watch},
 	{"doctor", NULL, "", 0, 0, "what is wrong here or in the cluster, and what to do",
-		"On a node, as root, also this machine: interface, ports, disk, clock. Exit code 1 if "
+		"On a node, as root, also this machine: interface, ports, disk, clock. Exit code 1 "
+		"if "
 		"anything is bad.",
 		"  sudo pxectl doctor", NO_OPTIONS, cmd_doctor},
 	{"cluster", "init", "", 0, 0, "make a new cluster; this machine is its first node",
@@ -248,11 +249,13 @@ const struct command command_table[] = {
 		"probe    ask by ARP whether an address is in use before it is first offered: yes "
 		"or no\n"
 		"lease-min, lease-max  the least and the most that a machine gets; or default\n"
-		"known-percent  of a subnet's pool addresses, kept for declared hosts that have none "
+		"known-percent  of a subnet's pool addresses, kept for declared hosts that have "
+		"none "
 		"yet\n"
 		"unknown-per-s  first offers a second to machines that no host declares, by one "
 		"node\n"
-		"option.NAME    DHCP option for everybody, or none; quirk.NAME  yes, no or default\n"
+		"option.NAME    DHCP option for everybody, or none; quirk.NAME  yes, no or "
+		"default\n"
 		"server-id  DHCP server identifier of the cluster",
 		"  pxectl cluster set mclt=5m reserve=30%\n  pxectl cluster set dhcp=off\n"
 		"  pxectl cluster set option.ntp-servers=10.20.0.2 quirk.rapid-commit=yes",
@@ -313,7 +316,8 @@ const struct command command_table[] = {
 	LIST("group"),
 	SHOW("group"),
 	{"group", "add", "NAME", 1, 1, "add a group of machines that are served in their own way",
-		"All that --match gives must hold, of several values of one KEY any. Patterns have * "
+		"All that --match gives must hold, of several values of one KEY any. Patterns have "
+		"* "
 		"and ?. Without --match\nonly hosts that name the group belong to it. Of what "
 		"several levels say, the last counts: cluster, subnet,\npool, groups in their "
 		"order, host. The groups known and unknown exist by themselves.",
@@ -414,9 +418,11 @@ const struct command command_table[] = {
 		"those have run out. Run it as root.",
 		"  sudo pxectl backup restore lab.pxb --interface eth1", OPTIONS(restore_options),
 		cmd_backup_restore},
-	{"option", "list", "[PATTERN]", 0, 1, "DHCP options by name, and how their values are written",
+	{"option", "list", "[PATTERN]", 0, 1,
+		"DHCP options by name, and how their values are written",
 		"For --option NAME=VALUE. For options that are not here, and for vendor.N (in 43) "
-		"and\n125.ENTERPRISE.N: hex:, text:, ip:, u8:, u16:, u32: or flag: before the value.",
+		"and\n125.ENTERPRISE.N: hex:, text:, ip:, u8:, u16:, u32: or flag: before the "
+		"value.",
 		"  pxectl option list '*server*'", OPTIONS(option_list_options), cmd_option_list},
 	{"version", NULL, "", 0, 0, "version of pxectl", NULL, NULL, NO_OPTIONS, cmd_version},
 	{"help", NULL, "[NOUN [VERB]]", 0, 2, "this help", NULL, NULL, NO_OPTIONS, cmd_help},
