@@ -192,14 +192,15 @@ def read_bound(path):
 
 
 class Machine:
-    """A virtual machine that boots from the segment."""
+    """A virtual machine that boots from the segment. Its firmware: bios (with iPXE as the card's ROM), uefi (PXE), uefi-http (HTTP
+    Boot) or uefi-secure (PXE, with Microsoft's keys)."""
 
     def __init__(self, lab, name, mac, firmware, memory=None):
         self.lab = lab
         self.name = name
         self.mac = mac
         self.firmware = firmware
-        self.memory = memory or (512 if firmware == "uefi" else 256)
+        self.memory = memory or (256 if firmware == "bios" else 512)
         self.serial = lab.dir / f"{name}.serial"
         self.tap = f"t{name}"[:15]
         self.process = None
@@ -218,16 +219,27 @@ class Machine:
         if self.firmware == "bios":
             words += ["-machine", "pc,graphics=off", "-device", f"virtio-net-pci,netdev=n0,mac={self.mac},bootindex=1"]
         else:
-            variables = lab.dir / f"{self.name}.vars"
-            shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
-            words += ["-machine", "q35",
-                      "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-                      "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
-                      "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n",
-                      "-device", f"virtio-net-pci,romfile=,netdev=n0,mac={self.mac},bootindex=1"]
+            words += self.uefi_words()
         self.started = time.monotonic()
         self.process = subprocess.Popen(["ip", "netns", "exec", lab.switch, *words], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+
+    def uefi_words(self):
+        """OVMF instead of SeaBIOS, with variables of its own; without the card's ROM, whose iPXE would take the card from it."""
+        secure = self.firmware == "uefi-secure"
+        code, template = ("CODE_4M.secboot", "VARS_4M.ms") if secure else ("CODE_4M", "VARS_4M")
+        variables = self.lab.dir / f"{self.name}.vars"
+        shutil.copyfile(f"/usr/share/OVMF/OVMF_{template}.fd", variables)
+        words = ["-machine", "q35,smm=on" if secure else "q35",
+                 "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_{code}.fd",
+                 "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
+                 "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n",
+                 "-device", f"virtio-net-pci,romfile=,netdev=n0,mac={self.mac},bootindex=1"]
+        if secure:
+            words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        if self.firmware == "uefi-http":
+            words += ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]
+        return words
 
     def console(self):
         return self.serial.read_text(errors="replace") if self.serial.exists() else ""
