@@ -244,8 +244,8 @@ static void ipxe_shows_the_menu_and_asks_for_the_item(void **state)
 	const char *const lines[] = {"\nmenu menu\n", "\nitem 32769 Debian\n", "\nitem 0 Disk\n",
 		"\nitem 32771 Test\n", "\nchoose --timeout 10000 selected || exit\n",
 		"\niseq ${selected} 0 && exit ||\n",
-		"\nchain ${base}/boot/52-54-00-00-00-01.ipxe?item=${selected}&arch=7 || goto "
-		"try1\n",
+		"\nchain ${base}/boot/52-54-00-00-00-01.ipxe?item=${selected}",
+		"?item=${selected}&arch=7 || goto try1\n",
 		"?item=${selected}&arch=7 || goto failed\n"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		assert_non_null(strstr(script, lines[i]));
