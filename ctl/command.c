@@ -81,7 +81,10 @@ static int unknown_noun(const struct ctl *ctl, const char *word)
 	size_t count = 0;
 
 	for (size_t i = 0; i < command_count && count < WORDS_MAX; i++) {
-		nouns[count++] = command_table[i].noun;
+		/* The commands of a noun stand together. */
+		if (i == 0 || strcmp(command_table[i].noun, command_table[i - 1].noun) != 0) {
+			nouns[count++] = command_table[i].noun;
+		}
 	}
 	nearest = suggest_nearest(word, nouns, count);
 	return nearest != NULL

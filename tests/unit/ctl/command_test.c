@@ -123,6 +123,8 @@ static void test_what_is_wrong_is_told_with_a_suggestion(void **state)
 		{"pxectl status --timeout soon", "--timeout 'soon'"},
 		{"pxectl cluster tokn create", "did you mean"},
 		{"pxectl help hots", "did you mean 'pxectl host'?"},
+		{"pxectl verson", "did you mean 'pxectl version'?"},
+		{"pxectl gruop list", "did you mean 'pxectl group'?"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct line line;
