@@ -53,7 +53,10 @@ bool dhcp4_probe_table_on_arp(struct dhcp4_probe_table *table, const struct arp_
 {
 	for (size_t i = 0; table->count > 0 && i < DHCP4_PROBE_SLOTS; i++) {
 		struct dhcp4_probe_slot *slot = &table->slot[i];
-		if (!slot->used || !arp_shows_conflict(packet, slot->ip, mac))
+		/* Who only probes the address does not have it: it is another node with the same
+		 * question, or the client itself before it takes what it was given. */
+		if (!slot->used || packet->sender_ip != slot->ip ||
+			!arp_shows_conflict(packet, slot->ip, mac))
 			continue;
 		end(table, slot, true, ret_verdict);
 		return true;

@@ -65,6 +65,22 @@ static void an_answer_ends_every_probe_of_that_address_and_no_other(void **state
 	free(table);
 }
 
+/* Nodes that heard the same DISCOVER ask at the same time; a client asks before it uses its lease. */
+static void the_question_of_another_is_no_answer(void **state)
+{
+	(void)state;
+	struct dhcp4_probe_table *table = new_table();
+	struct dhcp4_probe_verdict verdict;
+	struct arp_packet theirs = arp_probe(other_mac, IP(1));
+	struct arp_packet claim = arp_announcement(other_mac, IP(1));
+	assert_true(dhcp4_probe_table_add(table, IP(1), 7, 0));
+	assert_false(dhcp4_probe_table_on_arp(table, &theirs, own_mac, &verdict));
+	assert_int_equal(table->count, 1);
+	assert_true(dhcp4_probe_table_on_arp(table, &claim, own_mac, &verdict));
+	assert_true(verdict.in_use);
+	free(table);
+}
+
 static void a_full_table_takes_no_more(void **state)
 {
 	(void)state;
@@ -189,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(silence_after_two_probes_means_free),
 		cmocka_unit_test(an_answer_ends_every_probe_of_that_address_and_no_other),
+		cmocka_unit_test(the_question_of_another_is_no_answer),
 		cmocka_unit_test(a_full_table_takes_no_more),
 		cmocka_unit_test(a_server_is_told_of_once_in_a_while),
 		cmocka_unit_test(of_too_many_servers_the_one_silent_longest_gives_way),
