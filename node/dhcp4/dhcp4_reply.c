@@ -41,9 +41,7 @@ static void put_header(const struct dhcp4_plan *plan, struct dhcp4_builder *buil
 		.giaddr = asked->giaddr,
 	};
 	memcpy(header.chaddr, asked->chaddr, sizeof header.chaddr);
-	if (plan->manner == DHCP4_MANNER_BOOT_SERVER)
-		header.yiaddr = request->ciaddr; /* as ROMs are used to */
-	else if (plan->type == DHCP4_ACK)
+	if (plan->type == DHCP4_ACK)
 		header.ciaddr = request->ciaddr;
 	if (plan->terms.broadcast || (plan->type == DHCP4_NAK && asked->giaddr != 0))
 		header.flags |= DHCP4_FLAG_BROADCAST; /* FIELD 21; RFC 2131 §4.3.2 */

@@ -3,8 +3,8 @@
  * Input: steps of one byte each. 0x80 set: the lower bits are a time that passes. Else the length
  * of a packet in units of 8 bytes (0: the last proposal is lost), and the packet follows. An ACK
  * must stand for what the model holds: the address bound to that very client [P1] [P2]. So must a
- * BOOTP answer. The last bytes of a packet also say whether the relay's option is there, what
- * becomes of a proposal, and what a probe finds. */
+ * BOOTP answer. The last bytes of a packet also say whether the relay's option is there, which port
+ * it comes to, what becomes of a proposal, and what a probe finds. */
 #include "tests/unit/node/dhcp4_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,8 +68,11 @@ static void carry_out(struct rig *rig, unsigned fate)
 
 static void take(struct rig *rig, const uint8_t *packet, size_t size)
 {
-	const struct ask from = {
-		.unicast = size > 300 && (packet[299] & 1), .to = RIG_SERVER_IP, .from = 0};
+	bool long_enough = size > 300;
+	const struct ask from = {.unicast = long_enough && (packet[299] & 1),
+		.to = RIG_SERVER_IP,
+		.from = 0,
+		.port = long_enough && (packet[299] & 2) ? DHCP4_PXE_PORT : 0};
 
 	rig_send_bytes(rig, &from, packet, size);
 	if (rig->effects.has_reply) {
@@ -137,8 +140,53 @@ static void configure_group(struct rig *rig, const char *name, const char *patte
 	rig_put(rig, &put);
 }
 
+/* A menu for ROMs, and a subnet where another server gives the addresses. */
+static void configure_boot(struct rig *rig)
+{
+	static const char *const files[] = {"undionly.kpxe", "snponly.efi"};
+	static char names[3][8] = {"menu", "disk", "own"}, arch[] = "rpi";
+	const uint64_t holders[] = {1};
+	uint8_t network[4] = {10, 2, 0, 0};
+	Pxe__PxeItem item[2] = {PXE__PXE_ITEM__INIT, PXE__PXE_ITEM__INIT};
+	Pxe__PxeItem *items[] = {&item[0], &item[1]};
+	Pxe__PxeMenu menu = PXE__PXE_MENU__INIT;
+	Pxe__Loader loader = PXE__LOADER__INIT, *loaders[] = {&loader};
+	Pxe__Profile profile = PXE__PROFILE__INIT;
+	Pxe__Subnet subnet = PXE__SUBNET__INIT;
+	Pxe__Put put = PXE__PUT__INIT;
+	rig_image(rig, "ipxe", files, 2, holders, 1);
+	rig_image(rig, "debian12", files, 1, holders, 1);
+	rig_profile(rig, "debian12");
+	item[0].text = item[1].text = names[1];
+	item[0].profile = (char *)(uintptr_t) "debian12";
+	item[1].profile = (char *)(uintptr_t) "local";
+	menu.n_items = 2;
+	menu.items = items;
+	menu.timeout_s = 10;
+	loader.arch = arch;
+	loader.path = (char *)(uintptr_t)files[0];
+	profile.name = names[0];
+	profile.image = (char *)(uintptr_t) "ipxe";
+	profile.n_loaders = 1;
+	profile.loaders = loaders;
+	profile.menu = &menu;
+	put.object_case = PXE__PUT__OBJECT_PROFILE;
+	put.profile = &profile;
+	rig_put(rig, &put);
+	subnet.name = names[2];
+	subnet.network_ip = (ProtobufCBinaryData){4, network};
+	subnet.prefix_len = 24;
+	subnet.profile = names[0];
+	subnet.dhcp = PXE__SUBNET_DHCP__SUBNET_DHCP_PROXY;
+	put.object_case = PXE__PUT__OBJECT_SUBNET;
+	put.subnet = &subnet;
+	rig_put(rig, &put);
+	rig_subnet(rig, "lab", IP(10, 0, 0, 0), "menu");
+}
+
 static void configure(struct rig *rig)
 {
+	configure_boot(rig);
 	rig_subnet(rig, "far", IP(10, 1, 0, 0), "");
 	rig_pool(rig, "far", "far", IP(10, 1, 0, 50), IP(10, 1, 0, 53));
 	rig_host(rig, "n07", 7, IP(10, 0, 0, 150), false);

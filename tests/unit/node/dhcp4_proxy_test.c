@@ -71,6 +71,8 @@ static void uefi_is_sent_to_port_4011(void **state)
 		pxe_ask_boot_server(&ask, i == 0 ? DHCP4_REQUEST : DHCP4_INFORM, NODE, 0, 0);
 		rig_send(rig, &ask);
 		expect_beside(rig, DHCP4_ACK);
+		assert_int_equal(rig->reply.header.yiaddr, 0); /* its address is not ours to give */
+		assert_int_equal(rig->reply.header.ciaddr, IP(10, 0, 0, 201));
 		assert_string_equal(rig->reply.header.file, "ipxe/snponly.efi");
 		pxe_expect_text(rig, DHCP4_BOOT_FILE, "ipxe/snponly.efi", true);
 		pxe_expect_text(rig, DHCP4_VENDOR_CLASS, "PXEClient", false);
