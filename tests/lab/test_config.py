@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import ROOT
 from rawclient import RawClient
 
 from lab import wait_for
@@ -210,3 +211,25 @@ def test_a_menu_and_the_settings_of_the_cluster_are_kept_as_given(healthy, boota
     node.pxectl("cluster", "set", "probe=default", "known-percent=default", "unknown-per-s=default", "lease-max=default",
                 "quirk.rapid-commit=default")
     node.pxectl("profile", "remove", "choose", "--yes")
+
+
+def test_the_example_of_groups_can_be_run_again_and_does_what_it_says(healthy, lab, raw, tmp_path):
+    node = healthy.nodes[0]
+    script = tmp_path / "groups.sh"
+    script.write_text((ROOT / "deploy" / "examples" / "groups.sh").read_text().replace("10.20.3.", "10.77.0."))
+    tool = tmp_path / "pxectl"
+    tool.write_text(f'#!/bin/sh\nexec {node.lab.bin / "ctl" / "pxectl"} --dir {node.conf} "$@"\n')
+    tool.chmod(0o755)
+    for _ in range(2):
+        done = node.exec("env", f"PATH={tmp_path}:/usr/bin:/bin", "sh", script)
+        assert "phones" in done.stdout and "known=no" in done.stdout, done
+    answer = offer(healthy, raw)
+    assert 200 <= int(answer["ip"].split(".")[3]) <= 254 and answer["options"]["42"] == address(10, 20, 0, 2)
+    assert offer(healthy, raw, **{"60": b"Cisco Systems".hex()})["options"]["150"] == address(10, 20, 0, 11)
+    declared = lab.client("cdeclared", "52:54:00:79:01:02")
+    node.pxectl("host", "add", "declared", "--mac", declared.mac)
+    raw_declared = RawClient(declared)
+    try:
+        assert 100 <= int(offer(healthy, raw_declared)["ip"].split(".")[3]) <= 199, "a declared machine leases from the other pool"
+    finally:
+        raw_declared.close()

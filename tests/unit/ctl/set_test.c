@@ -84,6 +84,50 @@ static void test_each_key_changes_its_setting_and_nothing_else(void **state)
 	done(&rig);
 }
 
+static void test_terms_of_the_whole_cluster(void **state)
+{
+	static const char *const words[] = {"probe=no", "known-percent=20%", "unknown-per-s=100",
+		"lease-min=1m", "lease-max=2h", "option.routers=10.0.0.1", "option.!mtu=9000",
+		"option.vendor.6=u8:8", "quirk.broadcast=yes", "quirk.reply-delay=500ms"};
+	struct rig rig;
+
+	(void)state;
+	apply(&rig, words, sizeof words / sizeof words[0]);
+	assert_int_equal(rig.result, CTL_OK);
+	assert_int_equal(rig.settings->probe, PXE__TOGGLE__TOGGLE_NO);
+	assert_int_equal(rig.settings->known_percent, 20);
+	assert_int_equal(rig.settings->unknown_per_s, 100);
+	assert_int_equal(rig.settings->lease_min_s, 60);
+	assert_int_equal(rig.settings->lease_max_s, 7200);
+	assert_int_equal(rig.settings->n_options, 3);
+	assert_int_equal(rig.settings->options[1]->code, 26);
+	assert_true(rig.settings->options[1]->always);
+	assert_int_equal(rig.settings->options[2]->space, PXE__OPTION_SPACE__OPTION_VENDOR);
+	assert_int_equal(rig.settings->quirks->broadcast, PXE__TOGGLE__TOGGLE_YES);
+	assert_int_equal(rig.settings->quirks->reply_delay_ms, 500);
+	assert_non_null(strstr(rig.changes, "default (yes) -> no"));
+	assert_non_null(strstr(rig.changes, "10 % -> 20 %"));
+	assert_non_null(strstr(rig.changes, "500 -> 100"));
+	assert_non_null(strstr(rig.changes, "none -> routers=10.0.0.1"));
+	done(&rig);
+}
+
+static void test_default_takes_a_setting_back(void **state)
+{
+	static const char *const words[] = {"probe=default", "known-percent=default",
+		"unknown-per-s=default", "lease-max=default", "reserve=default",
+		"option.routers=none", "quirk.broadcast=default"};
+	struct rig rig;
+
+	(void)state;
+	apply(&rig, words, sizeof words / sizeof words[0]);
+	assert_int_equal(rig.result, CTL_OK);
+	assert_int_equal(rig.settings->n_options, 0);
+	assert_null(rig.settings->quirks);
+	assert_int_equal(rig.settings->known_percent, 0);
+	done(&rig);
+}
+
 static void test_wrong_words_are_named(void **state)
 {
 	static const struct {
@@ -93,7 +137,12 @@ static void test_wrong_words_are_named(void **state)
 		{"reserve=half", "per cent"}, {"dhcp=maybe", "on, proxy or off"},
 		{"server-id=none", "IPv4"}, {"server-id=0.0.0.0", "IPv4"},
 		{"profile=a b", "cannot be the name"}, {"mlct=5m", "did you mean 'mclt'"},
-		{"epoch=3", "there is no setting"}};
+		{"epoch=3", "there is no setting"}, {"mclt=default", "10s"},
+		{"probe=maybe", "yes, no or default"}, {"known-percent=101", "per cent"},
+		{"unknown-per-s=0", "first offers"}, {"lease-max=1s", "10s"},
+		{"option.ruoters=10.0.0.1", "did you mean 'routers'"},
+		{"option=x", "there is no setting"}, {"quirk.x=yes", "overload"},
+		{"option.mtu=x", "mtu"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -111,6 +160,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_key_given_twice_is_refused),
 		cmocka_unit_test(test_each_key_changes_its_setting_and_nothing_else),
+		cmocka_unit_test(test_terms_of_the_whole_cluster),
+		cmocka_unit_test(test_default_takes_a_setting_back),
 		cmocka_unit_test(test_wrong_words_are_named),
 	};
 
