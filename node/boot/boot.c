@@ -142,12 +142,12 @@ static void decide_rom(const struct boot_source *source, const struct boot_choic
 	}
 }
 
-/* Menus of UEFI firmware are broken in many ways (FIELD 31): it gets iPXE, which shows the menu by
- * its script. */
+/* Menus of UEFI firmware are broken in many ways (FIELD 31), U-Boot and Raspberry Pis have none:
+ * they get iPXE, which shows the menu by its script, or the profile's own program. */
 static bool shows_menu(const struct boot_choice *choice, const struct boot_client *client)
 {
 	return boot_profile_has_menu(choice->profile) && !client->is_ipxe && !client->is_http &&
-	       (client->arch == UINT16_MAX || !dhcp4_arch_is_uefi(client->arch));
+	       (client->arch == UINT16_MAX || client->arch == DHCP4_ARCH_BIOS);
 }
 
 void boot_decide(const struct boot_source *source, const struct boot_client *client,

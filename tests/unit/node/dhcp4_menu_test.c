@@ -305,6 +305,29 @@ static void raspberry_pi_is_known_by_its_hardware_address(void **state) /* FIELD
 	pxe_expect_no_boot(rig);
 }
 
+/* What a Pi takes for a menu is but its mark (FIELD 26). */
+static void raspberry_pi_shows_no_menu(void **state)
+{
+	struct rig *rig = *state;
+	struct menu_profile m;
+	Pxe__Loader loader = PXE__LOADER__INIT, *loaders[] = {&loader};
+	struct ask ask;
+	const uint8_t control = 8;
+	loader.arch = pxe_text("rpi");
+	loader.path = pxe_text("bootcode.bin");
+	put_menu(rig, &m, 3, 10);
+	m.profile.image = pxe_text("memtest");
+	m.profile.n_loaders = 1;
+	m.profile.loaders = loaders;
+	pxe_put_profile(rig, &m.profile);
+	pxe_ask_rom(&ask, BIOS, 0);
+	ask.hlen = 6;
+	memcpy(ask.chaddr, "\xdc\xa6\x32\x00\x00\x01", 6);
+	assert_true(rig_ask(rig, &ask));
+	assert_string_equal(rig->reply.header.file, "memtest/bootcode.bin");
+	pxe_expect_vendor(rig, DHCP4_PXE_DISCOVERY_CONTROL, &control, 1);
+}
+
 static void uefi_on_a_raspberry_pi_is_uefi(void **state) /* FIELD 25 */
 {
 	struct rig *rig = *state;
@@ -368,6 +391,7 @@ int main(void)
 		TEST(where_there_is_no_choice_there_is_no_menu),
 		TEST(ipxe_shows_the_menu_and_asks_for_the_item),
 		TEST(raspberry_pi_is_known_by_its_hardware_address),
+		TEST(raspberry_pi_shows_no_menu),
 		TEST(uefi_on_a_raspberry_pi_is_uefi),
 		TEST(groups_say_what_boots),
 	};
