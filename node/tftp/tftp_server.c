@@ -4,9 +4,9 @@
  * runs in the loop of on_thread(). */
 #include "node/tftp/tftp_server.h"
 
-#include "proto/host/port_holder.h"
 #include "node/tftp/tftp_job.h"
 #include "node/tftp/tftp_name.h"
+#include "proto/host/port_holder.h"
 #include "proto/wire/text.h"
 
 #include <arpa/inet.h>

@@ -376,7 +376,8 @@ static const struct format_text format_texts[DHCP4_FORMAT_COUNT] = {
 	[DHCP4_FORMAT_SIP] = {"addresses or domain names", "10.0.0.1, 10.0.0.2"},
 	[DHCP4_FORMAT_CLASSES] = {"texts", "iPXE, lab"},
 	[DHCP4_FORMAT_VIVCO] = {"values by enterprise", "4491=text:abc, 9=hex:01"},
-	[DHCP4_FORMAT_VIVSO] = {"values by enterprise and sub-option", "4491.1=text:abc, 9.2=hex:01"},
+	[DHCP4_FORMAT_VIVSO] = {"values by enterprise and sub-option",
+		"4491.1=text:abc, 9.2=hex:01"},
 };
 
 const char *dhcp4_format_name(enum dhcp4_format format)

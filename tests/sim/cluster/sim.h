@@ -466,7 +466,8 @@ struct sim_subnet {
 	char name[16], link[16];
 	uint8_t network[4];
 };
-void sim_subnet_fill(const struct sim *sim, unsigned at, bool shared, struct sim_subnet *ret_subnet);
+void sim_subnet_fill(
+	const struct sim *sim, unsigned at, bool shared, struct sim_subnet *ret_subnet);
 uint32_t sim_ip(const struct sim *sim, unsigned subnet, unsigned host);
 struct sim_address *sim_address(struct sim *sim, uint32_t ip); /* NULL: of no subnet */
 

@@ -278,9 +278,7 @@ static void test_hosts_are_judged(void **state)
 		case 5: macs[0] = kit_bytes(group, 6), detail = "is a group address"; break;
 		case 6: macs[0] = kit_bytes(zero, 6), detail = "it is zero"; break;
 		case 7: host.n_mac = 0, host.ip.len = 0, detail = "neither mac"; break;
-		case 8:
-			host.n_mac = 0, host.uuid = kit_bytes(uuid2, 16), expected = V(OK);
-			break;
+		case 8: host.n_mac = 0, host.uuid = kit_bytes(uuid2, 16), expected = V(OK); break;
 		case 9:
 			host.n_mac = 0, host.uuid = kit_bytes(uuid2, 16), host.ip.len = 0,
 			expected = V(OK);

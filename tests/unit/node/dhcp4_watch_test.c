@@ -65,7 +65,8 @@ static void an_answer_ends_every_probe_of_that_address_and_no_other(void **state
 	free(table);
 }
 
-/* Nodes that heard the same DISCOVER ask at the same time; a client asks before it uses its lease. */
+/* Nodes that heard the same DISCOVER ask at the same time; a client asks before it uses its lease.
+ */
 static void the_question_of_another_is_no_answer(void **state)
 {
 	(void)state;
