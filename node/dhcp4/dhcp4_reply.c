@@ -167,6 +167,7 @@ static void address_reply(const struct dhcp4_plan *plan, struct dhcp4_reply *rep
 	bool is_ethernet = asked->htype == HTYPE_ETHERNET && asked->hlen == sizeof reply->mac;
 	uint32_t own_ip = informs ? request->wanted_ip : request->ciaddr;
 	reply->port = DHCP4_CLIENT_PORT;
+	reply->source_port = DHCP4_SERVER_PORT;
 	reply->source_ip = request->unicast ? request->destination_ip : 0;
 	if (asked->giaddr != 0 && !informs) {
 		reply->where = DHCP4_TO_RELAY;

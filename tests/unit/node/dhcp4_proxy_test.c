@@ -100,6 +100,13 @@ static void boot_server_answers_go_back_to_the_port_that_asked(void **state)
 		assert_int_equal(rig->effects.reply.source_port, DHCP4_PXE_PORT);
 		assert_int_equal(rig->effects.reply.source_ip, NODE);
 		assert_int_equal(rig->reply.header.xid, 0xabcdef);
+		/* What is answered next has no part in it. */
+		pxe_ask_rom(&ask, BIOS, 0);
+		ask.client = 2;
+		assert_true(rig_ask(rig, &ask));
+		rig_expect_reply(rig, DHCP4_OFFER);
+		assert_int_equal(rig->effects.reply.source_port, DHCP4_SERVER_PORT);
+		assert_int_equal(rig->effects.reply.port, DHCP4_CLIENT_PORT);
 	}
 }
 
