@@ -1,0 +1,118 @@
+"""Every way into Linux that the boot programs of Debian know: each machine boots from three nodes by another chain, and the booted
+system says so itself."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import GUEST
+
+from lab import wait_machines
+
+SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
+GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed")
+SYSLINUX = [Path("/usr/lib/PXELINUX/pxelinux.0"), Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")]
+
+MACS = {name: f"52:54:00:71:00:{number:02x}" for number, name in enumerate(
+    ["rom", "undi", "ovmf", "http", "own", "grub", "secure", "pxelinux"], 1)}
+ARGS = "console=ttyS0 phone=http://{node}/phone-home/{mac}"
+
+
+def grub_image(directory, node):
+    """shim finds grubx64.efi beside itself; Debian's grubnetx64 looks for its configuration in /grub, which is the image's name."""
+    directory.mkdir()
+    shutil.copyfile(SHIM, directory / "shimx64.efi")
+    shutil.copyfile(GRUB, directory / "grubx64.efi")
+    args = ARGS.format(node=node.ip, mac="$net_default_mac")
+    (directory / "grub.cfg").write_text(
+        "set timeout=0\nset words=quiet\nif [ \"$lockdown\" = y ]; then\n  set words=loglevel=7\nfi\n"
+        f"menuentry tiny {{\n  linux /tiny/vmlinuz {args} $words\n  initrd /tiny/initrd.img\n}}\n")
+
+
+def syslinux_image(directory, node):
+    """The configuration is found by the hardware address, after the UUID's was not; relative paths are in the image."""
+    (directory / "pxelinux.cfg").mkdir(parents=True)
+    for file in [*SYSLINUX, Path(GUEST) / "vmlinuz", Path(GUEST) / "initrd.img"]:
+        shutil.copyfile(file, directory / file.name)
+    mac = MACS["pxelinux"]
+    (directory / "pxelinux.cfg" / f"01-{mac.replace(':', '-')}").write_text(
+        f"DEFAULT tiny\nLABEL tiny\n  KERNEL vmlinuz\n  INITRD initrd.img\n  APPEND {ARGS.format(node=node.ip, mac=mac)} quiet\n")
+
+
+@pytest.fixture(scope="module")
+def images(lab):
+    node = lab.nodes[0]
+    grub_image(lab.dir / "grub", node)
+    syslinux_image(lab.dir / "syslinux", node)
+    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
+    node.pxectl("image", "push", "grub", lab.dir / "grub", timeout=120)
+    node.pxectl("image", "push", "syslinux", lab.dir / "syslinux", timeout=120)
+    tiny = ["--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
+            "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}"]
+    node.pxectl("profile", "add", "tiny", *tiny)
+    node.pxectl("profile", "add", "chain", *tiny, "--own-ipxe", "yes")
+    node.pxectl("profile", "add", "grub", "--image", "grub", "--loader", "uefi-x64=shimx64.efi")
+    node.pxectl("profile", "add", "syslinux", "--image", "syslinux", "--loader", "bios=pxelinux.0")
+    node.pxectl("subnet", "set", "lab", "--profile", "tiny")
+    for name, profile in {"undi": "chain", "grub": "grub", "secure": "grub", "pxelinux": "syslinux"}.items():
+        node.pxectl("host", "add", f"vm-{name}", "--mac", MACS[name], "--profile", profile)
+    return lab
+
+
+def fetched(lab, name):
+    """The paths that nodes say they have sent to the machine, without the images' versions."""
+    lines = [line.split() for node in lab.nodes for line in node.log.read_text().splitlines()]
+    mine = [words for words in lines if words[2:3] in ([f"vm-{name}"], [MACS[name]]) and words[3:5] in (["TFTP", "done"], ["HTTP", "done"])]
+    return {re.sub("@[0-9a-f]+", "", words[6].lstrip("/")) for words in mine}
+
+
+def boot(lab, machines):
+    """Machines by name and firmware; all boot, with the right bytes, and each keeps one address through all its stages. Returns what
+    each of them loaded and what it said on its console."""
+    made = [lab.machine(name, MACS[name], firmware) for name, firmware in machines.items()]
+    try:
+        for machine in made:
+            machine.start()
+        for machine, (marker, _) in zip(made, wait_machines(made)):
+            assert marker["payload"] == "ok" and marker["phone"] == "ok", (machine.name, marker)
+            mine = [lease["ip"] for lease in lab.nodes[1].json("lease", "list")["leases"] if lease["mac"] == machine.mac]
+            assert mine == [marker["ip"]], machine.name
+        return {machine.name: (fetched(lab, machine.name), machine.console()) for machine in made}
+    finally:
+        for machine in made:
+            machine.stop()
+
+
+def test_ipxe_as_the_rom_and_undionly_loaded_by_it(healthy, images):
+    """The ROM goes to the script at once; where the profile says so it loads our own iPXE first, once and not for ever."""
+    done = boot(images, {"rom": "bios", "undi": "bios"})
+    linux = {"tiny/vmlinuz", "tiny/initrd.img"}
+    assert done["rom"][0] == linux
+    assert done["undi"][0] == {"ipxe/undionly.kpxe"} | linux
+
+
+def test_uefi_by_pxe_and_by_http(healthy, images):
+    """FIELD 41, FIELD 42: real firmware takes our answer to its HTTP Boot, and loads by HEAD and GET."""
+    done = boot(images, {"ovmf": "uefi", "http": "uefi-http"})
+    for name, scheme in (("ovmf", "TFTP"), ("http", "HTTP")):
+        files, console = done[name]
+        assert files == {"ipxe/snponly.efi", "tiny/vmlinuz", "tiny/initrd.img"} or "ipxe/ipxe.efi" in files, files
+        assert f"{scheme}v4" in console or scheme == "TFTP", console
+
+
+def test_shim_and_grub_boot_with_and_without_secure_boot(healthy, images):
+    """FIELD 46: GRUB, which shim loads, finds server and prefix in the ACK. FIELD 57: its *.lst files are not there."""
+    done = boot(images, {"grub": "uefi", "secure": "uefi-secure"})
+    for files, _ in done.values():
+        assert {"grub/shimx64.efi", "grub/grubx64.efi", "grub/grub.cfg", "tiny/vmlinuz", "tiny/initrd.img"} <= files, files
+    assert "Secure boot enabled" in done["secure"][1]
+    assert "Secure boot enabled" not in done["grub"][1]
+
+
+def test_pxelinux_finds_its_configuration_by_hardware_address(healthy, images):
+    """FIELD 57, FIELD 58: names that are not there are answered at once, so that it gets to the one that is."""
+    files = boot(images, {"pxelinux": "bios"})["pxelinux"][0]
+    wanted = {"pxelinux.0", "ldlinux.c32", "vmlinuz", "initrd.img", f"pxelinux.cfg/01-{MACS['pxelinux'].replace(':', '-')}"}
+    assert {f"syslinux/{name}" for name in wanted} == files
