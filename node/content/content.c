@@ -1,6 +1,7 @@
 #include "node/content/content.h"
 
 #include "node/boot/boot.h"
+#include "node/boot/boot_choice.h"
 #include "node/content/content_cache.h"
 #include "node/content/content_kv.h"
 #include "node/content/content_path.h"
@@ -367,6 +368,54 @@ static int open_script(struct content_source *source, struct content_kv *state,
 	return 0;
 }
 
+/* The image of what the machine that asks boots, by host, subnet or cluster, as profiles name it;
+ * "" if nothing is known. */
+static void image_of_machine(struct content_kv *state, const struct content_request *request,
+	char *ret_image, size_t image_bytes)
+{
+	const struct content_path nothing = {.kind = CONTENT_NAME_FILE};
+	struct boot_client client;
+	struct boot_source boot;
+	struct boot_choice choice;
+
+	client_of(state, request, &nothing, &client);
+	content_kv_boot_source(state, &boot);
+	boot_choose(&boot, &client, &choice);
+	if (choice.problem[0] == '\0') {
+		boot_choose_of_menu(&boot, &client, &choice);
+	}
+	snprintf(ret_image, image_bytes, "%s",
+		choice.problem[0] == '\0' && choice.profile != NULL ? choice.profile->image : "");
+}
+
+/* A Raspberry Pi asks for "SERIAL/start4.elf", then for "start4.elf"; boot programs that were not
+ * told where they lie ask for what should be beside them (FIELD 58). */
+static int open_beside(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, struct content *content)
+{
+	char image[MODEL_NAME_MAX + 80], name[CONTENT_PATH_MAX], whole[2 * CONTENT_PATH_MAX];
+	const char *tail = name;
+	struct content_path path;
+	int err = content_path_normalise(request->path, name);
+
+	if (err != 0 || name[0] == '\0') {
+		return -ENOENT;
+	}
+	image_of_machine(state, request, image, sizeof image);
+	if (image[0] == '\0') {
+		return -ENOENT;
+	}
+	if (strspn(name, "0123456789abcdefABCDEF") == 8 && name[8] == '/') {
+		tail = name + 9;
+	}
+	snprintf(whole, sizeof whole, "%s/%s", image, tail);
+	err = content_path_parse(whole, &path);
+	if (err != 0 || path.kind != CONTENT_NAME_FILE) {
+		return -ENOENT;
+	}
+	return open_file(source, state, request, &path, content);
+}
+
 static int open_phone_home(struct content_kv *state, const struct content_request *request,
 	const struct content_path *path, struct content *content)
 {
@@ -395,12 +444,22 @@ int content_open(struct content_source *source, const struct content_request *re
 	memset(ret_content, 0, sizeof *ret_content);
 	ret_content->fd = -1;
 	err = content_path_parse(request->path, &path);
-	if (err != 0) {
+	if (err != 0 && err != -ENOENT) {
 		return err;
+	}
+	if (err == -ENOENT) {
+		path = (struct content_path){.kind = CONTENT_NAME_FILE};
 	}
 	content_kv_init(&state, source->config.kv);
 	switch (path.kind) {
-	case CONTENT_NAME_FILE: err = open_file(source, &state, request, &path, ret_content); break;
+	case CONTENT_NAME_FILE:
+		if (err == 0) {
+			err = open_file(source, &state, request, &path, ret_content);
+		}
+		if (err == -ENOENT) {
+			err = open_beside(source, &state, request, ret_content);
+		}
+		break;
 	case CONTENT_NAME_SCRIPT:
 		err = open_script(source, &state, request, &path, ret_content);
 		break;

@@ -4,14 +4,17 @@
  *   IMAGE@DIGEST/PATH     of that version (digest: a unique prefix of at least 12 hex digits)
  *   boot.ipxe             the iPXE script for the machine that asks (by query or by its address)
  *   boot/MAC.ipxe         the iPXE script for that machine
- *   blob/SHA256[/NAME]    a file by its hash (nodes fetch from each other); NAME only says what
- * type it is phone-home/MAC        HTTP: the booted system reports; answered with "ok"
  *   autoexec.ipxe         as boot.ipxe
+ *   blob/SHA256[/NAME]    a file by its hash (nodes fetch from each other); NAME tells its type
+ *   phone-home/MAC        HTTP: the booted system reports; answered with "ok"
+ *   PATH, SERIAL/PATH     a file of the image that the asking machine boots by its host, subnet or
+ *                         the cluster (FIELD 58), when there is nothing of that name else; SERIAL
+ *                         are the 8 digits of a Raspberry Pi
  *
  * Called on the HTTP and TFTP threads: reads the durable state through its own LMDB read
  * transactions (kv_state_get), never the loop's model. Only published versions are visible [P7].
- * Paths are normalised first: '\\' to '/', leading and double '/' dropped, "." dropped, ".."
- * refused.
+ * Paths are normalised first (FIELD 56): '\\' to '/', leading and double '/' dropped, "." dropped,
+ * ".." refused. In an image, a name that differs in case from one file only means that file.
  */
 #ifndef NODE_CONTENT_CONTENT_H
 #define NODE_CONTENT_CONTENT_H

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define CACHE_LISTS 32
 
@@ -79,6 +80,24 @@ static int compare_file(const void *a, const void *b)
 	return strcmp(((const struct cache_file *)a)->path, ((const struct cache_file *)b)->path);
 }
 
+/* The one file whose path differs in case only, for firmware of systems that know no case (FIELD
+ * 56). */
+static const struct cache_file *find_folded(const struct cache_list *list, const char *path)
+{
+	const struct cache_file *found = NULL;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcasecmp(list->files[i].path, path) != 0) {
+			continue;
+		}
+		if (found != NULL) {
+			return NULL;
+		}
+		found = &list->files[i];
+	}
+	return found;
+}
+
 int content_cache_find(struct content_cache *cache, const uint8_t digest[32], const char *path,
 	uint8_t ret_sha256[32], uint64_t *ret_bytes)
 {
@@ -92,6 +111,9 @@ int content_cache_find(struct content_cache *cache, const uint8_t digest[32], co
 		__atomic_store_n(&list->used, __atomic_add_fetch(&cache->tick, 1, __ATOMIC_RELAXED),
 			__ATOMIC_RELAXED);
 		file = bsearch(path, list->files, list->count, sizeof *file, compare_path);
+		if (file == NULL) {
+			file = find_folded(list, path);
+		}
 		found = file != NULL;
 		if (file != NULL) {
 			memcpy(ret_sha256, file->sha256, 32);

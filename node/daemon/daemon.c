@@ -223,6 +223,7 @@ static int open_services(struct daemon *daemon, char *ret_error, size_t error_by
 		.on_event = post_event};
 	struct tftp_server_config tftp = {.content = tftp_content_of(daemon->content),
 		.port = daemon->conf.tftp_port,
+		.single_port = daemon->conf.tftp_single_port,
 		.ctx = daemon,
 		.on_event = post_event};
 	struct dhcp4_server_config dhcp4 = {.loop = &daemon->loop,

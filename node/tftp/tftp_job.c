@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct tftp_job {
 	struct tftp_job *next;          /* in its bucket */
 	struct tftp_job *older, *newer; /* while `queued` */
 	struct tftp_file *file;
-	uint32_t client_ip;
+	uint32_t client_ip, local_ip;
 	uint16_t client_port;
 	uint64_t digest;
 	int fd;
@@ -78,6 +79,20 @@ static void post(struct tftp_job *job, Pxe__EventKind kind, const char *what)
 	else
 		snprintf(event.text, sizeof event.text, "%s: %s", job->path, what);
 	table->on_event(table->ctx, &event);
+}
+
+/* Some firmware counts blocks in 16 bits and stops, or starts over, without a word (FIELD 51: a
+ * Raspberry Pi's cuts the file). NULL: nothing to say. */
+static const char *remark_on(const struct tftp_job *job, char *buffer, size_t bytes)
+{
+	const struct tftp_transfer *transfer = &job->transfer;
+	if (transfer->block_count <= UINT16_MAX)
+		return NULL;
+	snprintf(buffer, bytes,
+		"%llu blocks of %u bytes; some firmware cannot count above 65535: use HTTP, or a "
+		"larger block size",
+		(unsigned long long)transfer->block_count, transfer->blksize);
+	return buffer;
 }
 
 /* Tell the other nodes where this transfer is: at its start, now and then, and at its end. */
@@ -182,11 +197,12 @@ static void job_fail(struct tftp_job *job, const char *why)
 static void job_finish(struct tftp_job *job, enum tftp_transfer_end end)
 {
 	struct tftp_counts *counts = job->table->counts;
+	char remark[160];
 	switch (end) {
 	case TFTP_TRANSFER_DONE:
 	case TFTP_TRANSFER_UNCONFIRMED:
 		tftp_count_add(counts, TFTP_COUNT_DONE, 1);
-		post(job, PXE__EVENT_KIND__EVENT_TFTP_DONE, NULL);
+		post(job, PXE__EVENT_KIND__EVENT_TFTP_DONE, remark_on(job, remark, sizeof remark));
 		job_close(job);
 		break;
 	case TFTP_TRANSFER_PROBED:
@@ -349,8 +365,9 @@ static void job_apply(struct tftp_job *job, struct tftp_transfer_effects effects
 {
 	/* With the first block, not with the OACK: many clients only ask the size first. */
 	if (effects.first_block > 0 && !job->announced) {
+		char remark[160];
 		job->announced = true;
-		post(job, PXE__EVENT_KIND__EVENT_TFTP_START, NULL);
+		post(job, PXE__EVENT_KIND__EVENT_TFTP_START, remark_on(job, remark, sizeof remark));
 	}
 	int status = job_send(job, &effects);
 	if (effects.end == TFTP_TRANSFER_RUNNING && status == -ECONNREFUSED)
@@ -376,6 +393,15 @@ static void on_timer(uv_timer_t *timer)
 		job_apply(job, tftp_transfer_on_timer(&job->transfer, now));
 }
 
+/* Its client asks anew, and the kernel gave the packet to the socket that is its by now. */
+static void pass_request(const struct tftp_job *job, const uint8_t *bytes, size_t size)
+{
+	struct tftp_job_request from = {.client_ip = job->client_ip,
+		.client_port = job->client_port,
+		.local_ip = job->local_ip};
+	job->table->on_request(job->table->server, &from, bytes, size);
+}
+
 static void on_packet(struct tftp_job *job, const uint8_t *bytes, size_t size)
 {
 	struct tftp_counts *counts = job->table->counts;
@@ -387,6 +413,8 @@ static void on_packet(struct tftp_job *job, const uint8_t *bytes, size_t size)
 		job_apply(job, tftp_transfer_on_ack(&job->transfer, packet.block, now_us()));
 	else if (packet.opcode == TFTP_ERROR)
 		job_apply(job, tftp_transfer_on_error(&job->transfer));
+	else if (packet.opcode == TFTP_RRQ && job->table->single_port != 0)
+		pass_request(job, bytes, size);
 	else
 		tftp_count_add(counts, TFTP_COUNT_STRAYS, 1);
 }
@@ -396,7 +424,7 @@ static void on_packet(struct tftp_job *job, const uint8_t *bytes, size_t size)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct tftp_job *job = poll->data;
-	uint8_t bytes[TFTP_CONTROL_MAX_BYTES];
+	uint8_t bytes[TFTP_REQUEST_MAX_BYTES];
 	(void)status; /* a closed port shows as an error of recv() */
 	(void)events;
 	int reads = job->transfer.windowsize > 1 ? READS_PER_TURN : 1;
@@ -411,10 +439,34 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
+/* A port that others have, too: the kernel gives a packet to the socket that is connected to its
+ * sender, if there is one. Until it is, this one could take what is for the server, so it is deaf.
+ */
+static int share_port(int fd)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &none};
+	int on = 1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+		return -errno;
+	return 0;
+}
+
+static int connect_to(int fd, const struct sockaddr_in *client, bool shared)
+{
+	int unused = 0;
+	if (connect(fd, (const struct sockaddr *)client, sizeof *client) != 0 ||
+		(shared &&
+			setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) != 0))
+		return -errno;
+	return 0;
+}
+
 /* A socket from our address to the client, and the longest block that its route carries
- * unfragmented. */
+ * unfragmented. `shared`: at the server's port. */
 static int open_socket(const struct sockaddr_in *local, const struct sockaddr_in *client,
-	uint32_t *ret_blksize_max)
+	bool shared, uint32_t *ret_blksize_max)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -424,11 +476,16 @@ static int open_socket(const struct sockaddr_in *local, const struct sockaddr_in
 	int no_discovery = IP_PMTUDISC_DONT;
 	int mtu = 0;
 	socklen_t mtu_bytes = sizeof mtu;
-	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &no_discovery, sizeof no_discovery) != 0 ||
-		bind(fd, (const struct sockaddr *)local, sizeof *local) != 0 ||
-		connect(fd, (const struct sockaddr *)client, sizeof *client) != 0 ||
-		getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &mtu_bytes) != 0) {
-		int status = -errno;
+	int status = shared ? share_port(fd) : 0;
+	if (status == 0 && (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &no_discovery,
+				    sizeof no_discovery) != 0 ||
+				   bind(fd, (const struct sockaddr *)local, sizeof *local) != 0))
+		status = -errno;
+	if (status == 0)
+		status = connect_to(fd, client, shared);
+	if (status == 0 && getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &mtu_bytes) != 0)
+		status = -errno;
+	if (status != 0) {
 		close(fd);
 		return status;
 	}
@@ -479,7 +536,8 @@ static struct tftp_job *job_new(struct tftp_job_table *table,
 	struct sockaddr_in local = socket_address(request->local_ip, local_port);
 	struct sockaddr_in client = socket_address(request->client_ip, request->client_port);
 	struct tftp_job *job = calloc(1, sizeof *job);
-	int fd = job != NULL ? open_socket(&local, &client, ret_blksize_max) : -ENOMEM;
+	bool shared = local_port != 0 && local_port == table->single_port;
+	int fd = job != NULL ? open_socket(&local, &client, shared, ret_blksize_max) : -ENOMEM;
 	int status = fd < 0 ? fd : uv_poll_init(table->loop, &job->poll, fd);
 	if (status < 0) {
 		if (fd >= 0)
@@ -496,6 +554,7 @@ static struct tftp_job *job_new(struct tftp_job_table *table,
 	job->fd = fd;
 	job->file = request->file;
 	job->client_ip = request->client_ip;
+	job->local_ip = request->local_ip;
 	job->client_port = request->client_port;
 	job->digest = request->digest;
 	job->segmenting = true;
@@ -512,7 +571,7 @@ int tftp_job_start(struct tftp_job_table *table, const struct tftp_job_request *
 {
 	uint32_t blksize_max = TFTP_BLKSIZE_DEFAULT;
 	int status = 0;
-	struct tftp_job *job = job_new(table, request, 0, &blksize_max, &status);
+	struct tftp_job *job = job_new(table, request, table->single_port, &blksize_max, &status);
 	if (job == NULL)
 		return status;
 	struct tftp_transfer_limits limits = limits_for(&request->asked, blksize_max);
@@ -578,6 +637,17 @@ static struct tftp_job *oldest_unanswered(struct tftp_job_table *table)
 	return table->first_unanswered;
 }
 
+/* A request from the port of a transfer that runs, where a port has one transfer only. true: it is
+ * a late copy. */
+static bool single_meets_request(struct tftp_job *job, uint64_t digest)
+{
+	if (job->digest == digest &&
+		uv_now(job->table->loop) - job->started_ms < TFTP_JOB_LATE_COPY_MS)
+		return true;
+	job_fail(job, "the client began anew");
+	return false;
+}
+
 enum tftp_job_again tftp_job_meets_request(
 	struct tftp_job_table *table, uint32_t client_ip, uint16_t client_port, uint64_t digest)
 {
@@ -588,8 +658,14 @@ enum tftp_job_again tftp_job_meets_request(
 		if (job->client_ip != client_ip)
 			continue;
 		count++;
-		if (has_progress(job))
+		if (has_progress(job)) {
+			if (table->single_port != 0 && job->client_port == client_port) {
+				if (single_meets_request(job, digest))
+					return TFTP_JOB_ANSWERED;
+				count--;
+			}
 			continue;
+		}
 		if (job->client_port != client_port) {
 			oldest = job;
 			continue;

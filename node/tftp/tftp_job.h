@@ -21,6 +21,9 @@
  * one: requests under made-up addresses cost nothing, and honest clients answer at once. */
 #define TFTP_JOB_UNANSWERED_MS 1000
 
+/* So long after the start of a transfer its request may come once more from the network. */
+#define TFTP_JOB_LATE_COPY_MS 1000
+
 /* Written by the server's thread alone, read by any. */
 enum tftp_count {
 	TFTP_COUNT_REQUESTS,
@@ -51,6 +54,12 @@ static inline void tftp_count_add(struct tftp_counts *counts, unsigned which, ui
 	atomic_fetch_add_explicit(&counts->value[which], more, memory_order_relaxed);
 }
 
+/* In single-port mode a transfer's socket also receives its client's next requests; they are the
+ * server's. The transfer may be ended meanwhile. */
+struct tftp_job_request;
+typedef void tftp_job_on_request_cb(
+	void *ctx, const struct tftp_job_request *from, const uint8_t *bytes, size_t size);
+
 struct tftp_job_table {
 	uv_loop_t *loop;
 	struct tftp_counts *counts;
@@ -58,6 +67,9 @@ struct tftp_job_table {
 	void *ctx;
 	void (*on_event)(void *ctx, const struct event *event);
 	void (*on_progress)(void *ctx, const struct tftp_handover *handover);
+	uint16_t single_port; /* transfers run at this port, the server's own; 0: each at its own */
+	void *server;         /* for the next */
+	tftp_job_on_request_cb *on_request;                  /* unless single_port is 0 */
 	struct tftp_job *bucket[TFTP_JOB_BUCKETS];           /* by client address, newest first */
 	struct tftp_job *first_unanswered, *last_unanswered; /* by age; answered ones are taken out
 								when they come to the front */
@@ -93,7 +105,9 @@ enum tftp_job_again {
 /* A request has come. If it repeats one whose transfer has not got anywhere, that answers again.
  * Another request from the same port ends such a transfer: the client has moved on (FIELD 47). A
  * transfer that has made progress stays in either case, as the request may be a late copy; the
- * client ends whichever it does not want by an ERROR. */
+ * client ends whichever it does not want by an ERROR. In single-port mode there can be only one: a
+ * request ends the transfer that its port had, unless it is the same again within
+ * TFTP_JOB_LATE_COPY_MS. */
 enum tftp_job_again tftp_job_meets_request(
 	struct tftp_job_table *table, uint32_t client_ip, uint16_t client_port, uint64_t digest);
 

@@ -28,6 +28,7 @@
 struct tftp_listener {
 	struct tftp_server *server;
 	uv_poll_t poll;
+	uint32_t address; /* host order; 0: all */
 	int fd;
 };
 
@@ -240,6 +241,31 @@ static void on_arrival(struct tftp_server *server, const struct tftp_arrival *ar
 	}
 }
 
+static const struct tftp_listener *listener_for(const struct tftp_server *server, uint32_t local_ip)
+{
+	for (unsigned i = 0; i < server->listener_count; i++) {
+		if (server->listener[i].address == local_ip)
+			return &server->listener[i];
+	}
+	return &server->listener[0]; /* bound to every address */
+}
+
+/* Single-port mode: what a transfer's socket got for us. */
+static void on_passed_request(
+	void *ctx, const struct tftp_job_request *from, const uint8_t *bytes, size_t size)
+{
+	struct tftp_server *server = ctx;
+	struct tftp_arrival arrival = {
+		.listener = listener_for(server, from->local_ip),
+		.bytes = bytes,
+		.size = size,
+		.client_ip = from->client_ip,
+		.client_port = from->client_port,
+		.local_ip = from->local_ip,
+	};
+	on_arrival(server, &arrival);
+}
+
 struct tftp_inbox {
 	uint8_t bytes[REQUESTS_AT_ONCE][TFTP_REQUEST_MAX_BYTES];
 	struct sockaddr_in client[REQUESTS_AT_ONCE];
@@ -383,7 +409,7 @@ static void *on_thread(void *argument)
 }
 
 /* A socket on one address; sets server->port if it was 0. 0 or negative errno. */
-static int listen_on(struct tftp_server *server, uint32_t address)
+static int listen_on(struct tftp_server *server, uint32_t address, bool single_port)
 {
 	int on = 1, receive_bytes = RECEIVE_BYTES;
 	struct sockaddr_in local = {.sin_family = AF_INET,
@@ -403,9 +429,12 @@ static int listen_on(struct tftp_server *server, uint32_t address)
 		close(fd);
 		return status;
 	}
+	/* Only now: another program's socket at our port is still noticed. */
+	if (single_port)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	server->port = ntohs(local.sin_port);
 	server->listener[server->listener_count++] =
-		(struct tftp_listener){.server = server, .fd = fd};
+		(struct tftp_listener){.server = server, .address = address, .fd = fd};
 	return 0;
 }
 
@@ -417,7 +446,7 @@ static int listen_on_all(struct tftp_server *server, const struct tftp_server_co
 	size_t address_count = config->addresses != NULL ? config->address_count : 1;
 	assert(address_count <= LISTENERS_MAX);
 	for (size_t i = 0; i < address_count; i++) {
-		int status = listen_on(server, addresses[i]);
+		int status = listen_on(server, addresses[i], config->single_port);
 		if (status == 0)
 			continue;
 		char ip[TEXT_IP4_BYTES], holder[128] = "";
@@ -495,6 +524,11 @@ int tftp_server_open(const struct tftp_server_config *config, struct tftp_server
 	server->jobs.on_progress = config->on_progress;
 	pthread_mutex_init(&server->adopt_lock, NULL);
 	int status = listen_on_all(server, config, ret_error, error_bytes);
+	if (config->single_port) {
+		server->jobs.single_port = server->port;
+		server->jobs.server = server;
+		server->jobs.on_request = on_passed_request;
+	}
 	if (status == 0) {
 		status = start_loop(server);
 		if (status != 0)

@@ -54,6 +54,10 @@ struct tftp_server_config {
 		*addresses; /* host order; NULL: every address. An address need not be ours yet. */
 	size_t address_count; /* at most 16 */
 	uint16_t port; /* 0: any free one, the same for all addresses; see tftp_server_port() */
+	/* Transfers run at the server's port instead of a port each: for clients behind a NAT or a
+	 * container's network that loses answers from another port (FIELD 61). Against RFC 1350
+	 * §4, which every client bears that does not insist on a new port. */
+	bool single_port;
 	void *ctx;
 	/* A transfer starts, ends or fails. From the server's thread; must not block. May be NULL.
 	 */

@@ -23,6 +23,7 @@ enum conf_type {
 	CONF_PATH,
 	CONF_SOCKET,
 	CONF_LEVEL,
+	CONF_BOOL,
 };
 
 /* One key of node.yaml: how its text is read and where it goes. */
@@ -49,6 +50,7 @@ static const struct conf_key conf_keys[] = {
 	CONF_KEY("join", CONF_ADDRESS, join_address, false),
 	CONF_KEY("http_port", CONF_PORT, http_port, false),
 	CONF_KEY("tftp_port", CONF_PORT, tftp_port, false),
+	CONF_KEY("tftp_single_port", CONF_BOOL, tftp_single_port, false),
 	CONF_KEY("data", CONF_PATH, data_dir, false),
 	CONF_KEY("keys", CONF_PATH, keys_dir, false),
 	CONF_KEY("socket", CONF_SOCKET, socket_path, false),
@@ -133,6 +135,14 @@ static bool set_level(int *field, const char *text)
 	return false;
 }
 
+static bool set_bool(bool *field, const char *text)
+{
+	bool yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
+
+	*field = yes;
+	return yes || strcmp(text, "no") == 0 || strcmp(text, "false") == 0;
+}
+
 /* NULL when the value fits, else what to write. */
 static const char *set_value(const struct conf_key *key, const char *text, struct node_conf *conf)
 {
@@ -172,6 +182,7 @@ static const char *set_value(const struct conf_key *key, const char *text, struc
 			       ? NULL
 			       : "an absolute path of at most 107 bytes";
 	case CONF_LEVEL: return set_level(field, text) ? NULL : "error, warn, info or debug";
+	case CONF_BOOL: return set_bool(field, text) ? NULL : "yes or no";
 	}
 	return "nothing";
 }
@@ -313,6 +324,9 @@ static void format_value(
 		snprintf(ret_text, text_bytes, "%u", (unsigned)*(const uint16_t *)field);
 		return;
 	case CONF_LEVEL: snprintf(ret_text, text_bytes, "%s", level_name(conf->log_level)); return;
+	case CONF_BOOL:
+		snprintf(ret_text, text_bytes, "%s", *(const bool *)field ? "yes" : "no");
+		return;
 	case CONF_NAME:
 	case CONF_INTERFACE:
 	case CONF_ADDRESS:

@@ -10,7 +10,7 @@
  *   id: 1                             api: 10.20.0.11:7441           keys: /etc/pxecluster/keys
  *   cluster_id: 32 hex digits         join: 10.20.0.11:7442          socket:
  * /run/pxecluster/api.sock interface: eth1                   http_port: 80 log_level: info
- *   serve_ip: 10.20.0.11              tftp_port: 69
+ *   serve_ip: 10.20.0.11              tftp_port: 69                  tftp_single_port: no
  *
  * keys holds node.key, node.key_secret and api.key_secret (keyfile.h).
  */
@@ -18,6 +18,7 @@
 #define PROTO_CRED_NODE_CONF_H
 
 #include "proto/msg/records.pb-c.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,8 @@ struct node_conf {
 	char join_address[NODE_CONF_ADDRESS_BYTES]; /* default serve_ip:7442 */
 	uint16_t http_port;                         /* default 80 */
 	uint16_t tftp_port;                         /* default 69 */
+	bool tftp_single_port; /* transfers at that port, too, for clients behind a NAT; default no
+				*/
 	char data_dir[NODE_CONF_PATH_BYTES];
 	char keys_dir[NODE_CONF_PATH_BYTES];
 	char socket_path[108]; /* fits a sockaddr_un */

@@ -30,6 +30,7 @@ static void test_what_is_left_out_has_its_default(void **state)
 	assert_string_equal(conf.join_address, "10.20.0.11:7442");
 	assert_int_equal(conf.http_port, 80);
 	assert_int_equal(conf.tftp_port, 69);
+	assert_false(conf.tftp_single_port);
 	assert_int_equal(conf.log_level, 6);
 	assert_string_equal(conf.keys_dir, "/etc/x/keys");
 	assert_string_equal(conf.data_dir, NODE_CONF_DATA);
@@ -43,11 +44,14 @@ static void test_what_is_written_is_read_back(void **state)
 	(void)state;
 	struct node_conf conf, read;
 	char text[NODE_CONF_TEXT_MAX], error[NODE_CONF_ERROR_BYTES];
-	assert_int_equal(node_conf_parse(HEAD "http_port: 8080\nlog_level: debug\ndata: \"/var/a "
-					      "b\"\npeer: 10.0.0.1:99\n",
-				 "/etc/x/node.yaml", &conf, error, sizeof error),
+	assert_int_equal(
+		node_conf_parse(HEAD
+			"http_port: 8080\nlog_level: debug\ntftp_single_port: yes\ndata: \"/var/a "
+			"b\"\npeer: 10.0.0.1:99\n",
+			"/etc/x/node.yaml", &conf, error, sizeof error),
 		0);
 	assert_string_equal(conf.data_dir, "/var/a b");
+	assert_true(conf.tftp_single_port);
 	assert_true(node_conf_format(&conf, text, sizeof text) > 0);
 	assert_int_equal(node_conf_parse(text, "/etc/y/node.yaml", &read, error, sizeof error), 0);
 	assert_memory_equal(&conf, &read, sizeof conf);
@@ -71,6 +75,9 @@ static void test_errors_name_line_column_and_what_to_write(void **state)
 	(void)state;
 	fails_with(HEAD "interfase: eth2\n",
 		"n.yaml:6:1: error: unknown key 'interfase'; did you mean 'interface'?");
+	fails_with(HEAD "tftp_single_port: maybe\n",
+		"n.yaml:6:19: error: 'maybe' is not a value for 'tftp_single_port': write yes or "
+		"no");
 	fails_with(HEAD "http_port: 99999\n",
 		"n.yaml:6:12: error: '99999' is not a value for 'http_port'");
 	fails_with(HEAD "http_port: 99999\n", "    http_port: 99999\n               ^~~~~");

@@ -1,5 +1,6 @@
 /* What a path means, hostile paths included, and what of the state may be seen [P7]. */
 #include "content_fixture.h"
+#include "node/content/content_cache.h"
 #include "node/content/content_path.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 
 #define HASH64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+/* FIELD 56 */
 static void test_paths(void **state)
 {
 	static const struct {
@@ -323,6 +325,92 @@ static void test_scripts_know_their_machine(void **state)
 		"Network boot: unknown machine");
 }
 
+static int cache_find(struct content_cache *cache, const char *path, uint64_t *ret_bytes)
+{
+	static const uint8_t digest[32] = {7};
+	uint8_t sha256[32];
+
+	return content_cache_find(cache, digest, path, sha256, ret_bytes);
+}
+
+/* FIELD 56: the name as it is, else the only one that differs in case. */
+static void test_case_is_forgiven_where_it_is_clear(void **state)
+{
+	static const uint8_t digest[32] = {7};
+	const char *names[] = {"Boot/BCD", "a/Readme", "a/README"};
+	uint8_t sha256[32] = {1};
+	Pxe__ImageFile file[3];
+	Pxe__ImageFile *files[3];
+	Pxe__ImageVersion version = PXE__IMAGE_VERSION__INIT;
+	struct content_cache *cache = content_cache_new();
+	uint64_t bytes = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		file[i] = (Pxe__ImageFile)PXE__IMAGE_FILE__INIT;
+		file[i].path = fixture_text(names[i]);
+		file[i].bytes = i + 1;
+		file[i].sha256 = (ProtobufCBinaryData){32, sha256};
+		files[i] = &file[i];
+	}
+	version.files = files;
+	version.n_files = 3;
+	assert_int_equal(cache_find(cache, "Boot/BCD", &bytes), -1);
+	content_cache_add(cache, digest, &version);
+	assert_int_equal(cache_find(cache, "boot/bcd", &bytes), 1);
+	assert_int_equal(bytes, 1);
+	assert_int_equal(cache_find(cache, "a/README", &bytes), 1);
+	assert_int_equal(bytes, 3);
+	assert_int_equal(cache_find(cache, "a/readme", &bytes), 0);
+	assert_int_equal(cache_find(cache, "a/read", &bytes), 0);
+	content_cache_free(cache);
+}
+
+/* FIELD 58, FIELD 59: a boot program's questions by bare names are about what its machine boots. */
+static void test_bare_names_are_of_the_machines_image(void **state)
+{
+	const uint32_t machine = 0x0a000032;
+	struct fixture *f = *state;
+	struct content_request request = {"start4.elf", NULL, machine, 0x0a000005, 8080};
+	struct content content;
+	Pxe__Profile profile = PXE__PROFILE__INIT;
+	uint8_t sha256[32], digest[32];
+	const char *const found[] = {
+		"start4.elf", "/start4.elf", "1a2b3c4d/start4.elf", "START4.ELF"};
+	const char *const missing[] = {"start.elf", "1a2b3c4d/start.elf", "pxelinux.cfg/0A000032",
+		"img2/start4.elf", "1a2b3c/start4.elf", "1a2b3c4d", ""};
+
+	fixture_blob(f->blobs, "firmware", 8, sha256);
+	fixture_version(f, "rpi", 0x11, "start4.elf", sha256, 8, true, 1, digest);
+	fixture_image(f, "rpi", digest);
+	profile.name = fixture_text("pi");
+	profile.image = fixture_text("rpi");
+	profile.kernel = fixture_text("start4.elf");
+	fixture_put(f, RECORD_PROFILE, "pi", 2, &profile.base);
+	put_host(f, "pi");
+	fixture_sync(f);
+	for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+		request.path = found[i];
+		assert_int_equal(content_open(f->content, &request, &content), 0);
+		assert_int_equal(content.bytes, 8);
+		assert_string_equal(content.host, "n02");
+		content_fini(&content);
+	}
+	for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
+		request.path = missing[i];
+		assert_int_equal(content_open(f->content, &request, &content), -ENOENT);
+	}
+	request.path = "start4.elf";
+	request.client_ip = machine + 1; /* nobody that we know */
+	assert_int_equal(content_open(f->content, &request, &content), -ENOENT);
+	request.path = "../start4.elf";
+	assert_int_equal(content_open(f->content, &request, &content), -EINVAL);
+	request.path = "autoexec.ipxe";
+	assert_int_equal(content_open(f->content, &request, &content), 0);
+	assert_true(content.script);
+	content_fini(&content);
+}
+
 static void test_phone_home_names_the_machine(void **state)
 {
 	struct fixture *f = *state;
@@ -348,6 +436,9 @@ int main(void)
 			test_only_published_versions_are_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_missing_blob_is_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blobs_by_hash, setup, teardown),
+		cmocka_unit_test(test_case_is_forgiven_where_it_is_clear),
+		cmocka_unit_test_setup_teardown(
+			test_bare_names_are_of_the_machines_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scripts_know_their_machine, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_phone_home_names_the_machine, setup, teardown),
 	};

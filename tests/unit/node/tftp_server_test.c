@@ -39,6 +39,7 @@ struct fixture {
 	pthread_mutex_t lock;
 	struct tftp_handover progress; /* the last that was told */
 	unsigned progress_count;
+	char done_text[256]; /* of the last transfer that was told to be done */
 };
 
 static uint8_t pattern(uint64_t offset)
@@ -104,6 +105,11 @@ static void on_event(void *ctx, const struct event *event)
 {
 	struct fixture *fixture = ctx;
 	assert_true((unsigned)event->kind < 64);
+	if (event->kind == PXE__EVENT_KIND__EVENT_TFTP_DONE) {
+		pthread_mutex_lock(&fixture->lock);
+		memcpy(fixture->done_text, event->text, sizeof fixture->done_text);
+		pthread_mutex_unlock(&fixture->lock);
+	}
 	atomic_fetch_add(&fixture->events[event->kind], 1);
 }
 
@@ -135,7 +141,7 @@ static void make_file(const struct fixture *fixture, uint64_t bytes)
 	assert_int_equal(fclose(file), 0);
 }
 
-static int setup(void **state)
+static int setup_with(void **state, bool single_port)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
 	char error[256] = "";
@@ -147,6 +153,7 @@ static int setup(void **state)
 		.ctx = fixture,
 		.on_event = on_event,
 		.on_progress = on_progress,
+		.single_port = single_port,
 	};
 	pthread_mutex_init(&fixture->lock, NULL);
 	int status = tftp_server_open(&config, &fixture->server, error, sizeof error);
@@ -155,6 +162,16 @@ static int setup(void **state)
 	fixture->port = tftp_server_port(fixture->server);
 	*state = fixture;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, false);
+}
+
+static int setup_single_port(void **state)
+{
+	return setup_with(state, true);
 }
 
 static int teardown(void **state)
@@ -484,6 +501,7 @@ static void lost_packets_are_repaired(void **state)
 	assert_true(stats_of(fixture).resent_blocks > 0);
 }
 
+/* FIELD 51: the number rolls over, and the event says that this is not for every firmware. */
 static void more_than_65535_blocks(void **state)
 {
 	struct fixture *fixture = *state;
@@ -493,8 +511,17 @@ static void more_than_65535_blocks(void **state)
 	struct client client = fetch(fixture, "size-528005", &options, 0);
 	expect_file(&client, 528005);
 	assert_true(client.blocks == 66001);
+	WAIT_UNTIL(fixture->events[PXE__EVENT_KIND__EVENT_TFTP_DONE] == 1);
+	assert_non_null(strstr(fixture->done_text, "size-528005: 66001 blocks of 8 bytes"));
+	options.blksize = 16;
+	client = fetch(fixture, "size-528005", &options, 0);
+	expect_file(&client, 528005);
+	WAIT_UNTIL(fixture->events[PXE__EVENT_KIND__EVENT_TFTP_DONE] == 2);
+	assert_string_equal(fixture->done_text, "size-528005");
 }
 
+/* FIELD 57, FIELD 58, FIELD 59: what a boot program looks for and does not find is answered at
+ * once, and nobody is told that something went wrong. */
 static void refusals_have_their_codes(void **state)
 {
 	struct fixture *fixture = *state;
@@ -514,6 +541,7 @@ static void refusals_have_their_codes(void **state)
 		0); /* misses are no failures */
 }
 
+/* FIELD 3, FIELD 56 */
 static void names_of_roms_are_understood(void **state)
 {
 	struct fixture *fixture = *state;
@@ -539,6 +567,7 @@ static ssize_t exchange(const struct fixture *fixture, const void *bytes, size_t
 	return got;
 }
 
+/* FIELD 60 */
 static void netascii_is_converted(void **state)
 {
 	struct fixture *fixture = *state;
@@ -626,6 +655,83 @@ static void a_size_probe_is_no_failure(void **state)
 	WAIT_UNTIL(stats_of(fixture).done == 2 && stats_of(fixture).probed == 2);
 	assert_int_equal(stats_of(fixture).failed, 0);
 	assert_int_equal(fixture->events[PXE__EVENT_KIND__EVENT_TFTP_START], 2);
+}
+
+/* FIELD 49, FIELD 50: the blocks fit the link, whatever is asked; nobody gets larger ones than it
+ * asked for, and odd sizes are granted as they are. */
+static void blocks_are_no_longer_than_asked_and_fit_the_link(void **state)
+{
+	struct fixture *fixture = *state;
+	static const uint32_t asked[] = {512, 1024, 1408, 1428, 1463, 1468, 65464};
+	make_file(fixture, 100000);
+	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+		struct tftp_options options = {.present = TFTP_HAS_BLKSIZE, .blksize = asked[i]};
+		struct client client = fetch(fixture, "size-100000", &options, 0);
+		expect_file(&client, 100000);
+		if (asked[i] < 1500)
+			assert_int_equal(client.blksize, asked[i]);
+		else /* the loopback interface carries 65536 bytes */
+			assert_in_range(client.blksize, 1468, 65536 - 32);
+	}
+}
+
+/* FIELD 61 */
+static void all_leaves_from_one_port_where_that_is_wanted(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct tftp_options none = {0};
+	static const struct tftp_options window = {
+		.present = TFTP_HAS_BLKSIZE | TFTP_HAS_WINDOWSIZE,
+		.blksize = 1024,
+		.windowsize = 8};
+	make_file(fixture, 100000);
+	struct client all[3];
+	for (size_t i = 0; i < 3; i++) {
+		client_open(&all[i], LOOPBACK, fixture->port);
+		client_request(&all[i], "size-100000", i == 0 ? &none : &window);
+	}
+	clients_run(all, 3);
+	for (size_t i = 0; i < 3; i++) {
+		expect_file(&all[i], 100000);
+		assert_int_equal(all[i].peer.sin_port, htons(fixture->port));
+		close(all[i].fd);
+	}
+	WAIT_UNTIL(stats_of(fixture).done == 3 && stats_of(fixture).active == 0);
+	assert_int_equal(stats_of(fixture).strays, 0);
+}
+
+/* FIELD 61: with one port there is one transfer for each port of a client; what comes right behind
+ * the first block is a copy from the network, another name is a client that has moved on. */
+static void a_client_that_begins_anew_at_the_single_port_is_heard(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct tftp_options none = {0};
+	make_file(fixture, 100000);
+	make_file(fixture, 513);
+	struct client client;
+	client_open(&client, LOOPBACK, fixture->port);
+	client_request(&client, "size-100000", &none);
+	while (client.blocks < 20) {
+		struct pollfd poll_fd = {.fd = client.fd, .events = POLLIN};
+		assert_int_equal(poll(&poll_fd, 1, PATIENCE_MS), 1);
+		client_read(&client);
+	}
+	client_send(&client, client.request, client.request_bytes);
+	WAIT_UNTIL(stats_of(fixture).requests == 2);
+	assert_int_equal(stats_of(fixture).active, 1);
+	assert_int_equal(stats_of(fixture).started, 1);
+
+	client.received = client.blocks = 0;
+	client_request(&client, "size-513", &none);
+	WAIT_UNTIL(stats_of(fixture).requests == 3);
+	assert_int_equal(stats_of(fixture).failed, 1);
+	/* Blocks of the first file may still be on their way: they are taken for nothing else, as
+	 * both files begin alike. */
+	WAIT_UNTIL(stats_of(fixture).started == 2);
+	clients_run(&client, 1);
+	assert_true(client.finished);
+	close(client.fd);
+	WAIT_UNTIL(stats_of(fixture).done == 1 && stats_of(fixture).active == 0);
 }
 
 static void a_repeated_request_has_one_transfer(void **state)
@@ -892,6 +998,10 @@ static void busybox_gets_the_same_bytes(void **state)
 }
 
 #define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define SINGLE_TEST(name)                                                                          \
+	{                                                                                          \
+#name " at a single port", name, setup_single_port, teardown, NULL                 \
+	}
 
 int main(void)
 {
@@ -906,6 +1016,7 @@ int main(void)
 		SERVER_TEST(writes_and_strays_are_refused),
 		SERVER_TEST(malformed_packets_are_counted_and_dropped),
 		SERVER_TEST(a_size_probe_is_no_failure),
+		SERVER_TEST(blocks_are_no_longer_than_asked_and_fit_the_link),
 		SERVER_TEST(a_repeated_request_has_one_transfer),
 		SERVER_TEST(replies_leave_from_the_address_that_was_asked),
 		SERVER_TEST(one_client_has_a_bounded_share),
@@ -920,6 +1031,22 @@ int main(void)
 		SERVER_TEST(atftp_with_a_window_gets_the_same_bytes),
 		SERVER_TEST(curl_gets_the_same_bytes),
 		SERVER_TEST(busybox_gets_the_same_bytes),
+		SINGLE_TEST(all_leaves_from_one_port_where_that_is_wanted),
+		SINGLE_TEST(a_client_that_begins_anew_at_the_single_port_is_heard),
+		SINGLE_TEST(files_of_every_size_arrive),
+		SINGLE_TEST(two_hundred_transfers_at_once),
+		SINGLE_TEST(lost_packets_are_repaired),
+		SINGLE_TEST(refusals_have_their_codes),
+		SINGLE_TEST(a_size_probe_is_no_failure),
+		SINGLE_TEST(a_repeated_request_has_one_transfer),
+		SINGLE_TEST(replies_leave_from_the_address_that_was_asked),
+		SINGLE_TEST(a_client_that_vanishes_is_noticed),
+		SINGLE_TEST(a_server_with_transfers_closes),
+		SINGLE_TEST(a_taken_port_is_named),
+		SINGLE_TEST(tftp_hpa_gets_the_same_bytes),
+		SINGLE_TEST(atftp_with_a_window_gets_the_same_bytes),
+		SINGLE_TEST(curl_gets_the_same_bytes),
+		SINGLE_TEST(busybox_gets_the_same_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
