@@ -155,9 +155,10 @@ def stage_fuzz(tally):
 
 
 def stage_style(tally):
-    """The house format, checked by clang-format; the pitfalls that clang-tidy knows."""
+    """The house format, checked by clang-format; the pitfalls that clang-tidy knows; a test for each quirk of the field."""
     sources = command(["git", "ls-files", "*.c", "*.h"], 30)[1].split()
     one(tally, "clang-format", ["clang-format", "--dry-run", "--Werror", *sources], 300)
+    one(tally, "a test for each quirk of the field", ["/usr/bin/python3", "tests/field.py"], 60)
     units = [s for s in sources if s.endswith(".c") and not s.startswith("tests/")]
     one(tally, "clang-tidy", ["sh", "-c", "printf '%s\\n' \"$@\" | xargs -P2 -n8 clang-tidy -p build/clang --quiet", "sh", *units], 1500)
 

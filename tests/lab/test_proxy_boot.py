@@ -49,7 +49,7 @@ def boot(lab, machines):
 
 
 def test_bios_and_uefi_boot_beside_another_server(healthy, beside):
-    """FIELD 29, 30, 32, 39: iPXE in ROM, and EDK2, which asks port 4011."""
+    """FIELD 29, 30, 32, 39, 40: iPXE in ROM, which waits two seconds for a proxy, and EDK2, which asks port 4011."""
     boot(healthy, [healthy.machine("b1", "52:54:00:7c:00:01", "bios"), healthy.machine("u1", "52:54:00:7c:00:02", "uefi")])
 
 

@@ -1,5 +1,6 @@
 """Machines behind a router with a DHCP relay: an address of their own subnet, and the relay hears what it said [RFC 3046]."""
 
+import contextlib
 import subprocess
 
 import pytest
@@ -11,6 +12,21 @@ CIRCUIT = "0106636972637531"  # sub-option 1, circuit-id "circu1"
 RELAY, FAR_ROUTER = "10.77.0.9", "10.78.0.1"
 
 
+def add_machine(lab, router, name, mac, card, gateway):
+    """A machine behind the router's card, on a /24 of its own."""
+    machine = Client(lab, name, mac)
+    machine.dir.mkdir()
+    run("ip", "netns", "add", machine.ns)
+    run("ip", "link", "add", "eth0", "netns", machine.ns, "type", "veth", "peer", "name", card, "netns", router.ns)
+    run("ip", "-n", machine.ns, "link", "set", "eth0", "address", mac, "up")
+    run("ip", "-n", machine.ns, "link", "set", "lo", "up")
+    run("ip", "-n", router.ns, "addr", "add", f"{gateway}/24", "dev", card)
+    run("ip", "-n", router.ns, "link", "set", card, "up")
+    for ns, end in ((machine.ns, "eth0"), (router.ns, card)):
+        run("ip", "netns", "exec", ns, "ethtool", "-K", end, "tx", "off", check=False)
+    return machine
+
+
 @pytest.fixture(scope="module")
 def relay(lab):
     """A router on the segment; its second card is subnet `far`, 10.78.0.0/24, with a pool of 20 addresses. The nodes have a route."""
@@ -19,32 +35,30 @@ def relay(lab):
     run("ip", "netns", "exec", router.ns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
     for node in lab.nodes:
         node.exec("ip", "route", "add", "10.78.0.0/24", "via", RELAY)
-    router.far = Client(lab, "far", "52:54:00:79:01:02")
-    router.far.dir.mkdir()
-    run("ip", "netns", "add", router.far.ns)
-    run("ip", "link", "add", "eth0", "netns", router.far.ns, "type", "veth", "peer", "name", "eth1", "netns", router.ns)
-    run("ip", "-n", router.far.ns, "link", "set", "eth0", "address", router.far.mac, "up")
-    run("ip", "-n", router.far.ns, "link", "set", "lo", "up")
-    run("ip", "-n", router.ns, "addr", "add", f"{FAR_ROUTER}/24", "dev", "eth1")
-    run("ip", "-n", router.ns, "link", "set", "eth1", "up")
-    for ns, card in ((router.far.ns, "eth0"), (router.ns, "eth1")):
-        run("ip", "netns", "exec", ns, "ethtool", "-K", card, "tx", "off", check=False)
+    router.far = add_machine(lab, router, "far", "52:54:00:79:01:02", "eth1", FAR_ROUTER)
     node = lab.nodes[0]
     node.pxectl("subnet", "add", "far", "10.78.0.0/24", "--gateway", FAR_ROUTER, "--lease", "10m")
     node.pxectl("pool", "add", "far", "--subnet", "far", "--range", "10.78.0.100-10.78.0.119")
     return router
 
 
+@contextlib.contextmanager
+def relaying(lab, relay, *words):
+    """ISC's relay, which adds option 82 and tells all three nodes."""
+    process = subprocess.Popen(relay.isolated("dhcrelay", "-4", "-d", "-a", "--no-pid", *words, *[node.ip for node in lab.nodes]),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for("dhcrelay to listen", lambda: ":67 " in run("ip", "netns", "exec", relay.ns, "ss", "-lun").stdout, 10)
+        yield relay
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
 @pytest.fixture
 def dhcrelay(lab, relay):
-    """ISC's relay, which adds option 82 and tells all three nodes."""
-    process = subprocess.Popen(relay.isolated("dhcrelay", "-4", "-d", "-a", "--no-pid", "-id", "eth1", "-iu", "eth0",
-                                              *[node.ip for node in lab.nodes]),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for("dhcrelay to listen", lambda: ":67 " in run("ip", "netns", "exec", relay.ns, "ss", "-lun").stdout, 10)
-    yield relay
-    process.terminate()
-    process.wait(timeout=10)
+    with relaying(lab, relay, "-id", "eth1", "-iu", "eth0"):
+        yield relay
 
 
 @pytest.fixture
@@ -84,6 +98,31 @@ def test_a_lease_is_renewed_past_the_relay(healthy, dhcrelay):
         assert answer and answer["type"] == "ack" and answer["ip"] == bound["ip"]
     finally:
         raw.close()
+
+
+def test_the_relays_circuit_and_card_decide(healthy, relay):
+    """Two subnets behind one relay. dhcrelay names the card that it heard the client on as the circuit: a group is made of it."""
+    node = healthy.nodes[0]
+    other = add_machine(healthy, relay, "far2", "52:54:00:79:01:03", "eth2", "10.80.0.1")
+    for one in healthy.nodes:
+        one.exec("ip", "route", "add", "10.80.0.0/24", "via", RELAY)
+    node.pxectl("subnet", "add", "far2", "10.80.0.0/24", "--gateway", "10.80.0.1", "--lease", "20m")
+    node.pxectl("pool", "add", "far2", "--subnet", "far2", "--range", "10.80.0.100-10.80.0.119")
+    node.pxectl("group", "add", "second-card", "--match", "circuit=eth2", "--lease", "15m", "--option", "domain-name=card2.example")
+    with relaying(healthy, relay, "-id", "eth1", "-id", "eth2", "-iu", "eth0"):
+        relay.far.forget_address()
+        first, second = relay.far.udhcpc(), other.udhcpc()
+    assert first["ip"].startswith("10.78.0.1") and 590 <= int(first["lease"]) <= 600 and first["domain"] == ""
+    assert second["ip"].startswith("10.80.0.1") and second["router"] == "10.80.0.1"
+    assert second["lease"] == "900" and second["domain"] == "card2.example"
+
+
+def test_a_relay_that_asks_from_another_link_selects_the_clients(healthy, relay):
+    """dhcrelay -U: its address on the nodes' segment is the relay's, and option 82 says which link the client is on (RFC 3527)."""
+    with relaying(healthy, relay, "-i", "eth1", "-U", "eth0"):
+        relay.far.forget_address()
+        bound = relay.far.udhcpc()
+    assert bound and bound["ip"].startswith("10.78.0.1") and bound["router"] == FAR_ROUTER, bound
 
 
 def test_the_relay_hears_its_option_82_in_every_answer(healthy, relay, raw):

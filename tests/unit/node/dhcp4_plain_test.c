@@ -441,7 +441,7 @@ static void between_options_there_is_no_padding_and_an_end_after_them(void **sta
 }
 
 static void the_edges_of_a_class_c_inside_a_larger_subnet_are_not_offered(
-	void **state) /* FIELD 20 */
+	void **state) /* FIELD 20, 45c */
 {
 	struct rig *rig = *state;
 	uint8_t network_ip[4];

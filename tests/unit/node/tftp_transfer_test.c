@@ -261,6 +261,7 @@ static void any_one_lost_packet_is_repaired_soon(void **state)
 	}
 }
 
+/* FIELD 55: the Sorcerer's Apprentice */
 static void without_windows_doubled_packets_double_nothing(void **state)
 {
 	(void)state;
@@ -275,6 +276,7 @@ static void without_windows_doubled_packets_double_nothing(void **state)
 	}
 }
 
+/* FIELD 55 */
 static void with_windows_doubled_packets_do_not_grow_to_a_storm(void **state)
 {
 	(void)state;
@@ -339,6 +341,7 @@ static void a_transfer_is_resumed_at_any_block(void **state)
 	}
 }
 
+/* FIELD 49, FIELD 50, FIELD 55 */
 static void options_never_grow(void **state)
 {
 	(void)state;
@@ -453,6 +456,7 @@ static void a_repeated_request_is_answered_only_at_first(void **state)
 
 /* The timer follows the round trip, so a slow client is not sent everything twice, and a time-out
  * keeps its doubled time until a clean measurement (Karn). */
+/* FIELD 53 */
 static void slow_clients_are_waited_for(void **state)
 {
 	(void)state;
