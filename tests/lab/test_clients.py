@@ -210,6 +210,20 @@ def test_networkd_does_as_it_was_told(systems):
     assert "default via 10.77.0.1" in table and "10.99.0.0/16 via 10.77.0.254" in table, table
 
 
+def test_ipconfig_of_an_initramfs_finds_its_address_again(systems, client):
+    """klibc's, which asks once and leaves what it was told in a file."""
+    def ask():
+        said = client.run("sh", "-c", "/usr/lib/klibc/bin/ipconfig -t 20 -c dhcp eth0 >&2 && cat /run/net-eth0.conf").stdout
+        return {name: value.strip("'") for name, value in (line.split("=", 1) for line in said.splitlines() if "=" in line)}
+    first = ask()
+    assert first["IPV4ADDR"].startswith("10.77.0.1") and first["IPV4NETMASK"] == "255.255.255.0", first
+    routes = {(first[f"IPV4ROUTE{n}SUBNET"].replace("0.0.0.0/0", "default"), first[f"IPV4ROUTE{n}GATEWAY"]) for n in (0, 1)}
+    assert routes == ROUTES and first["DNSDOMAIN"] == "lab.example", first
+    assert (first["IPV4DNS0"], first["IPV4DNS1"]) == ("10.77.0.2", "10.77.0.3"), first
+    client.forget_address()
+    assert ask()["IPV4ADDR"] == first["IPV4ADDR"]
+
+
 def test_each_renews_and_keeps_its_address(system):
     acks = wait_for(f"{system.name} to renew", lambda: system.wire.renewed(system.mac), 2 * LEASE_S)
     assert {ack.ip for ack in acks} == {system.ip}
