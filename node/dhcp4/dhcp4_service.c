@@ -282,7 +282,7 @@ static void ask(struct dhcp4_service *service)
 		return;
 	dhcp4_engine_on_probe(
 		service->engine, current_view(service), ticket, false, &service->effects);
-	assert(!service->effects.has_probe);
+	/* The log may have offered another address by now, which is asked for once more. */
 	run_effects(service);
 }
 
