@@ -9,10 +9,11 @@
 #include <time.h>
 
 /* A lease without end has one here, a hundred years, less a day. */
-#define ENDLESS_S (UINT64_C(36500 - 1) * 86400)
+#define ENDLESS_S (UINT64_C(36499) * 86400)
 
 struct take_over {
 	size_t taken, refused, expired, inactive;
+	size_t left; /* not asked for, since nobody would have answered */
 };
 
 static const struct {
@@ -89,6 +90,7 @@ static int take(
 				text_ip4_format(entry->ip, ip), text);
 		}
 		if (is_fatal(result)) {
+			count->left = list->count - i - 1;
 			return result;
 		}
 	}
@@ -105,6 +107,11 @@ static void report(const struct ctl *ctl, const struct take_over *count, bool dr
 		fprintf(ctl->out, ", %zu not understood", bad);
 	}
 	fputc('\n', ctl->out);
+	if (count->left > 0) {
+		fprintf(ctl->err,
+			"stopped there, with %zu entries left: run it again, it is safe\n",
+			count->left);
+	}
 }
 
 static int import_file(struct ctl *ctl, const struct invocation *in, size_t server)

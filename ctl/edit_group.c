@@ -193,6 +193,9 @@ static int find_key(const struct ctl *ctl, const char *text, size_t *ret_key)
 		}
 	}
 	nearest = suggest_nearest(name, names, KEYS);
+	if (nearest != NULL && strcmp(nearest, name) == 0) { /* only its value is missing */
+		nearest = NULL;
+	}
 	return ctl_fail(ctl, CTL_USAGE,
 		"--match '%s': write KEY=VALUE, KEY=none or none; KEY is known, mac, arch, uuid, "
 		"vendor-class, user-class, client-id, subnet, circuit or remote%s%s%s",

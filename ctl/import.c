@@ -180,7 +180,8 @@ char *import_open(struct import *im, const char *path, struct import_at at, size
 		struct import_at whole = {import_text(im, "%s", path), 0};
 
 		import_remark(im, IMPORT_LEFT_OUT, at.file != NULL ? at : whole, NULL,
-			"%s cannot be read: %s", path, strerror(errno));
+			"%s cannot be read: %s", path,
+			errno == EILSEQ ? "it is not text" : strerror(errno));
 	}
 	return text;
 }

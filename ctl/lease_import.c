@@ -178,6 +178,7 @@ enum kea_column {
 	KEA_ADDRESS,
 	KEA_HWADDR,
 	KEA_CLIENT_ID,
+	KEA_LIFETIME,
 	KEA_EXPIRE,
 	KEA_HOSTNAME,
 	KEA_STATE,
@@ -188,7 +189,7 @@ enum kea_column {
 static size_t kea_columns(char *line, size_t ret_column[KEA_USED])
 {
 	static const char *const names[KEA_USED] = {
-		"address", "hwaddr", "client_id", "expire", "hostname", "state"};
+		"address", "hwaddr", "client_id", "valid_lifetime", "expire", "hostname", "state"};
 	size_t found = 0, index = 0;
 
 	for (char *at = line; at != NULL; index++) {
@@ -224,6 +225,10 @@ static bool kea_line(
 		text_u64_parse(cell[KEA_EXPIRE], UINT64_MAX / 1000 - 1, &entry->expires_s) != 0 ||
 		text_u64_parse(cell[KEA_STATE], 255, &state) != 0) {
 		return false;
+	}
+	/* A lease for ever is written as one of 2^32 - 1 s. */
+	if (strcmp(cell[KEA_LIFETIME], "4294967295") == 0) {
+		entry->expires_s = LEASE_IMPORT_ENDLESS;
 	}
 	/* 0: leased; 1: declined, 2: reclaimed. Their hardware address may be gone. */
 	entry->active = state == 0;
@@ -364,42 +369,103 @@ static void dhcpd_statement(struct import *im, const char *line, struct lease_en
 	}
 }
 
+/* The next statement: all up to `;`, `{` or `}`, with one blank for white space and without
+ * remarks. NULL: no more. *line goes on to the statement's first line, *ret_end to its last. */
+static char *dhcpd_next(struct import *im, const char **text, unsigned *line, unsigned *ret_end)
+{
+	const char *at = *text;
+	size_t used = 0;
+	bool quoted = false;
+
+	*line = *ret_end;
+	while (isspace((unsigned char)*at) || *at == '#') {
+		at += *at == '#' ? strcspn(at, "\n") : 0;
+		*line += *at == '\n' ? 1 : 0;
+		at += *at != '\0' ? 1 : 0;
+	}
+	*ret_end = *line;
+	if (*at == '\0') {
+		return NULL;
+	}
+	const char *start = at;
+	for (bool ends = false; *at != '\0' && !ends; at++) {
+		ends = !quoted && strchr(";{}", *at) != NULL;
+		quoted ^= *at == '"';
+		at += quoted && at[0] == '\\' && at[1] != '\0' ? 1 : 0;
+	}
+	char *statement = import_copy(im, start, (size_t)(at - start));
+	for (size_t i = 0; statement[i] != '\0'; i++) {
+		bool blank = isspace((unsigned char)statement[i]);
+
+		*ret_end += statement[i] == '\n' ? 1 : 0;
+		if (!blank || statement[used - 1] != ' ') {
+			statement[used++] = blank ? ' ' : statement[i];
+		}
+	}
+	statement[used] = '\0';
+	*text = at;
+	return statement;
+}
+
+static bool begins_with_any(const char *text, const char *const *words)
+{
+	for (size_t i = 0; words[i] != NULL; i++) {
+		if (strncmp(text, words[i], strlen(words[i])) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A block begins outside of others. NULL: it is no lease. */
+static struct lease_entry *dhcpd_block(
+	struct import *im, const char *statement, struct import_at at, struct lease_list *list)
+{
+	static const char *const quiet[] = {"failover ", "ia-na ", "ia-ta ", "ia-pd ", NULL};
+	char ip[TEXT_IP4_BYTES];
+	struct lease_entry *entry;
+	uint32_t address;
+
+	if (sscanf(statement, "lease %15[0-9.] {", ip) == 1 && text_ip4_parse(ip, &address) == 0) {
+		entry = add_entry(im, list, at);
+		if (entry != NULL) {
+			entry->ip = address;
+		}
+		return entry;
+	}
+	if (!begins_with_any(statement, quiet)) {
+		import_remark(im, IMPORT_LEFT_OUT, at, NULL, "no lease of dhcpd");
+	}
+	return NULL;
+}
+
 void lease_import_dhcpd(
 	struct import *im, const char *path, const char *text, struct lease_list *ret_list)
 {
+	static const char *const quiet[] = {"authoring-byte-order ", "server-duid ", NULL};
 	struct import_at at = {path, 0};
 	struct lease_entry *entry = NULL;
-	bool other = false; /* in a block that is no lease */
-	char *line, ip[TEXT_IP4_BYTES];
+	unsigned depth = 0, end = 1;
+	char *statement;
 
 	memset(ret_list, 0, sizeof *ret_list);
-	while ((line = next_line(im, &text)) != NULL) {
-		line += strspn(line, " \t");
-		at.line++;
-		if (entry == NULL && !other && sscanf(line, "lease %15[0-9.] {", ip) == 1 &&
-			strchr(line, '{') != NULL) {
-			entry = add_entry(im, ret_list, at);
-			if (entry == NULL) {
-				break;
-			}
-			if (text_ip4_parse(ip, &entry->ip) != 0) {
-				import_remark(im, IMPORT_LEFT_OUT, at, NULL, "no lease of dhcpd");
-				ret_list->count--;
-				entry = NULL;
-				other = true;
-			}
-		} else if (line[0] == '}') {
-			entry = NULL;
-			other = false;
-		} else if (entry != NULL) {
-			dhcpd_statement(im, line, entry);
-		} else if (strchr(line, '{') != NULL) {
-			other = true; /* failover state, ia-na of DHCPv6 */
-		} else if (!other && line[0] != '\0' && line[0] != '#' &&
-			   strncmp(line, "authoring-byte-order", 20) != 0 &&
-			   strncmp(line, "server-duid", 11) != 0) {
+	while ((statement = dhcpd_next(im, &text, &at.line, &end)) != NULL) {
+		char last = statement[strlen(statement) - 1];
+
+		if (last == '{') {
+			entry = depth++ == 0 ? dhcpd_block(im, statement, at, ret_list) : entry;
+		} else if (last == '}' && depth > 0) {
+			entry = --depth == 0 ? NULL : entry;
+		} else if (depth == 1 && entry != NULL) {
+			dhcpd_statement(im, statement, entry);
+		} else if (depth == 0 && !begins_with_any(statement, quiet)) {
 			import_remark(im, IMPORT_LEFT_OUT, at, NULL, "no lease of dhcpd");
 		}
+	}
+	if (entry != NULL) { /* the server was stopped while it wrote: dhcpd, too, forgets it */
+		import_remark(
+			im, IMPORT_LEFT_OUT, entry->at, NULL, "the file ends within this lease");
+		ret_list->count--;
 	}
 	for (size_t i = 0; i < ret_list->count; i++) {
 		ret_list->entry[i].active &= ret_list->entry[i].mac_size > 0;

@@ -28,7 +28,7 @@ static Pxe__Verdict import_check(struct apply *a, const Pxe__Lease *lease)
 	if (lease->hostname[0] != '\0' && !check_is_name(lease->hostname))
 		return internal_refuse(a, INVALID, "its host name is none");
 	if (lease->expires_ms <= a->now_ms)
-		return internal_refuse(a, PXE__VERDICT__VERDICT_EXPIRED, "it has run out");
+		return internal_refuse(a, INVALID, "it has run out");
 	if (lease->expires_ms - a->now_ms > IMPORT_LONGEST_MS)
 		return internal_refuse(a, INVALID, "it would run for more than 100 years");
 	return OK;

@@ -12,7 +12,8 @@ def mac(number):
 
 
 def dnsmasq_file(path, now):
-    path.write_text(f"{now + 3600} {mac(1)} {PREFIX}01 one *\n"
+    # time 0: for ever
+    path.write_text(f"0 {mac(4)} {PREFIX}04 endless *\n{now + 3600} {mac(1)} {PREFIX}01 one *\n"
                     f"{now - 5} {mac(2)} {PREFIX}02 gone *\n"
                     f"{now + 7200} {mac(3)} {PREFIX}03 * 01:{mac(3)}\n")
 
@@ -55,9 +56,11 @@ def test_leases_of_dnsmasq_dhcpd_and_kea_are_taken_over(healthy, client, tmp_pat
     told = done.stdout + done.stderr
     assert done.returncode == 1 and "another client" in told and "kea:4" in told, done
     healthy.wait_equal()
-    expected = {f"{PREFIX}01": mac(1), f"{PREFIX}03": mac(3), f"{PREFIX}11": mac(11), f"{PREFIX}21": mac(22)}
+    expected = {f"{PREFIX}01": mac(1), f"{PREFIX}04": mac(4), f"{PREFIX}03": mac(3), f"{PREFIX}11": mac(11), f"{PREFIX}21": mac(22)}
     for each in healthy.nodes:
         assert known(each) == expected
+    endless = next(lease for lease in node.json("lease", "list")["leases"] if lease["mac"] == mac(4))
+    assert int(endless["expires_ms"]) > (now + 99 * 365 * 86400) * 1000
     # again: the same, nothing is shortened
     node.pxectl("lease", "import", "--from", "dnsmasq", tmp_path / "dnsmasq")
     assert known(node) == expected

@@ -373,6 +373,52 @@ static void the_last_entry_of_a_journal_counts(void **state)
 	import_free(im);
 }
 
+static void no_lease_of_dhcpd_vanishes_however_it_is_written(void **state)
+{
+	static const char text[] =
+		"lease 10.0.0.1 { ends never; hardware ethernet aa:bb:cc:00:00:01; }\n"
+		"host dyn { dynamic; fixed-address 10.0.0.9; }\n"
+		"lease 10.0.0.2 {\n  hardware ethernet aa:bb:cc:00:00:01; # one\n"
+		"  on expiry or release {\n    set x = \"};\";\n  }\n"
+		"  ends\n    epoch 77; # }\n  client-hostname \"a\\\"{\";\n}\n"
+		"ia-na \"x\" { iaaddr 2001:db8::1 { ends never; } }\n"
+		"lease 10.0.0.300 { ends never; }\n"
+		"lease 10.0.0.3 {\n  hardware ethernet aa:bb:cc:00:00:01;\n";
+	static const unsigned lines[] = {2, 13, 14};
+	struct import *im = import_new();
+	struct lease_list list;
+
+	(void)state;
+	lease_import_dhcpd(im, "dhcpd.leases", text, &list);
+	assert_int_equal(list.count, 2);
+	check_lease(&list.entry[0], 0x0a000001, LEASE_IMPORT_ENDLESS, "", 0);
+	check_lease(&list.entry[1], 0x0a000002, 77, "", 0);
+	assert_int_equal(list.entry[1].at.line, 3);
+	assert_int_equal(import_remark_count(im), sizeof lines / sizeof lines[0]);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		assert_int_equal(import_remark_at(im, i)->at.line, lines[i]);
+	}
+	import_free(im);
+}
+
+static void a_lease_of_kea_for_ever_has_no_end(void **state)
+{
+	static const char text[] =
+		"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,"
+		"hostname,state,user_context\n"
+		"10.0.0.1,aa:bb:cc:00:00:01,,4294967295,6090000000,1,0,0,,0,\n"
+		"10.0.0.2,aa:bb:cc:00:00:01,,3600,2000,1,0,0,,0,\n";
+	struct import *im = import_new();
+	struct lease_list list;
+
+	(void)state;
+	lease_import_kea(im, "kea-leases4.csv", text, &list);
+	assert_int_equal(list.count, 2);
+	check_lease(&list.entry[0], 0x0a000001, LEASE_IMPORT_ENDLESS, "", 0);
+	check_lease(&list.entry[1], 0x0a000002, 2000, "", 0);
+	import_free(im);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +433,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_not_there_is_an_error),
 		cmocka_unit_test(leases_of_dnsmasq_are_read),
 		cmocka_unit_test(the_last_entry_of_a_journal_counts),
+		cmocka_unit_test(no_lease_of_dhcpd_vanishes_however_it_is_written),
+		cmocka_unit_test(a_lease_of_kea_for_ever_has_no_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -571,7 +571,7 @@ static void test_leases_of_another_server_are_taken_over(void **state)
 	assert_int_equal(kit.result.lease.promised_ms, KIT_START_MS + 520000);
 	kit_expect(&kit, import(&kit, 2, IP(12), 500000), V(IN_USE), "another client's here");
 	kit_expect(&kit, import(&kit, 1, IP(13), 500000), V(CONFLICT), "has 10.0.0.12 here");
-	kit_expect(&kit, import(&kit, 3, IP(14), 0), V(EXPIRED), "run out");
+	kit_expect(&kit, import(&kit, 3, IP(14), 0), V(INVALID), "run out");
 	kit_expect(&kit, import(&kit, 3, IP(1), 500000), V(CONFLICT), "gateway");
 	kit_expect(&kit, import(&kit, 3, 0x0b000001, 500000), V(NO_SUBNET), "no subnet");
 	/* Outside of the pools: it runs out and is not renewed. */
