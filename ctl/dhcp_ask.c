@@ -19,6 +19,7 @@
 
 #define ASK_PACKET_MAX 2048
 #define ASK_AGAIN_MS   700  /* the first frame may be lost on a port that has just come up */
+#define ASK_OTHERS_MS  1000 /* for the others, once a server answered */
 #define ASK_LOCAL_MAC  0x02 /* IEEE 802: locally administered */
 
 static int interface_mac(const char *interface, uint8_t ret_mac[6])
@@ -169,6 +170,9 @@ int dhcp_ask(const char *interface, unsigned wait_ms, struct dhcp_answer ret_ans
 		(void)poll(&ready, 1, 50);
 		collect(fd, xid, ret_answers, &count);
 		waited_ms = ctl_now_ms() - start_ms;
+		if (count > 0 && waited_ms + ASK_OTHERS_MS < wait_ms) {
+			wait_ms = (unsigned)waited_ms + ASK_OTHERS_MS;
+		}
 		if (!again && waited_ms >= ASK_AGAIN_MS) {
 			again = true;
 			result = send_discover(fd, &everybody, mac, xid);

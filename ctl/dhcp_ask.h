@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DHCP_ASK_MAX     8 /* servers told of */
-#define DHCP_ASK_WAIT_MS 2000
+#define DHCP_ASK_MAX     8    /* servers told of */
+#define DHCP_ASK_WAIT_MS 5000 /* dnsmasq pings for 3 s what it has not offered before */
 
 struct dhcp_answer {
 	uint32_t server_ip; /* its identifier; host order, as below */
@@ -24,8 +24,8 @@ struct dhcp_answer {
 bool dhcp_ask_read(
 	const uint8_t *packet, size_t bytes, uint32_t xid, struct dhcp_answer *ret_answer);
 
-/* Ask, and listen for wait_ms. Returns how many servers answered (each once), or negative errno:
- * it could not be asked. */
+/* Ask, and listen for wait_ms, or for a second from the first answer on. Returns how many servers
+ * answered (each once), or negative errno: it could not be asked. */
 int dhcp_ask(const char *interface, unsigned wait_ms, struct dhcp_answer ret_answers[DHCP_ASK_MAX]);
 
 #endif

@@ -205,6 +205,7 @@ static void check_segment(struct doctor *doctor)
 {
 	struct dhcp_answer answers[DHCP_ASK_MAX];
 	char ip[TEXT_IP4_BYTES], mac[TEXT_MAC_BYTES];
+	bool proxy = doctor->status != NULL && strcmp(doctor->status->dhcp, "proxy") == 0;
 	int count;
 
 	if (doctor->status != NULL && strcmp(doctor->status->dhcp, "on") == 0) {
@@ -214,12 +215,16 @@ static void check_segment(struct doctor *doctor)
 	if (count < 0) {
 		doctor_tell(
 			doctor, DOCTOR_WARN, "DHCP servers", "could not ask: %s", strerror(-count));
+	} else if (count == 0 && proxy) {
+		doctor_tell(doctor, DOCTOR_WARN, "DHCP servers",
+			"nobody gives addresses on %s: start the server that shall, or: pxectl "
+			"cluster set dhcp=on",
+			doctor->conf->interface);
 	} else if (count == 0) {
 		doctor_tell(doctor, DOCTOR_OK, "DHCP servers", "nobody else answers on %s",
 			doctor->conf->interface);
 	}
 	for (int i = 0; i < count; i++) {
-		bool proxy = doctor->status != NULL && strcmp(doctor->status->dhcp, "proxy") == 0;
 		doctor_tell(doctor, proxy ? DOCTOR_OK : DOCTOR_WARN, "DHCP servers",
 			"%s (%s) answers%s", text_ip4_format(answers[i].server_ip, ip),
 			text_mac_format(answers[i].mac, mac),

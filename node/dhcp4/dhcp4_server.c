@@ -176,8 +176,8 @@ static void on_foreign(void *ctx, const struct dhcp4_foreign *foreign)
 	if (foreign->has_mac)
 		text_mac_format(foreign->mac, mac);
 	if (link_mode(server->replica, server->serve_ip) == PXE__DHCP_MODE__DHCP_PROXY) {
-		log_info("DHCP server %s (%s) gives the addresses on %s", ip, mac,
-			server->interface);
+		log_info("DHCP server %s%s%s gives the addresses on %s", ip,
+			mac[0] == '\0' ? "" : " at ", mac, server->interface);
 		return;
 	}
 	log_warn("another DHCP server answers on %s: %s%s%s%s%s. Stop it, or leave the addresses "
