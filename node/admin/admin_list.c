@@ -338,6 +338,8 @@ void admin_on_info(struct admin *admin, const struct admin_client *client)
 
 /* ---- boot explain */
 
+#define EXPLAIN_GROUPS_BYTES 512 /* of more names, the rest is cut off */
+
 struct lease_search {
 	const uint8_t *mac;
 	size_t mac_bytes;
@@ -426,8 +428,10 @@ static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][
 	return used;
 }
 
-/* By what is said of the machine in the question; its classes and its relay are not known here. */
-static void explain_groups(const struct admin *admin, struct boot_client *who)
+/* By what is said of the machine in the question; its classes and its relay are not known here.
+ * The names of its groups go to ret_names, and who points there. */
+static void explain_groups(
+	const struct admin *admin, struct boot_client *who, char ret_names[EXPLAIN_GROUPS_BYTES])
 {
 	const struct model *model = admin_model(admin);
 	Pxe__ClientInfo info = PXE__CLIENT_INFO__INIT;
@@ -442,6 +446,14 @@ static void explain_groups(const struct admin *admin, struct boot_client *who)
 	info.arch = who->arch;
 	model_levels_of(model, model_subnet_of(model, who->subnet_ip), &info, who->ip, levels);
 	boot_client_of_levels(levels, who);
+	for (size_t i = 0, used = 0; i < levels->count && used < EXPLAIN_GROUPS_BYTES; i++) {
+		if (strcmp(levels->level[i].kind, "group") == 0) {
+			used += (size_t)snprintf(ret_names + used, EXPLAIN_GROUPS_BYTES - used,
+				"%s%s", used > 0 ? ", " : "", levels->level[i].name);
+		}
+	}
+	who->groups = ret_names;
+	who->ignored = levels->ignore;
 	free(levels);
 }
 
@@ -454,6 +466,7 @@ void admin_on_boot_explain(
 	const char *url_list[MODEL_MEMBERS_MAX];
 	struct boot_client who;
 	struct boot_source source;
+	char groups[EXPLAIN_GROUPS_BYTES] = "";
 	const char *refusal = read_client(query, &who);
 
 	if (refusal == NULL && self == NULL) {
@@ -466,7 +479,7 @@ void admin_on_boot_explain(
 	who.ip = known_ip(admin_model(admin), &who);
 	who.subnet_ip = who.ip != 0 ? who.ip : msg_ip4_get(self->serve_ip);
 	boot_source_of_model(admin_model(admin), &source);
-	explain_groups(admin, &who);
+	explain_groups(admin, &who, groups);
 	reply.explanation = boot_explain(&source, &who, msg_ip4_get(self->serve_ip),
 		(uint16_t)self->http_port, url_list, base_urls(admin, urls, url_list));
 	if (reply.explanation == NULL) {

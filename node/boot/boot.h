@@ -62,7 +62,9 @@ struct boot_client {
 	char profile_from[80]; /* "group dell", "menu"; if `profile` is set */
 	bool has_item;         /* the client names an item of its profile's menu */
 	uint16_t item;         /* its type */
-	uint32_t ip;           /* its address (chosen or known), host order; 0 unknown */
+	const char *groups;    /* that it belongs to, for boot_explain() alone; NULL or "": none */
+	bool ignored;       /* its host or a group says: never answer; for boot_explain() alone */
+	uint32_t ip;        /* its address (chosen or known), host order; 0 unknown */
 	uint32_t subnet_ip; /* any address in its subnet (giaddr or our interface address), for the
 			       subnet's profile */
 };

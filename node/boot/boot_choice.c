@@ -378,8 +378,9 @@ bool boot_loader_find(const struct boot_source *source, const struct boot_choice
 	}
 	if (path == NULL || strlen(path) >= sizeof ret_loader->path) {
 		snprintf(ret_problem, problem_bytes,
-			"no boot program for %s: pxectl settings set --loader %s=IMAGE/PATH", name,
-			name);
+			"no boot program for %s is built in: give the profile its own: pxectl "
+			"profile set NAME --loader %s=PATH",
+			name, name);
 		return false;
 	}
 	snprintf(ret_loader->path, sizeof ret_loader->path, "%s", path);

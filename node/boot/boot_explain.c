@@ -63,6 +63,14 @@ static void explain_who(Pxe__BootExplanation *explanation, const struct boot_cli
 	} else {
 		explain_line(explanation, "host", "", "unknown");
 	}
+	if (client->groups != NULL && client->groups[0] != '\0') {
+		explain_line(explanation, "groups", "match or host", "%s", client->groups);
+	}
+	if (client->ignored && (choice->host == NULL || !choice->host->ignore)) {
+		explain_line(explanation, "problem", "group",
+			"one of its groups says that it is never answered: pxectl group set NAME "
+			"--ignore no");
+	}
 	if (choice->host != NULL && choice->host->ip.len == 4) {
 		const uint8_t *b = choice->host->ip.data;
 		explain_line(explanation, "address", "reservation", "%u.%u.%u.%u", b[0], b[1], b[2],
@@ -99,16 +107,43 @@ static void explain_profile(Pxe__BootExplanation *explanation, const struct boot
 	}
 }
 
+/* A file of the profile's image, and whether it is there. */
+static void explain_file(Pxe__BootExplanation *explanation, const char *value, const char *from,
+	const struct boot_image *image, const char *path)
+{
+	explain_line(explanation, value, from, "%s", path);
+	if (image != NULL && !boot_image_has(image, path)) {
+		explain_line(explanation, "problem", from,
+			"image %s has no file %s: push it again with that file, or correct the "
+			"profile",
+			image->name, path);
+	}
+}
+
+static void explain_menu(Pxe__BootExplanation *explanation, const Pxe__Profile *profile)
+{
+	char from[96];
+
+	snprintf(from, sizeof from, "profile %.63s", profile->name);
+	for (size_t i = 0; i < profile->menu->n_items; i++) {
+		const Pxe__PxeItem *item = profile->menu->items[i];
+		explain_line(explanation, "menu item", from, "%s: %s", item->text,
+			item->profile[0] != '\0' ? item->profile : "another boot server");
+	}
+}
+
 static void explain_kernel(const struct boot_source *source, Pxe__BootExplanation *explanation,
 	const Pxe__Profile *profile)
 {
 	struct boot_image image;
+	const struct boot_image *found = NULL;
 	char problem[256], from[96];
 
 	snprintf(from, sizeof from, "profile %.63s", profile->name);
 	if (profile->image != NULL && profile->image[0] != '\0') {
 		if (boot_image_find(source, profile->image, &image, problem, sizeof problem)) {
 			explain_line(explanation, "image", from, "%s", image.reference);
+			found = &image;
 		} else {
 			explain_line(explanation, "problem", from, "%s", problem);
 		}
@@ -121,9 +156,9 @@ static void explain_kernel(const struct boot_source *source, Pxe__BootExplanatio
 	if (profile->kernel == NULL || profile->kernel[0] == '\0') {
 		return;
 	}
-	explain_line(explanation, "kernel", from, "%s", profile->kernel);
+	explain_file(explanation, "kernel", from, found, profile->kernel);
 	for (size_t i = 0; i < profile->n_initrd && i < EXPLAIN_INITRD_MAX; i++) {
-		explain_line(explanation, "initrd", from, "%s", profile->initrd[i]);
+		explain_file(explanation, "initrd", from, found, profile->initrd[i]);
 	}
 	if (profile->args != NULL && profile->args[0] != '\0') {
 		explain_line(explanation, "args", from, "%s", profile->args);
@@ -148,8 +183,11 @@ static void explain_programs(const struct boot_source *source, Pxe__BootExplanat
 	stage.is_ipxe = false;
 	stage.is_pxe = true;
 	boot_decide(source, &stage, server_ip, http_port, &decision);
-	if (decision.kind != BOOT_NONE &&
-		boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem)) {
+	if (decision.kind == BOOT_MENU) {
+		explain_line(explanation, "program", choice->profile_from,
+			"none, the ROM shows a menu of %zu items", decision.menu->n_items);
+	} else if (decision.kind != BOOT_NONE && boot_loader_find(source, choice, client->arch,
+							 &loader, problem, sizeof problem)) {
 		explain_line(explanation, "program", loader.from, "%s", decision.file);
 	} else {
 		explain_line(explanation, "problem", "program", "%s", decision.why);
@@ -186,6 +224,9 @@ Pxe__BootExplanation *boot_explain(const struct boot_source *source,
 		explain_programs(source, explanation, client, &choice, server_ip, http_port);
 		if (choice.profile != NULL && !choice.local) {
 			explain_kernel(source, explanation, choice.profile);
+		}
+		if (boot_profile_has_menu(choice.profile)) {
+			explain_menu(explanation, choice.profile);
 		}
 	}
 	explanation->script = boot_script(source, client, base_urls, base_url_count);

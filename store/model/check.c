@@ -219,7 +219,7 @@ bool check_profile_ref(struct apply *a, const char *what, const char *profile)
 	if (check_is_builtin_profile(profile) || model_profile(a->model, profile) != NULL)
 		return true;
 	internal_refuse(a, INVALID,
-		"%s %s does not exist: define it first, or see: pxectl profile list", what,
+		"%s ('%s') does not exist: add it first, or see: pxectl profile list", what,
 		profile);
 	return false;
 }

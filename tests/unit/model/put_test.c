@@ -122,7 +122,7 @@ static void test_subnet_fields_are_judged(void **state)
 		case 7: subnet.domain = text("lab.example.org"), expected = V(OK); break;
 		case 8:
 			subnet.profile = text("nope"),
-			detail = "profile of the subnet nope does not exist";
+			detail = "profile of the subnet ('nope') does not exist";
 			break;
 		case 9: subnet.profile = text("debian12"), expected = V(OK); break;
 		case 10: subnet.profile = text("local"), expected = V(OK); break;
@@ -301,7 +301,7 @@ static void test_hosts_are_judged(void **state)
 		case 19: ip[3] = 255, detail = "is the broadcast address"; break;
 		case 20:
 			host.profile = text("nope"),
-			detail = "profile of the host nope does not exist";
+			detail = "profile of the host ('nope') does not exist";
 			break;
 		case 21: host.hostname = text("a b"), detail = "hostname has the byte 0x20"; break;
 		case 22:

@@ -560,6 +560,54 @@ static void test_explanation_names_the_origin(void **state)
 	pxe__boot_explanation__free_unpacked(e, NULL);
 }
 
+static bool explained(const Pxe__BootExplanation *e, const char *value, const char *result)
+{
+	for (size_t i = 0; i < e->n_lines; i++) {
+		if (strcmp(e->lines[i]->value, value) == 0 &&
+			strstr(e->lines[i]->result, result) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void test_explanation_tells_groups_menus_and_missing_files(void **state)
+{
+	Pxe__PxeMenu menu = PXE__PXE_MENU__INIT;
+	Pxe__PxeItem item[2] = {PXE__PXE_ITEM__INIT, PXE__PXE_ITEM__INIT};
+	Pxe__PxeItem *items[2] = {&item[0], &item[1]};
+	struct boot_client client;
+	Pxe__BootExplanation *e;
+
+	(void)state;
+	client_parse("01 bios rom", &client);
+	client.groups = "dell, phones";
+	client.ignored = true;
+	profiles[0].image = text("ipxe"); /* whose files are known: it has no kernel */
+	e = boot_explain(&site, &client, 0x0a000001, 8080, nodes, 2);
+	assert_true(explained(e, "groups", "dell, phones"));
+	assert_true(explained(e, "problem", "never answered"));
+	assert_true(explained(e, "problem", "image ipxe has no file linux"));
+	assert_true(explained(e, "problem", "image ipxe has no file boot/initrd.img"));
+	pxe__boot_explanation__free_unpacked(e, NULL);
+
+	item[0].type = 32769;
+	item[0].text = text("Install");
+	item[0].profile = text("debian12");
+	item[1].text = text("Old server");
+	menu.items = items;
+	menu.n_items = 2;
+	menu.timeout_s = 5;
+	profiles[0].menu = &menu;
+	client_parse("01 bios rom", &client);
+	e = boot_explain(&site, &client, 0x0a000001, 8080, nodes, 2);
+	assert_false(explained(e, "groups", "") || explained(e, "problem", "never answered"));
+	assert_true(explained(e, "program", "the ROM shows a menu of 2 items"));
+	assert_true(explained(e, "menu item", "Install: debian12"));
+	assert_true(explained(e, "menu item", "Old server: another boot server"));
+	pxe__boot_explanation__free_unpacked(e, NULL);
+}
+
 static void test_template_refuses_what_it_does_not_know(void **state)
 {
 	static const struct boot_vars vars = {"m", "i", "n", "b"};
@@ -607,6 +655,8 @@ int main(void)
 		cmocka_unit_test_setup(test_a_missing_kernel_is_named, site_make),
 		cmocka_unit_test_setup(test_own_program_is_chained, site_make),
 		cmocka_unit_test_setup(test_explanation_names_the_origin, site_make),
+		cmocka_unit_test_setup(
+			test_explanation_tells_groups_menus_and_missing_files, site_make),
 		cmocka_unit_test(test_template_refuses_what_it_does_not_know),
 	};
 
