@@ -196,6 +196,11 @@ static void dispatch(
 	case PXE__ADMIN_REQUEST__BODY_STEP_DOWN: admin_on_step_down(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY_BACKUP: admin_on_backup(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
+	case PXE__ADMIN_REQUEST__BODY_CHANGES:
+	case PXE__ADMIN_REQUEST__BODY_BOOT_HISTORY:
+	case PXE__ADMIN_REQUEST__BODY_BOOT_LOG:
+	case PXE__ADMIN_REQUEST__BODY_IMAGE_VERIFY:
+	case PXE__ADMIN_REQUEST__BODY_PUSH_FILES:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;
 	}
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,

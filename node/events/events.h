@@ -7,6 +7,7 @@
 #define NODE_EVENTS_EVENTS_H
 
 #include "proto/msg/event.pb-c.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -23,6 +24,14 @@ struct event {
 	char text[256];
 	uint64_t bytes;
 	uint32_t took_ms;
+	Pxe__BootStage stage;
+	char profile[64]; /* that the machine boots; "" not known */
+	/* What a DHCP message tells of its machine, for the inventory; not told to other nodes. */
+	uint32_t arch; /* 1 + option 93; 0: none */
+	bool has_uuid;
+	uint8_t uuid[16];
+	char vendor_class[64], hostname[64]; /* control bytes as '?' */
+	bool failed;                         /* PHONE_HOME: the system reports a failure */
 };
 
 struct events_config {

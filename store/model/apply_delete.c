@@ -374,6 +374,9 @@ static Pxe__Verdict delete_object(struct apply *a, const Pxe__Delete *remove)
 	case PXE__OBJECT_KIND__OBJECT_SETTINGS:
 		return internal_refuse(a, INVALID, "settings can be changed, not removed");
 	case PXE__OBJECT_KIND__OBJECT_GROUP: return delete_group(a, remove);
+	case PXE__OBJECT_KIND__OBJECT_ONCE:
+		return internal_refuse(a, INVALID, "a boot is taken back by pxectl boot cancel");
+	case PXE__OBJECT_KIND__OBJECT_MACHINE:
 	case PXE__OBJECT_KIND__OBJECT_NONE:
 	case _PXE__OBJECT_KIND_IS_INT_SIZE:
 	default: break;

@@ -27,6 +27,8 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 	case RECORD_BLOCK: return &pxe__block__descriptor;
 	case RECORD_HOLD: return &pxe__hold__descriptor;
 	case RECORD_GROUP: return &pxe__group__descriptor;
+	case RECORD_ONCE: return &pxe__once__descriptor;
+	case RECORD_MACHINE: return &pxe__machine__descriptor;
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
 	case RECORD_HOST_IP:
@@ -38,7 +40,7 @@ static const ProtobufCMessageDescriptor *keep_descriptor(enum record_kind kind)
 
 static bool keep_is_kind(uint8_t byte)
 {
-	return byte != 0 && strchr("csmNPHMURFIVLOTwqBhGCK", byte) != NULL;
+	return byte != 0 && strchr("csmNPHMURFIVLOTwqBhGCKbv", byte) != NULL;
 }
 
 static size_t keep_key_named(enum record_kind kind, const char *name, uint8_t *ret_key)
@@ -65,6 +67,13 @@ static size_t keep_key_hold(const Pxe__Hold *hold, uint8_t *ret_key)
 {
 	return hold->ip.len != 4 ? 0
 				 : record_key_hold(msg_ip4_get(hold->ip), hold->since_ms, ret_key);
+}
+
+static size_t keep_key_mac(ProtobufCBinaryData mac, uint8_t *ret_key)
+{
+	return mac.len == 0 || mac.len > 16
+		       ? 0
+		       : record_key(RECORD_MACHINE, mac.data, mac.len, ret_key);
 }
 
 size_t keep_key_of(
@@ -102,6 +111,8 @@ size_t keep_key_of(
 	case RECORD_BLOCK:
 		return record_key_u64(kind, ((const Pxe__Block *)message)->serial, ret_key);
 	case RECORD_HOLD: return keep_key_hold((const Pxe__Hold *)message, ret_key);
+	case RECORD_ONCE: return keep_key_named(kind, ((const Pxe__Once *)message)->host, ret_key);
+	case RECORD_MACHINE: return keep_key_mac(((const Pxe__Machine *)message)->mac, ret_key);
 	case RECORD_HOST_MAC:
 	case RECORD_HOST_UUID:
 	case RECORD_HOST_IP:

@@ -20,8 +20,12 @@ struct model_level {
 	uint32_t lease_s, lease_min_s, lease_max_s; /* 0: not said */
 	Pxe__Option *const *options;
 	size_t option_count;
-	const Pxe__Quirks *quirks; /* NULL: none */
-	const char *profile;       /* "": not said */
+	const Pxe__Quirks *quirks;         /* NULL: none */
+	const char *profile;               /* "": not said */
+	Pxe__ArchProfile *const *profiles; /* for some architectures, instead of `profile` */
+	size_t profile_count;
+	Pxe__Variable *const *vars;
+	size_t var_count;
 };
 
 struct model_levels {

@@ -271,6 +271,19 @@ void model_pool_usage(const struct model *model, const Pxe__Pool *pool, uint64_t
 	}
 }
 
+const Pxe__Once *model_once(const struct model *model, const char *host)
+{
+	return (const Pxe__Once *)keep_find(model, RECORD_ONCE, host, strlen(host));
+}
+
+const Pxe__Machine *model_machine_seen(
+	const struct model *model, const uint8_t *mac, size_t mac_bytes)
+{
+	return mac_bytes == 0
+		       ? NULL
+		       : (const Pxe__Machine *)keep_find(model, RECORD_MACHINE, mac, mac_bytes);
+}
+
 /* ---- visits ---- */
 
 static enum record_kind lookup_record_kind(Pxe__ObjectKind kind)
@@ -288,6 +301,8 @@ static enum record_kind lookup_record_kind(Pxe__ObjectKind kind)
 	case PXE__OBJECT_KIND__OBJECT_TOKEN: return RECORD_TOKEN;
 	case PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION: return RECORD_IMAGE_VERSION;
 	case PXE__OBJECT_KIND__OBJECT_GROUP: return RECORD_GROUP;
+	case PXE__OBJECT_KIND__OBJECT_MACHINE: return RECORD_MACHINE;
+	case PXE__OBJECT_KIND__OBJECT_ONCE: return RECORD_ONCE;
 	case PXE__OBJECT_KIND__OBJECT_NONE:
 	case _PXE__OBJECT_KIND_IS_INT_SIZE: break;
 	}

@@ -132,6 +132,11 @@ const Pxe__Host *model_host_of_mac(const struct model *model, const uint8_t *mac
 const Pxe__Host *model_host_of_uuid(const struct model *model, const uint8_t uuid[16]);
 const Pxe__Host *model_host_of_ip(const struct model *model, uint32_t ip);
 const Pxe__Profile *model_profile(const struct model *model, const char *name);
+/* The next boot of a host, armed, claimed or ended; NULL: never armed. */
+const Pxe__Once *model_once(const struct model *model, const char *host);
+/* What was seen of the machine with this hardware address. */
+const Pxe__Machine *model_machine_seen(
+	const struct model *model, const uint8_t *mac, size_t mac_bytes);
 const Pxe__Image *model_image(const struct model *model, const char *name);
 const Pxe__ImageVersion *model_image_version(
 	const struct model *model, const char *image, const uint8_t digest[32]);

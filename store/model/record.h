@@ -32,6 +32,8 @@ enum record_kind {
 	RECORD_REQUEST = 'q',        /* + request id, 16 bytes -> RequestOutcome */
 	RECORD_BLOCK = 'B',          /* + serial, 8 bytes big endian -> Block */
 	RECORD_GROUP = 'G',          /* + name -> Group */
+	RECORD_ONCE = 'b',           /* + host name -> Once */
+	RECORD_MACHINE = 'v',        /* + hardware address -> Machine */
 	RECORD_HOLD = 'h',           /* + ip, 4 bytes + since_ms, 8 bytes big endian -> Hold */
 };
 
