@@ -38,7 +38,10 @@ static bool room_adds(const struct replica *r, const Pxe__Command *command)
 	case PXE__COMMAND__OP_RECOVER:
 	case PXE__COMMAND__OP_RESERVE_RETURN:
 	case PXE__COMMAND__OP_MERGE: /* what clients were promised */
-	case PXE__COMMAND__OP_SETTLE: return false;
+	case PXE__COMMAND__OP_SETTLE:
+	case PXE__COMMAND__OP_BOOT_CANCEL:
+	case PXE__COMMAND__OP_BOOT_CLAIM: /* of a record that is there */
+	case PXE__COMMAND__OP_BOOT_END: return false;
 	case PXE__COMMAND__OP_RESERVE_GIVE:
 	case PXE__COMMAND__OP_OFFER:
 	case PXE__COMMAND__OP_LEASE_IMPORT:
@@ -46,6 +49,9 @@ static bool room_adds(const struct replica *r, const Pxe__Command *command)
 	case PXE__COMMAND__OP_IMAGE_STAGE:
 	case PXE__COMMAND__OP_IMAGE_HELD:
 	case PXE__COMMAND__OP_IMAGE_PUBLISH:
+	case PXE__COMMAND__OP_IMAGE_TAG:
+	case PXE__COMMAND__OP_BOOT_ONCE:
+	case PXE__COMMAND__OP_SEEN:
 	case PXE__COMMAND__OP_MEMBER_JOIN:
 	case PXE__COMMAND__OP_MEMBER_UPDATE:
 	case PXE__COMMAND__OP__NOT_SET:

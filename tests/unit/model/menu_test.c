@@ -93,7 +93,7 @@ static void test_a_menu_needs_items_that_boot_something(void **state)
 	uint8_t ip[4] = {10, 0, 0, 9};
 	ProtobufCBinaryData server = {sizeof ip, ip};
 	f->item[0].profile = text("nowhere");
-	expect(f, V(INVALID), "profile of a menu item nowhere does not exist");
+	expect(f, V(INVALID), "profile of a menu item ('nowhere') does not exist");
 	f->item[0].profile = text("menu"); /* the one that it stands in */
 	expect(f, V(OK), "");
 	f->item[0].profile = text("");
