@@ -86,7 +86,7 @@ static void test_groups_are_judged(void **state)
 	kit_expect(&kit, put_group(&kit, &group), V(INVALID), "architecture \"uefi-x46\"");
 	archs[0] = text("uefi-arm*");
 	group.profile = text("gone");
-	kit_expect(&kit, put_group(&kit, &group), V(INVALID), "gone does not exist");
+	kit_expect(&kit, put_group(&kit, &group), V(INVALID), "('gone') does not exist");
 	group.profile = text("local");
 	kit_expect(&kit, put_group(&kit, &group), V(OK), "");
 	/* Pools and hosts name groups that exist. */
