@@ -269,6 +269,10 @@ static void levels_add_settings(struct model_levels *levels, const Pxe__Settings
 				   .option_count = settings->n_options,
 				   .quirks = settings->quirks,
 				   .profile = settings->profile,
+				   .profiles = settings->profiles,
+				   .profile_count = settings->n_profiles,
+				   .vars = settings->vars,
+				   .var_count = settings->n_vars,
 			   });
 }
 
@@ -286,6 +290,10 @@ static void levels_add_subnet(struct model_levels *levels, const Pxe__Subnet *su
 				   .option_count = subnet->n_options,
 				   .quirks = subnet->quirks,
 				   .profile = subnet->profile,
+				   .profiles = subnet->profiles,
+				   .profile_count = subnet->n_profiles,
+				   .vars = subnet->vars,
+				   .var_count = subnet->n_vars,
 			   });
 }
 
@@ -318,6 +326,10 @@ static void levels_add_group(struct model_levels *levels, const Pxe__Group *grou
 				   .option_count = group->n_options,
 				   .quirks = group->quirks,
 				   .profile = group->profile,
+				   .profiles = group->profiles,
+				   .profile_count = group->n_profiles,
+				   .vars = group->vars,
+				   .var_count = group->n_vars,
 			   });
 }
 
@@ -336,6 +348,10 @@ static void levels_add_host(struct model_levels *levels, const Pxe__Host *host)
 				   .option_count = host->n_options,
 				   .quirks = host->quirks,
 				   .profile = host->profile,
+				   .profiles = host->profiles,
+				   .profile_count = host->n_profiles,
+				   .vars = host->vars,
+				   .var_count = host->n_vars,
 			   });
 }
 
@@ -484,4 +500,80 @@ uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet
 	if (asked_s == 0)
 		return usual;
 	return asked_s < min ? min : asked_s > max ? max : asked_s;
+}
+
+/* ---- profiles and variables ---- */
+
+/* "uefi-x64" also means its HTTP form. */
+static bool levels_is_base_name(const char *entry, const char *name)
+{
+	size_t bytes = strlen(entry);
+	return strncmp(entry, name, bytes) == 0 && strcmp(name + bytes, "-http") == 0;
+}
+
+const char *model_profile_of_level(const struct model_level *level, uint16_t arch)
+{
+	const char *name = dhcp4_arch_name(arch), *base = NULL;
+	for (size_t i = 0; i < level->profile_count; i++) {
+		const Pxe__ArchProfile *entry = level->profiles[i];
+		if ((name != NULL && strcmp(entry->arch, name) == 0) ||
+			dhcp4_arch_parse(entry->arch) == arch)
+			return entry->profile;
+		if (name != NULL && levels_is_base_name(entry->arch, name))
+			base = entry->profile;
+	}
+	if (base != NULL)
+		return base;
+	return level->profile != NULL && level->profile[0] != '\0' ? level->profile : NULL;
+}
+
+const char *model_profile_of_levels(
+	const struct model_levels *levels, uint16_t arch, const struct model_level **ret_level)
+{
+	for (size_t i = levels->count; i > 0; i--) {
+		const char *profile = model_profile_of_level(&levels->level[i - 1], arch);
+		if (profile != NULL) {
+			*ret_level = &levels->level[i - 1];
+			return profile;
+		}
+	}
+	*ret_level = NULL;
+	return NULL;
+}
+
+static const char *levels_var_in(Pxe__Variable *const *vars, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(vars[i]->name, name) == 0)
+			return vars[i]->value;
+	}
+	return NULL;
+}
+
+static bool levels_is_kind(const struct model_level *level, const char *kind)
+{
+	return strcmp(level->kind, kind) == 0;
+}
+
+const char *model_var_of_levels(const struct model_levels *levels, const Pxe__Profile *profile,
+	const char *name, const struct model_level **ret_level)
+{
+	const char *weak = NULL;
+	*ret_level = NULL;
+	for (size_t i = levels->count; i > 0; i--) {
+		const struct model_level *level = &levels->level[i - 1];
+		const char *value = levels_var_in(level->vars, level->var_count, name);
+		if (value == NULL)
+			continue;
+		*ret_level = level;
+		if (levels_is_kind(level, "group") || levels_is_kind(level, "host"))
+			return value;
+		weak = value;
+		break;
+	}
+	const char *value =
+		profile == NULL ? NULL : levels_var_in(profile->vars, profile->n_vars, name);
+	if (value != NULL)
+		*ret_level = NULL;
+	return value != NULL ? value : weak;
 }

@@ -75,6 +75,18 @@ Pxe__DhcpMode model_dhcp_mode(const struct model *model, const Pxe__Subnet *subn
 size_t model_link_subnets(const struct model *model, const Pxe__Subnet *link,
 	const Pxe__Subnet *ret_subnets[MODEL_LINK_SUBNETS_MAX]);
 
+/* What this level says that a machine of the architecture (option 93; UINT16_MAX: not known) boots:
+ * the entry for the architecture, where "uefi-x64" also means "uefi-x64-http" if that has none of
+ * its own, else the level's profile. NULL: nothing. */
+const char *model_profile_of_level(const struct model_level *level, uint16_t arch);
+/* The same of the strongest level that says anything; NULL: none does. */
+const char *model_profile_of_levels(
+	const struct model_levels *levels, uint16_t arch, const struct model_level **ret_level);
+/* The value of a variable: host's, groups', profile's (may be NULL), subnet's, cluster's, the first
+ * that is given. NULL: none. *ret_level: whose it is; NULL: the profile's. */
+const char *model_var_of_levels(const struct model_levels *levels, const Pxe__Profile *profile,
+	const char *name, const struct model_level **ret_level);
+
 /* Are there groups, or hosts known by a circuit? If not, commands need not carry what they match
  * by.
  */
