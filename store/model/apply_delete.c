@@ -147,6 +147,8 @@ static const char *delete_profile_user(
 		if (delete_menu_names(other, profile))
 			return "the menu of profile";
 	}
+	if (apply_boot_uses(model, profile, ret_name))
+		return "the next boot of host";
 	const Pxe__Settings *settings = model_settings(model);
 	*ret_name = "default";
 	return settings != NULL && strcmp(settings->profile, profile) == 0 ? "the cluster's" : NULL;
@@ -338,6 +340,7 @@ static Pxe__Verdict delete_host(struct apply *a, const char *name)
 	if (host == NULL)
 		return delete_not_found(a, "host", name);
 	put_host_remove(a, host);
+	keep_remove(a->model, a->sink, RECORD_ONCE, name, strlen(name));
 	return OK;
 }
 
@@ -351,6 +354,19 @@ static Pxe__Verdict delete_token(struct apply *a, const char *name)
 			"there is no such token: it was used, ran out, or see pxectl cluster token "
 			"list");
 	keep_remove(a->model, a->sink, RECORD_TOKEN, id, sizeof(id));
+	return OK;
+}
+
+/* It comes back when it is seen again. */
+static Pxe__Verdict delete_machine(struct apply *a, const char *name)
+{
+	uint8_t mac[16];
+	size_t bytes;
+	if (text_hwaddr_parse(name, mac, &bytes) != 0 || bytes == 0 ||
+		model_machine_seen(a->model, mac, bytes) == NULL)
+		return internal_refuse(a, NOT_FOUND,
+			"no machine with this hardware address was seen: pxectl machine list");
+	keep_remove(a->model, a->sink, RECORD_MACHINE, mac, bytes);
 	return OK;
 }
 
@@ -376,7 +392,7 @@ static Pxe__Verdict delete_object(struct apply *a, const Pxe__Delete *remove)
 	case PXE__OBJECT_KIND__OBJECT_GROUP: return delete_group(a, remove);
 	case PXE__OBJECT_KIND__OBJECT_ONCE:
 		return internal_refuse(a, INVALID, "a boot is taken back by pxectl boot cancel");
-	case PXE__OBJECT_KIND__OBJECT_MACHINE:
+	case PXE__OBJECT_KIND__OBJECT_MACHINE: return delete_machine(a, remove->name);
 	case PXE__OBJECT_KIND__OBJECT_NONE:
 	case _PXE__OBJECT_KIND_IS_INT_SIZE:
 	default: break;

@@ -207,7 +207,12 @@ bool check_public_key(struct apply *a, const char *what, ProtobufCBinaryData key
 
 bool check_is_builtin_profile(const char *name)
 {
-	return strcmp(name, "local") == 0 || strcmp(name, "none") == 0;
+	static const char *const names[] = {"local", "none", "menu", "wait"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool check_profile_ref(struct apply *a, const char *what, const char *profile)

@@ -140,6 +140,15 @@ Pxe__Verdict apply_image_publish(struct apply *a, const Pxe__ImagePublish *publi
 /* A member came, left, or is leaving: drop it from the holders if it is gone, and publish what all
  * others hold. */
 void apply_image_on_members(struct apply *a, uint64_t gone);
+/* The next boot of a host, once. */
+Pxe__Verdict apply_boot_once(struct apply *a, const Pxe__BootOnce *once);
+Pxe__Verdict apply_boot_cancel(struct apply *a, const Pxe__BootCancel *cancel);
+/* OK: it was judged; the record tells what came of it: claimed by this boot, or failed. */
+Pxe__Verdict apply_boot_claim(struct apply *a, const Pxe__BootClaim *claim);
+Pxe__Verdict apply_boot_end(struct apply *a, const Pxe__BootEnd *end);
+/* Is the profile that of a boot that is armed or under way? */
+bool apply_boot_uses(const struct model *model, const char *profile, const char **ret_host);
+Pxe__Verdict apply_seen(struct apply *a, const Pxe__Seen *seen);
 Pxe__Verdict apply_member_join(struct apply *a, const Pxe__MemberJoin *join);
 Pxe__Verdict apply_member_update(struct apply *a, const Pxe__MemberUpdate *update);
 Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remove);

@@ -111,12 +111,12 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	case PXE__COMMAND__OP_MERGE: return apply_merge(a, command->merge);
 	case PXE__COMMAND__OP_SETTLE: return apply_settle(a, command->settle);
 	case PXE__COMMAND__OP_LEASE_IMPORT: return apply_lease_import(a, command->lease_import);
+	case PXE__COMMAND__OP_BOOT_ONCE: return apply_boot_once(a, command->boot_once);
+	case PXE__COMMAND__OP_BOOT_CANCEL: return apply_boot_cancel(a, command->boot_cancel);
+	case PXE__COMMAND__OP_BOOT_CLAIM: return apply_boot_claim(a, command->boot_claim);
+	case PXE__COMMAND__OP_BOOT_END: return apply_boot_end(a, command->boot_end);
+	case PXE__COMMAND__OP_SEEN: return apply_seen(a, command->seen);
 	case PXE__COMMAND__OP_IMAGE_TAG:
-	case PXE__COMMAND__OP_BOOT_ONCE:
-	case PXE__COMMAND__OP_BOOT_CANCEL:
-	case PXE__COMMAND__OP_BOOT_CLAIM:
-	case PXE__COMMAND__OP_BOOT_END:
-	case PXE__COMMAND__OP_SEEN:
 	case PXE__COMMAND__OP__NOT_SET:
 	case _PXE__COMMAND__OP__CASE_IS_INT_SIZE:
 	default: break;

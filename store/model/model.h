@@ -36,9 +36,12 @@
 #define MODEL_IMAGES_MAX          1024
 #define MODEL_OPERATORS_MAX       256
 #define MODEL_TOKENS_MAX          256
-#define MODEL_MAX_SKEW_MS         2000 /* by how much members' clocks may differ [P1] */
-#define MODEL_BLOCK_IPS           64   /* addresses of a block's window: a bit of its mask each */
-#define MODEL_ROUND_MS            1000 /* a lease's end, as its client was told it, may be so much later */
+#define MODEL_MACHINES_MAX        10000 /* seen */
+/* A boot whose number is not known is the one that claimed so long ago at most. */
+#define MODEL_ONCE_SAME_MS 120000
+#define MODEL_MAX_SKEW_MS  2000 /* by how much members' clocks may differ [P1] */
+#define MODEL_BLOCK_IPS    64   /* addresses of a block's window: a bit of its mask each */
+#define MODEL_ROUND_MS     1000 /* a lease's end, as its client was told it, may be so much later */
 /* A RELEASE that took longer from its arrival to the log is refused. */
 #define MODEL_RELEASE_MS 1000
 /* A node remembers for so long what it acknowledged without the log, unless its process ends [R9].
@@ -134,6 +137,14 @@ const Pxe__Host *model_host_of_ip(const struct model *model, uint32_t ip);
 const Pxe__Profile *model_profile(const struct model *model, const char *name);
 /* The next boot of a host, armed, claimed or ended; NULL: never armed. */
 const Pxe__Once *model_once(const struct model *model, const char *host);
+/* Is the claim that of this boot? Without a number ("") of the boot, or of the claim: if it was
+ * made a short while ago. */
+bool model_once_is_of(const Pxe__Once *once, const char *boot, uint64_t now_ms);
+/* Must the boot be claimed before anything is given to it: also one that will not get it any more,
+ * for the claim is what makes the record say so. once: NULL is none. */
+bool model_once_wants_claim(const Pxe__Once *once, const char *boot, uint64_t now_ms);
+/* Does the boot get it: armed, claimed by this boot, or another try? once: NULL is none. */
+bool model_once_applies(const Pxe__Once *once, const char *boot, uint64_t now_ms);
 /* What was seen of the machine with this hardware address. */
 const Pxe__Machine *model_machine_seen(
 	const struct model *model, const uint8_t *mac, size_t mac_bytes);
