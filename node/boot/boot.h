@@ -19,6 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct boot_client;
+struct model_levels;
+
 /* Lookups return objects that the source owns, valid for as long as its owner says (the model:
  * until it changes), or NULL. */
 struct boot_source {
@@ -33,14 +36,17 @@ struct boot_source {
 	/* Optional (NULL: files are taken to be there): lets a decision say that the image lacks
 	 * the program it names. */
 	const Pxe__ImageVersion *(*version)(void *ctx, const char *image, const uint8_t digest[32]);
+	/* Optional: what the levels of the configuration say for the machine, store/model/levels.h.
+	 */
+	void (*levels)(
+		void *ctx, const struct boot_client *client, struct model_levels *ret_levels);
+	uint64_t self; /* the member that serves; 0: not told */
 };
 
 struct model;
 /* A source over the loop's model. */
 void boot_source_of_model(const struct model *model, struct boot_source *ret_source);
 
-struct model_levels;
-struct boot_client;
 /* If a group says what the machine boots: into `client`. */
 void boot_client_of_levels(const struct model_levels *levels, struct boot_client *client);
 

@@ -51,6 +51,25 @@ static const Pxe__ImageVersion *model_source_version(
 	return model_image_version(ctx, image, digest);
 }
 
+static void model_source_levels(
+	void *ctx, const struct boot_client *client, struct model_levels *ret_levels)
+{
+	const struct model *model = ctx;
+	uint32_t ip = client->subnet_ip != 0 ? client->subnet_ip : client->ip;
+	Pxe__ClientInfo who = PXE__CLIENT_INFO__INIT;
+	/* Only read, but the message's fields are not const. */
+	struct boot_client copy = *client;
+
+	who.mac = (ProtobufCBinaryData){copy.mac_bytes, copy.mac};
+	if (copy.has_uuid) {
+		who.uuid = (ProtobufCBinaryData){sizeof copy.uuid, copy.uuid};
+	}
+	who.has_arch = client->arch != UINT16_MAX;
+	who.arch = who.has_arch ? client->arch : 0;
+	model_levels_of(
+		model, ip != 0 ? model_subnet_of(model, ip) : NULL, &who, client->ip, ret_levels);
+}
+
 void boot_client_of_levels(const struct model_levels *levels, struct boot_client *client)
 {
 	const struct model_level *chosen = NULL;
@@ -81,5 +100,6 @@ void boot_source_of_model(const struct model *model, struct boot_source *ret_sou
 		.image = model_source_image,
 		.member = model_source_member,
 		.version = model_source_version,
+		.levels = model_source_levels,
 	};
 }

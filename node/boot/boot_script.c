@@ -4,12 +4,12 @@
  * begins with '#': so nothing from the configuration may bring such a word, nor a line end. Images
  * pinned by digest: a boot that began with one version gets the rest of that version. */
 #include "node/boot/boot_choice.h"
-#include "node/boot/boot_template.h"
-#include "proto/msg/msg_ip4.h"
+#include "node/boot/boot_vars.h"
 #include "proto/wire/text.h"
 #include "store/model/menu.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,29 +102,24 @@ static bool args_check(char *args, char *ret_error, size_t error_bytes)
 static bool args_expand(
 	const struct script *script, char **ret_args, char *ret_error, size_t error_bytes)
 {
-	struct boot_vars vars = script->vars;
+	struct boot_vars *vars = malloc(sizeof *vars);
 	const char *text = script->choice.profile->args;
-	size_t size = 0;
-	FILE *out;
 	int err;
 
-	*ret_args = NULL;
-	out = open_memstream(ret_args, &size);
-	if (out == NULL) {
+	if (vars == NULL) {
 		abort();
 	}
-	/* The node that this round fetches from. */
-	snprintf(vars.base_url, sizeof vars.base_url, "${base}");
-	err = boot_template_write(text != NULL ? text : "", &vars, out, ret_error, error_bytes);
-	if (fclose(out) != 0) {
-		abort();
-	}
-	if (err != 0 || !args_check(*ret_args, ret_error, error_bytes)) {
+	*vars = script->vars;
+	boot_vars_for_ipxe(vars, true);
+	err = boot_vars_render(
+		vars, "args", text != NULL ? text : "", ret_args, NULL, ret_error, error_bytes);
+	free(vars);
+	if (err == 0 && !args_check(*ret_args, ret_error, error_bytes)) {
 		free(*ret_args);
 		*ret_args = NULL;
-		return false;
+		err = -EINVAL;
 	}
-	return true;
+	return err == 0;
 }
 
 static void put_head(const struct script *script, FILE *out)
@@ -338,25 +333,16 @@ static void put_menu(const struct script *script, FILE *out)
 /* The profile's own script, from its own first line on; ours stands above it as comments. */
 static bool put_own(const struct script *script, FILE *out, char *ret_error, size_t error_bytes)
 {
-	const char *text = script->choice.profile->script;
-	char *body = NULL;
-	size_t size = 0;
-	FILE *copy = open_memstream(&body, &size);
-	int err;
+	char *body;
 
-	if (copy == NULL) {
-		abort();
+	if (boot_vars_render(&script->vars, "script", script->choice.profile->script, &body, NULL,
+		    ret_error, error_bytes) != 0) {
+		return false;
 	}
-	err = boot_template_write(text, &script->vars, copy, ret_error, error_bytes);
-	if (fclose(copy) != 0) {
-		abort();
-	}
-	if (err == 0) {
-		fputs(strncmp(body, "#!ipxe", 6) == 0 ? body + strcspn(body, "\n") : body, out);
-		fputc('\n', out);
-	}
+	fputs(strncmp(body, "#!ipxe", 6) == 0 ? body + strcspn(body, "\n") : body, out);
+	fputc('\n', out);
 	free(body);
-	return err == 0;
+	return true;
 }
 
 static void put_body(const struct script *script, FILE *out)
@@ -383,36 +369,15 @@ static void put_body(const struct script *script, FILE *out)
 	}
 }
 
-static void vars_fill(struct script *script)
-{
-	const struct boot_client *client = script->client;
-	const Pxe__Host *host = script->choice.host;
-	struct boot_vars *vars = &script->vars;
-	uint32_t ip = client->ip;
-
-	if (client->mac_bytes > 0) {
-		text_hwaddr_format(client->mac, client->mac_bytes, vars->mac);
-	} else {
-		snprintf(vars->mac, sizeof vars->mac, "${mac}");
-	}
-	if (ip == 0 && host != NULL) {
-		ip = msg_ip4_get(host->ip);
-	}
-	if (ip != 0) {
-		text_ip4_format(ip, vars->ip);
-	} else {
-		snprintf(vars->ip, sizeof vars->ip, "${ip}");
-	}
-	snprintf(vars->name, sizeof vars->name, "%s", host != NULL ? host->name : "");
-	snprintf(vars->base_url, sizeof vars->base_url, "%s",
-		script->base_url_count > 0 ? script->base_urls[0] : "");
-}
-
 char *boot_script(const struct boot_source *source, const struct boot_client *client,
 	const char *const *base_urls, size_t base_url_count)
 {
 	struct script script = {
-		source, client, base_urls, base_url_count, {0}, {{0}, {0}, {0}, {0}}};
+		.source = source,
+		.client = client,
+		.base_urls = base_urls,
+		.base_url_count = base_url_count,
+	};
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out;
@@ -422,7 +387,8 @@ char *boot_script(const struct boot_source *source, const struct boot_client *cl
 	if (script.choice.problem[0] == '\0') {
 		boot_choose_of_menu(source, client, &script.choice);
 	}
-	vars_fill(&script);
+	boot_vars_init(&script.vars, source, client, &script.choice, base_urls, base_url_count);
+	boot_vars_for_ipxe(&script.vars, false);
 	out = open_memstream(&text, &size);
 	if (out == NULL) {
 		abort();

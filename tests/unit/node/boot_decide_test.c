@@ -1,6 +1,5 @@
 /* Boot decisions as a table of text (client -> answer), and the scripts word by word. */
 #include "node/boot/boot.h"
-#include "node/boot/boot_template.h"
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
@@ -507,7 +506,8 @@ static void expect_problem(const char *client_text, const char *profile_name, co
 static void test_scripts_that_cannot_be_made_say_why(void **state)
 {
 	(void)state;
-	expect_problem("01 bios ipxe", "broken", "# error: line 2: unknown variable {{nmae}}");
+	expect_problem(
+		"01 bios ipxe", "broken", "# error: script, line 2: {{nmae}} is not defined");
 	expect_problem(
 		"01 bios ipxe", "hash", "kernel arguments hold '_b', which iPXE cannot pass on");
 	expect_problem("01 bios ipxe", "unpublished", "image staged has no published version yet");
@@ -608,39 +608,6 @@ static void test_explanation_tells_groups_menus_and_missing_files(void **state)
 	pxe__boot_explanation__free_unpacked(e, NULL);
 }
 
-static void test_template_refuses_what_it_does_not_know(void **state)
-{
-	static const struct boot_vars vars = {"m", "i", "n", "b"};
-	static const struct {
-		const char *in, *out, *error;
-	} table[] = {
-		{"", "", NULL},
-		{"{{mac}}{{ip}}{{ name }}{{\tbase_url }}", "minb", NULL},
-		{"${mac} { {mac} }", "${mac} { {mac} }", NULL},
-		{"a\nb {{x}}", NULL,
-			"line 2: unknown variable {{x}} (there are mac, ip, name, base_url)"},
-		{"{{}}", NULL, "line 1: unknown variable {{}} (there are mac, ip, name, base_url)"},
-		{"{{mac", NULL, "line 1: '{{' without '}}'"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		char *out_text = NULL, error[160] = "";
-		size_t size = 0;
-		FILE *out = open_memstream(&out_text, &size);
-		int err = boot_template_write(table[i].in, &vars, out, error, sizeof error);
-		fclose(out);
-		if (table[i].error == NULL) {
-			assert_int_equal(err, 0);
-			assert_string_equal(out_text, table[i].out);
-		} else {
-			assert_true(err < 0);
-			assert_string_equal(error, table[i].error);
-		}
-		free(out_text);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,7 +624,6 @@ int main(void)
 		cmocka_unit_test_setup(test_explanation_names_the_origin, site_make),
 		cmocka_unit_test_setup(
 			test_explanation_tells_groups_menus_and_missing_files, site_make),
-		cmocka_unit_test(test_template_refuses_what_it_does_not_know),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
