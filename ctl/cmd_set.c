@@ -4,6 +4,7 @@
 #include "ctl/client.h"
 #include "ctl/cmd.h"
 #include "ctl/edit.h"
+#include "ctl/edit_boot.h"
 #include "ctl/edit_terms.h"
 #include "ctl/objects.h"
 #include "ctl/show.h"
@@ -34,6 +35,10 @@ enum set_kind {
 	SET_IP,
 	SET_OPTION, /* option.NAME */
 	SET_QUIRK,  /* quirk.NAME */
+	SET_BOOT,   /* boot.ARCH */
+	SET_VAR,    /* var.NAME */
+	SET_DNS,
+	SET_DOMAIN,
 };
 
 static const struct {
@@ -53,7 +58,7 @@ static const struct {
 	{"dhcp", SET_DHCP, 0, 0, 0, 0, NULL},
 	{"profile", SET_PROFILE, 0, 0, 0, 0, NULL},
 	{"server-id", SET_IP, 0, 0, 0, 0, NULL},
-	{"probe", SET_TOGGLE, offsetof(Pxe__Settings, probe), 0, 0, 0, NULL},
+	{"probe", SET_TOGGLE, offsetof(Pxe__Settings, probe), 0, 0, 0, "yes"},
 	{"lease-min", SET_DURATION, offsetof(Pxe__Settings, lease_min_s), 10, 31536000,
 		SET_NONE_USUAL, NULL},
 	{"lease-max", SET_DURATION, offsetof(Pxe__Settings, lease_max_s), 10, 31536000,
@@ -66,6 +71,11 @@ static const struct {
 		"first offers a second one node makes to machines that no host declares"},
 	{"option", SET_OPTION, 0, 0, 0, 0, NULL},
 	{"quirk", SET_QUIRK, 0, 0, 0, 0, NULL},
+	{"boot", SET_BOOT, 0, 0, 0, 0, NULL},
+	{"var", SET_VAR, 0, 0, 0, 0, NULL},
+	{"dns", SET_DNS, 0, 0, 0, 0, NULL},
+	{"domain", SET_DOMAIN, 0, 0, 0, 0, NULL},
+	{"syslog", SET_TOGGLE, offsetof(Pxe__Settings, syslog), 0, 0, 0, "no"},
 };
 #define SET_KEYS (sizeof set_keys / sizeof set_keys[0])
 
@@ -74,11 +84,44 @@ static uint32_t *number_of(Pxe__Settings *settings, size_t key)
 	return (uint32_t *)(void *)((char *)settings + set_keys[key].offset);
 }
 
-static const char *toggle_text(Pxe__Toggle toggle)
+static void toggle_text(size_t key, Pxe__Toggle toggle, char ret_text[SHOW_LONG_BYTES])
 {
-	return toggle == PXE__TOGGLE__TOGGLE_NO    ? "no"
-	       : toggle == PXE__TOGGLE__TOGGLE_YES ? "yes"
-						   : "default (yes)";
+	if (toggle == PXE__TOGGLE__TOGGLE_UNSET) {
+		snprintf(ret_text, SHOW_LONG_BYTES, "default (%s)", set_keys[key].what);
+	} else {
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s",
+			toggle == PXE__TOGGLE__TOGGLE_NO ? "no" : "yes");
+	}
+}
+
+static void boot_text(
+	const Pxe__Settings *settings, const char *name, char ret_text[SHOW_LONG_BYTES])
+{
+	snprintf(ret_text, SHOW_LONG_BYTES, "none");
+	for (size_t i = 0; i < settings->n_profiles; i++) {
+		if (strcmp(settings->profiles[i]->arch, name) == 0) {
+			snprintf(ret_text, SHOW_LONG_BYTES, "%s", settings->profiles[i]->profile);
+		}
+	}
+}
+
+static void var_text(
+	const Pxe__Settings *settings, const char *name, char ret_text[SHOW_LONG_BYTES])
+{
+	snprintf(ret_text, SHOW_LONG_BYTES, "none");
+	for (size_t i = 0; i < settings->n_vars; i++) {
+		if (strcmp(settings->vars[i]->name, name) == 0) {
+			snprintf(ret_text, SHOW_LONG_BYTES, "%s", settings->vars[i]->value);
+		}
+	}
+}
+
+static void dns_text(const Pxe__Settings *settings, char ret_text[SHOW_LONG_BYTES])
+{
+	char text[SHOW_BYTES];
+
+	show_ips(settings->dns_ip, settings->n_dns_ip, text);
+	snprintf(ret_text, SHOW_LONG_BYTES, "%s", text[0] == '\0' ? "none" : text);
 }
 
 /* How the option that `name` (of "option.NAME") says stands: "mtu=9000". */
@@ -141,9 +184,7 @@ static void value_text(
 	case SET_DURATION:
 	case SET_PERCENT:
 	case SET_COUNT: number_text(key, number, ret_text); return;
-	case SET_TOGGLE:
-		snprintf(ret_text, SHOW_LONG_BYTES, "%s", toggle_text((Pxe__Toggle)number));
-		return;
+	case SET_TOGGLE: toggle_text(key, (Pxe__Toggle)number, ret_text); return;
 	case SET_DHCP:
 		snprintf(ret_text, SHOW_LONG_BYTES, "%s", show_dhcp_mode(settings->dhcp));
 		return;
@@ -156,6 +197,13 @@ static void value_text(
 		return;
 	case SET_OPTION: option_text(settings, name, ret_text); return;
 	case SET_QUIRK: quirk_text(settings, name, ret_text); return;
+	case SET_BOOT: boot_text(settings, name, ret_text); return;
+	case SET_VAR: var_text(settings, name, ret_text); return;
+	case SET_DNS: dns_text(settings, ret_text); return;
+	case SET_DOMAIN:
+		snprintf(ret_text, SHOW_LONG_BYTES, "%s",
+			settings->domain[0] == '\0' ? "none" : settings->domain);
+		return;
 	}
 }
 
@@ -220,6 +268,28 @@ static int set_toggle(const struct ctl *ctl, size_t key, const char *value, Pxe_
 		ctl, CTL_USAGE, "%s=%s: write yes, no or default", set_keys[key].name, value);
 }
 
+/* "10.20.0.2,10.20.0.3", or none. */
+static int set_dns(const struct ctl *ctl, const char *value, Pxe__Settings *settings)
+{
+	char word[TEXT_IP4_BYTES];
+	uint32_t ip;
+
+	edit_clear_bytes(&settings->dns_ip, &settings->n_dns_ip);
+	while (!edit_is_none(value)) {
+		size_t length = strcspn(value, ",");
+		snprintf(word, sizeof word, "%.*s", length < sizeof word ? (int)length : 0, value);
+		if (text_ip4_parse(word, &ip) != 0 || ip == 0) {
+			return ctl_fail(ctl, CTL_USAGE,
+				"dns=...: '%.*s' is not an IPv4 address; write some with commas, "
+				"or none",
+				(int)length, value);
+		}
+		edit_append_ip(&settings->dns_ip, &settings->n_dns_ip, ip);
+		value += length + (value[length] == ',');
+	}
+	return CTL_OK;
+}
+
 /* `value` is what stands behind the '=', `name` and what follows it what stands behind the '.'. */
 static int set_one(const struct ctl *ctl, size_t key, const char *name, const char *value,
 	Pxe__Settings *settings)
@@ -234,6 +304,14 @@ static int set_one(const struct ctl *ctl, size_t key, const char *name, const ch
 	case SET_OPTION:
 		return edit_option(ctl, "option.", name, &settings->options, &settings->n_options);
 	case SET_QUIRK: return edit_quirk(ctl, "quirk.", name, &settings->quirks);
+	case SET_BOOT:
+		return edit_boot_one(
+			ctl, "boot.", name, &settings->profiles, &settings->n_profiles);
+	case SET_VAR: return edit_var_one(ctl, "var.", name, &settings->vars, &settings->n_vars);
+	case SET_DNS: return set_dns(ctl, value, settings);
+	case SET_DOMAIN:
+		edit_set_text(&settings->domain, edit_is_none(value) ? "" : value);
+		return CTL_OK;
 	case SET_DHCP:
 		if (!show_dhcp_mode_parse(value, &settings->dhcp)) {
 			return ctl_fail(ctl, CTL_USAGE, "dhcp=%s: write on, proxy or off", value);
@@ -259,7 +337,8 @@ static int set_one(const struct ctl *ctl, size_t key, const char *name, const ch
 
 static bool has_dot(size_t key)
 {
-	return set_keys[key].kind == SET_OPTION || set_keys[key].kind == SET_QUIRK;
+	return set_keys[key].kind == SET_OPTION || set_keys[key].kind == SET_QUIRK ||
+	       set_keys[key].kind == SET_BOOT || set_keys[key].kind == SET_VAR;
 }
 
 static int unknown_key(const struct ctl *ctl, const char *key)

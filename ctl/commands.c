@@ -88,6 +88,13 @@ static const struct command_option restore_options[] = {
 			"overload, broadcast, echo-client-id, rapid-commit =yes, no or default; "  \
 			"reply-delay=TIME"                                                         \
 	}
+#define BOOT_TERMS                                                                                 \
+	{"boot", "ARCH=PROFILE", true,                                                             \
+		"what machines of an architecture boot instead of --profile; ARCH=none"},          \
+	{                                                                                          \
+		"var", "NAME=VALUE", true,                                                         \
+			"variable for scripts and templates: {{vars.NAME}}; NAME= removes it"      \
+	}
 #define SUBNET_TERMS                                                                               \
 	{"gateway", "IP", false, "router that machines are told; none"},                           \
 		{"dns", "IP,IP", true, "name servers, replaces the list; none"},                   \
@@ -100,7 +107,7 @@ static const struct command_option restore_options[] = {
 			"subnets that name the same one are on one link; none"},                   \
 		{"dhcp", "on|proxy|off|default", false,                                            \
 			"proxy: another server gives the addresses; default: as the cluster"},     \
-		TERMS, QUIRKS
+		TERMS, QUIRKS, BOOT_TERMS
 
 static const struct command_option subnet_add_options[] = {SUBNET_TERMS};
 
@@ -126,9 +133,12 @@ static const struct command_option group_options[] = {
 		"vendor-class, user-class, client-id, subnet, circuit, remote; KEY=none; none"},
 	{"order", "N", false, "groups of higher numbers override those of lower ones (default 0)"},
 	{"ignore", "yes|no", false, "never answer its machines"},
-	{"profile", "NAME", false, "what its machines boot; none"},
+	{"profile", "NAME", false,
+		"what its machines boot: a profile, or built in: local (the disk), none (nothing), "
+		"menu (of all profiles), wait (until somebody declares the machine)"},
 	TERMS,
 	QUIRKS,
+	BOOT_TERMS,
 };
 
 static const struct command_option host_options[] = {
@@ -141,11 +151,11 @@ static const struct command_option host_options[] = {
 		"reserved address, one in each subnet; auto: its lease, or a free one; none"},
 	{"profile", "NAME", false, "what it boots; none: as its groups or the subnet say"},
 	{"hostname", "NAME", false, "host name that it is told (default: its name)"},
-	{"var", "NAME=VALUE", true, "variable for boot scripts; NAME= removes it"},
 	{"ignore", "yes|no", false, "never answer this machine"},
 	{"group", "GROUP,GROUP", true, "groups that it belongs to besides those that match; none"},
 	TERMS,
 	QUIRKS,
+	BOOT_TERMS,
 };
 
 static const struct command_option profile_options[] = {
@@ -153,9 +163,19 @@ static const struct command_option profile_options[] = {
 	{"kernel", "PATH", false, "kernel, in the image"},
 	{"initrd", "PATH", true, "initial RAM disk, in the image"},
 	{"args", "TEXT", false,
-		"kernel command line; {{mac}}, {{ip}}, {{name}}, {{base_url}} are filled in"},
+		"kernel command line; {{mac}}, {{ip}}, {{name}}, {{base_url}} and others are "
+		"filled in"},
+	{"chain", "LOADER", false,
+		"what starts the kernel: ipxe (default), grub, shim (Secure Boot), pxelinux"},
+	{"template", "NAME=FILE", true,
+		"file made for each machine, at http://NODE/t/MAC/NAME; NAME=none removes it"},
+	{"var", "NAME=VALUE", true,
+		"variable for scripts and templates: {{vars.NAME}}; NAME= removes it"},
 	{"loader", "ARCH=PATH", true, "own boot program for an architecture, in the image"},
 	{"script", "FILE", false, "a whole iPXE script instead of kernel and initrd; none"},
+	{"grub-script", "FILE", false, "a whole grub.cfg instead of the generated one; none"},
+	{"pxelinux-script", "FILE", false,
+		"a whole PXELINUX configuration instead of the generated one; none"},
 	{"local", NULL, false, "continue with the local disk"},
 	{"own-ipxe", "yes|no", false,
 		"BIOS machines whose ROM is an iPXE load undionly.kpxe first, too"},
@@ -167,6 +187,10 @@ static const struct command_option profile_options[] = {
 	{"menu-broadcast", "yes|no", false, "boot servers may be looked for by broadcast"},
 	{"menu-multicast", "IP", false, "... and by multicast to this address; none"},
 	{"menu", "none", false, "remove the menu"},
+};
+
+static const struct command_option profile_show_options[] = {
+	{"template", "NAME", false, "print this template, as it is kept"},
 };
 
 static const struct command_option push_options[] = {
@@ -256,6 +280,12 @@ const struct command command_table[] = {
 		"node\n"
 		"option.NAME    DHCP option for everybody, or none; quirk.NAME  yes, no or "
 		"default\n"
+		"dns, domain    name servers and domain of subnets that have none of their own, or "
+		"none\n"
+		"boot.ARCH      profile for machines of an architecture, or none; var.NAME  "
+		"variable for\n"
+		"               scripts and templates, {{vars.NAME}}\n"
+		"syslog  take log lines of machines at UDP port 514: yes or no\n"
 		"server-id  DHCP server identifier of the cluster",
 		"  pxectl cluster set mclt=5m reserve=30%\n  pxectl cluster set dhcp=off\n"
 		"  pxectl cluster set option.ntp-servers=10.20.0.2 quirk.rapid-commit=yes",
@@ -341,7 +371,8 @@ const struct command command_table[] = {
 		"  pxectl host set n07 --ip 10.20.0.117", OPTIONS(host_options), objects_set},
 	REMOVE("host"),
 	LIST("profile"),
-	SHOW("profile"),
+	{"profile", "show", "NAME", 1, 1, "show one, or one of its templates", NULL, NULL,
+		OPTIONS(profile_show_options), objects_show},
 	{"profile", "add", "NAME", 1, 1, "add something to boot", NULL,
 		"  pxectl profile add debian12 --image debian12 --kernel vmlinuz --initrd "
 		"initrd.img \\\n"

@@ -1,5 +1,6 @@
 #include "ctl/edit.h"
 
+#include "ctl/edit_boot.h"
 #include "ctl/edit_terms.h"
 #include "proto/wire/dhcp4_value.h"
 #include "proto/wire/text.h"
@@ -152,6 +153,12 @@ int edit_subnet(struct ctl *ctl, const struct invocation *in, Pxe__Subnet *subne
 	}
 	if (result == CTL_OK) {
 		result = edit_terms(ctl, in, &terms);
+	}
+	if (result == CTL_OK) {
+		result = edit_boot(ctl, in, &subnet->profiles, &subnet->n_profiles);
+	}
+	if (result == CTL_OK) {
+		result = edit_vars(ctl, in, &subnet->vars, &subnet->n_vars);
 	}
 	edit_text(in, "domain", &subnet->domain);
 	edit_text(in, "profile", &subnet->profile);
@@ -379,46 +386,6 @@ static int set_uuid(const struct ctl *ctl, const char *text, Pxe__Host *host)
 	return CTL_OK;
 }
 
-static void drop_variable(Pxe__Host *host, const char *name, size_t length)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < host->n_vars; i++) {
-		if (strlen(host->vars[i]->name) == length &&
-			strncmp(host->vars[i]->name, name, length) == 0) {
-			pxe__variable__free_unpacked(host->vars[i], NULL);
-		} else {
-			host->vars[kept++] = host->vars[i];
-		}
-	}
-	host->n_vars = kept;
-}
-
-/* NAME=VALUE sets one variable, NAME= removes it; the others stay. */
-static int set_variable(const struct ctl *ctl, const char *text, Pxe__Host *host)
-{
-	const char *equals = strchr(text, '=');
-	Pxe__Variable *variable;
-	char name[64];
-
-	if (equals == NULL || equals == text || equals - text >= (int)sizeof name) {
-		return ctl_fail(ctl, CTL_USAGE,
-			"--var '%s': write NAME=VALUE, or NAME= to remove it", text);
-	}
-	drop_variable(host, text, (size_t)(equals - text));
-	if (equals[1] == '\0') {
-		return CTL_OK;
-	}
-	variable = pxe__variable__unpack(NULL, 0, (const uint8_t *)"");
-	host->vars = realloc(host->vars, (host->n_vars + 1) * sizeof *host->vars);
-	assert(variable != NULL && host->vars != NULL);
-	snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-	edit_set_text(&variable->name, name);
-	edit_set_text(&variable->value, equals + 1);
-	host->vars[host->n_vars++] = variable;
-	return CTL_OK;
-}
-
 static int edit_identities(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 {
 	const char *uuid = command_text(in, "uuid");
@@ -446,15 +413,16 @@ int edit_host(struct ctl *ctl, const struct invocation *in, Pxe__Host *host)
 {
 	const struct edit_terms terms = {&host->lease_s, &host->lease_min_s, &host->lease_max_s,
 		&host->options, &host->n_options, &host->quirks};
-	const char *value;
-	size_t iterator = 0;
 	int result = edit_identities(ctl, in, host);
 
 	if (result == CTL_OK) {
 		result = set_reservations(ctl, in, host);
 	}
-	while (result == CTL_OK && (value = command_next(in, "var", &iterator)) != NULL) {
-		result = set_variable(ctl, value, host);
+	if (result == CTL_OK) {
+		result = edit_vars(ctl, in, &host->vars, &host->n_vars);
+	}
+	if (result == CTL_OK) {
+		result = edit_boot(ctl, in, &host->profiles, &host->n_profiles);
 	}
 	if (result == CTL_OK) {
 		result = edit_yes_no(ctl, in, "ignore", &host->ignore);

@@ -1,6 +1,7 @@
 /* Groups: which machines belong to one, and what it says to them. */
 #include "ctl/edit.h"
 
+#include "ctl/edit_boot.h"
 #include "ctl/edit_terms.h"
 #include "proto/cred/suggest.h"
 #include "proto/wire/dhcp4_names.h"
@@ -280,6 +281,12 @@ int edit_group(struct ctl *ctl, const struct invocation *in, Pxe__Group *group)
 	}
 	if (result == CTL_OK) {
 		result = edit_terms(ctl, in, &terms);
+	}
+	if (result == CTL_OK) {
+		result = edit_boot(ctl, in, &group->profiles, &group->n_profiles);
+	}
+	if (result == CTL_OK) {
+		result = edit_vars(ctl, in, &group->vars, &group->n_vars);
 	}
 	edit_text(in, "profile", &group->profile);
 	return result;

@@ -1,15 +1,14 @@
 /* Profiles: what to boot, and the menu that PXE firmware shows. */
 #include "ctl/edit.h"
 
+#include "ctl/edit_boot.h"
 #include "ctl/edit_field.h"
-#include "proto/cred/credfile.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SCRIPT_MAX      65536
 #define ITEM_BYTES      256
 #define ITEM_TEXT_MAX   64
 #define ITEM_TYPE_MAX   0xffff
@@ -70,22 +69,6 @@ static void set_initrds(const struct invocation *in, Pxe__Profile *profile)
 				&profile->initrd, &profile->n_initrd, value, strlen(value));
 		}
 	}
-}
-
-static int set_script(const struct ctl *ctl, const char *path, Pxe__Profile *profile)
-{
-	char *text, error[400];
-
-	if (edit_is_none(path)) {
-		edit_set_text(&profile->script, "");
-		return CTL_OK;
-	}
-	if (credfile_read(path, SCRIPT_MAX, &text, error, sizeof error) != 0) {
-		return ctl_fail(ctl, CTL_USAGE, "--script: %s", error);
-	}
-	edit_set_text(&profile->script, text);
-	free(text);
-	return CTL_OK;
 }
 
 /* ---- the menu */
@@ -275,8 +258,8 @@ static int edit_boots(struct ctl *ctl, const struct invocation *in, Pxe__Profile
 	while (result == CTL_OK && (value = command_next(in, "loader", &iterator)) != NULL) {
 		result = set_loader(ctl, value, profile);
 	}
-	if (result == CTL_OK && (value = command_text(in, "script")) != NULL) {
-		result = set_script(ctl, value, profile);
+	if (result == CTL_OK && (value = command_text(in, "chain")) != NULL) {
+		result = edit_chain(ctl, value, &profile->chain);
 	}
 	if (result == CTL_OK) {
 		result = edit_yes_no(ctl, in, "own-ipxe", &profile->own_ipxe);
@@ -284,10 +267,54 @@ static int edit_boots(struct ctl *ctl, const struct invocation *in, Pxe__Profile
 	return result;
 }
 
+/* What is filled in for each machine. */
+static int edit_texts(struct ctl *ctl, const struct invocation *in, Pxe__Profile *profile)
+{
+	const struct {
+		const char *option;
+		char **field;
+	} scripts[] = {
+		{"script", &profile->script},
+		{"grub-script", &profile->grub_script},
+		{"pxelinux-script", &profile->pxelinux_script},
+	};
+	const char *value;
+	int result = CTL_OK;
+
+	for (size_t i = 0; result == CTL_OK && i < sizeof scripts / sizeof scripts[0]; i++) {
+		value = command_text(in, scripts[i].option);
+		if (value != NULL) {
+			result =
+				edit_template_text(ctl, scripts[i].option, value, scripts[i].field);
+		}
+	}
+	if (result == CTL_OK && (value = command_text(in, "args")) != NULL) {
+		result = edit_check_template(ctl, "--args", value);
+	}
+	if (result == CTL_OK) {
+		result = edit_templates(ctl, in, profile);
+	}
+	if (result == CTL_OK) {
+		result = edit_vars(ctl, in, &profile->vars, &profile->n_vars);
+	}
+	return result;
+}
+
+/* Something that can be started. */
+static bool boots_anything(const Pxe__Profile *profile)
+{
+	return profile->local || profile->kernel[0] != '\0' || profile->script[0] != '\0' ||
+	       profile->grub_script[0] != '\0' || profile->pxelinux_script[0] != '\0' ||
+	       profile->n_loaders > 0 || profile->menu != NULL;
+}
+
 int edit_profile(struct ctl *ctl, const struct invocation *in, Pxe__Profile *profile)
 {
 	int result = edit_boots(ctl, in, profile);
 
+	if (result == CTL_OK) {
+		result = edit_texts(ctl, in, profile);
+	}
 	edit_text(in, "image", &profile->image);
 	edit_text(in, "kernel", &profile->kernel);
 	edit_text(in, "args", &profile->args);
@@ -300,8 +327,7 @@ int edit_profile(struct ctl *ctl, const struct invocation *in, Pxe__Profile *pro
 	if (command_text(in, "kernel") != NULL || command_text(in, "script") != NULL) {
 		profile->local = command_flag(in, "local");
 	}
-	if (result == CTL_OK && !profile->local && profile->kernel[0] == '\0' &&
-		profile->script[0] == '\0' && profile->n_loaders == 0 && profile->menu == NULL) {
+	if (result == CTL_OK && !boots_anything(profile)) {
 		return ctl_fail(ctl, CTL_USAGE,
 			"a profile needs something to boot: --image and --kernel, "
 			"--loader ARCH=PATH, --script FILE, --menu-item TEXT=PROFILE, or --local");

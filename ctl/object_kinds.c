@@ -1,6 +1,7 @@
 #include "ctl/object_kinds.h"
 
 #include "ctl/edit.h"
+#include "ctl/edit_boot.h"
 #include "ctl/show_terms.h"
 #include "proto/msg/msg_ip4.h"
 
@@ -66,6 +67,9 @@ static void subnet_show(struct ctl *ctl, const void *object)
 	show_pair(ctl, "shared", subnet->shared_network);
 	show_option_lines(ctl, subnet->options, subnet->n_options);
 	show_quirk_lines(ctl, subnet->quirks);
+	show_boot_lines(ctl, subnet->profiles, subnet->n_profiles);
+	show_var_lines(ctl, subnet->vars, subnet->n_vars);
+	show_owner(ctl, subnet->owner);
 }
 
 static const struct table_column pool_columns[] = {{"NAME", false, false}, {"SUBNET", false, false},
@@ -143,6 +147,7 @@ static void pool_show(struct ctl *ctl, const void *object)
 	show_pair(ctl, "except", show_names(pool->except, pool->n_except, names, sizeof names));
 	show_lease_terms(ctl, pool->lease_s, pool->lease_min_s, pool->lease_max_s);
 	show_option_lines(ctl, pool->options, pool->n_options);
+	show_owner(ctl, pool->owner);
 }
 
 /* ---- groups */
@@ -181,6 +186,9 @@ static void group_show(struct ctl *ctl, const void *object)
 	show_lease_terms(ctl, group->lease_s, group->lease_min_s, group->lease_max_s);
 	show_option_lines(ctl, group->options, group->n_options);
 	show_quirk_lines(ctl, group->quirks);
+	show_boot_lines(ctl, group->profiles, group->n_profiles);
+	show_var_lines(ctl, group->vars, group->n_vars);
+	show_owner(ctl, group->owner);
 }
 
 /* ---- hosts */
@@ -259,10 +267,9 @@ static void host_show(struct ctl *ctl, const void *object)
 	show_lease_terms(ctl, host->lease_s, host->lease_min_s, host->lease_max_s);
 	show_option_lines(ctl, host->options, host->n_options);
 	show_quirk_lines(ctl, host->quirks);
-	for (size_t i = 0; i < host->n_vars; i++) {
-		fprintf(ctl->out, "%-12s %s=%s\n", "var", host->vars[i]->name,
-			host->vars[i]->value);
-	}
+	show_boot_lines(ctl, host->profiles, host->n_profiles);
+	show_var_lines(ctl, host->vars, host->n_vars);
+	show_owner(ctl, host->owner);
 }
 
 static const struct table_column profile_columns[] = {{"NAME", false, false},
@@ -316,6 +323,14 @@ static void menu_show(struct ctl *ctl, const Pxe__PxeMenu *menu)
 	show_pair(ctl, "multicast", show_ip(&menu->multicast_ip, text));
 }
 
+static void script_show(struct ctl *ctl, const char *what, const char *text)
+{
+	if (text[0] != '\0') {
+		fprintf(ctl->out, "%s\n%s%s", what, text,
+			text[strlen(text) - 1] == '\n' ? "" : "\n");
+	}
+}
+
 static void profile_show(struct ctl *ctl, const void *object)
 {
 	const Pxe__Profile *profile = object;
@@ -341,10 +356,31 @@ static void profile_show(struct ctl *ctl, const void *object)
 		show_pair(ctl, "own iPXE",
 			"yes: BIOS machines load undionly.kpxe even when their ROM is an iPXE");
 	}
-	if (profile->script[0] != '\0') {
-		fprintf(ctl->out, "script\n%s%s", profile->script,
-			profile->script[strlen(profile->script) - 1] == '\n' ? "" : "\n");
+	if (profile->chain != PXE__CHAIN__CHAIN_DEFAULT) {
+		show_pair(ctl, "chain", edit_chain_text(profile->chain));
 	}
+	for (size_t i = 0; i < profile->n_templates; i++) {
+		const Pxe__Template *file = profile->templates[i];
+		char size[SHOW_BYTES];
+		fprintf(ctl->out, "%-12s %s (%s)\n", "template", file->name,
+			show_size(strlen(file->text), size));
+	}
+	show_var_lines(ctl, profile->vars, profile->n_vars);
+	show_owner(ctl, profile->owner);
+	script_show(ctl, "script", profile->script);
+	script_show(ctl, "grub-script", profile->grub_script);
+	script_show(ctl, "pxelinux-script", profile->pxelinux_script);
+}
+
+int object_kinds_show_template(struct ctl *ctl, const Pxe__Profile *profile, const char *name)
+{
+	for (size_t i = 0; i < profile->n_templates; i++) {
+		if (strcmp(profile->templates[i]->name, name) == 0) {
+			fputs(profile->templates[i]->text, ctl->out);
+			return CTL_OK;
+		}
+	}
+	return ctl_fail(ctl, CTL_NOT_FOUND, "profile %s has no template '%s'", profile->name, name);
 }
 
 static int subnet_edit(struct ctl *ctl, const struct invocation *in, void *object)

@@ -19,6 +19,8 @@ struct object_kind {
 	size_t column_count;
 };
 
+/* Print one template as it is kept. */
+int object_kinds_show_template(struct ctl *ctl, const Pxe__Profile *profile, const char *name);
 /* The kind that the command's noun names. */
 const struct object_kind *object_kind_of(const struct invocation *in);
 

@@ -151,7 +151,10 @@ int objects_show(struct ctl *ctl, const struct invocation *in)
 	if (result != CTL_OK) {
 		return result;
 	}
-	if (ctl->format == CTL_JSON) {
+	if (command_text(in, "template") != NULL) {
+		result = object_kinds_show_template(
+			ctl, (const Pxe__Profile *)object, command_text(in, "template"));
+	} else if (ctl->format == CTL_JSON) {
 		result = ctl_print_json(ctl, object);
 	} else {
 		kind->show(ctl, object);

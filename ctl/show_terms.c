@@ -205,3 +205,27 @@ void show_option_lines(const struct ctl *ctl, Pxe__Option *const *options, size_
 		show_pair(ctl, "option", show_option(options[i], text, sizeof text));
 	}
 }
+
+void show_boot_lines(const struct ctl *ctl, Pxe__ArchProfile *const *profiles, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		fprintf(ctl->out, "%-12s %s=%s\n", "boot", profiles[i]->arch, profiles[i]->profile);
+	}
+}
+
+void show_var_lines(const struct ctl *ctl, Pxe__Variable *const *vars, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		fprintf(ctl->out, "%-12s %s=%s\n", "var", vars[i]->name, vars[i]->value);
+	}
+}
+
+void show_owner(const struct ctl *ctl, const char *owner)
+{
+	char line[SHOW_BYTES];
+
+	if (owner[0] != '\0') {
+		snprintf(line, sizeof line, "%.200s (pxectl apply)", owner);
+		show_pair(ctl, "site file", line);
+	}
+}

@@ -25,6 +25,11 @@ char *show_identity(const ProtobufCBinaryData *identity, char ret_text[SHOW_BYTE
 void show_lease_terms(const struct ctl *ctl, uint32_t lease_s, uint32_t min_s, uint32_t max_s);
 void show_option_lines(const struct ctl *ctl, Pxe__Option *const *options, size_t count);
 void show_quirk_lines(const struct ctl *ctl, const Pxe__Quirks *quirks);
+/* "boot  bios=memtest"; "var  disk=/dev/sda". */
+void show_boot_lines(const struct ctl *ctl, Pxe__ArchProfile *const *profiles, size_t count);
+void show_var_lines(const struct ctl *ctl, Pxe__Variable *const *vars, size_t count);
+/* The site file that made an object; nothing if an operator did. */
+void show_owner(const struct ctl *ctl, const char *owner);
 void show_match_lines(const struct ctl *ctl, const Pxe__Match *match);
 
 #endif

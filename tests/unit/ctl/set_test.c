@@ -155,9 +155,42 @@ static void test_wrong_words_are_named(void **state)
 	}
 }
 
+static void test_what_machines_boot_and_are_told_is_set_and_removed(void **state)
+{
+	static const char *const words[] = {"boot.bios=memtest", "var.mirror=http://m/",
+		"dns=10.0.0.2,10.0.0.3", "domain=lab.example", "syslog=yes"};
+	static const char *const away[] = {
+		"boot.bios=none", "var.mirror=", "dns=none", "domain=none"};
+	static const char *const wrong[] = {"dns=10.0.0.2,x"};
+	struct rig rig;
+
+	(void)state;
+	apply(&rig, words, 5);
+	assert_int_equal(rig.result, CTL_OK);
+	assert_string_equal(rig.settings->profiles[0]->profile, "memtest");
+	assert_string_equal(rig.settings->vars[0]->value, "http://m/");
+	assert_int_equal(rig.settings->n_dns_ip, 2);
+	assert_string_equal(rig.settings->domain, "lab.example");
+	assert_int_equal(rig.settings->syslog, PXE__TOGGLE__TOGGLE_YES);
+	assert_non_null(strstr(rig.changes, "boot.bios  none -> memtest"));
+	assert_non_null(strstr(rig.changes, "default (no) -> yes"));
+	rig.ctl.err = tmpfile();
+	assert_int_equal(cmd_set_apply(&rig.ctl, away, 4, rig.settings, rig.ctl.err), CTL_OK);
+	fclose(rig.ctl.err);
+	assert_int_equal(
+		rig.settings->n_profiles + rig.settings->n_vars + rig.settings->n_dns_ip, 0);
+	assert_string_equal(rig.settings->domain, "");
+	done(&rig);
+	apply(&rig, wrong, 1);
+	assert_int_equal(rig.result, CTL_USAGE);
+	assert_non_null(strstr(rig.told, "'x' is not an IPv4 address"));
+	done(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_machines_boot_and_are_told_is_set_and_removed),
 		cmocka_unit_test(test_a_key_given_twice_is_refused),
 		cmocka_unit_test(test_each_key_changes_its_setting_and_nothing_else),
 		cmocka_unit_test(test_terms_of_the_whole_cluster),
