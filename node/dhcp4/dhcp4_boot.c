@@ -137,6 +137,7 @@ void dhcp4_boot_choose(const struct dhcp4_view *view, const struct dhcp4_request
 {
 	ret_decision->kind = BOOT_NONE;
 	ret_decision->file[0] = '\0';
+	ret_decision->profile[0] = '\0';
 	ret_decision->why[0] = '\0';
 	ret_decision->server_ip = 0;
 	ret_decision->menu = NULL;

@@ -51,7 +51,7 @@
 #define DHCP4_WAITING_MAX   2048 /* clients held for the quorum; the oldest gives way */
 #define DHCP4_WAIT_MS       2000 /* how long they are held at most; clients then ask again themselves */
 #define DHCP4_RETRY_MS      40 /* what the log did not take is tried again after this */
-#define DHCP4_EVENTS_MAX    3
+#define DHCP4_EVENTS_MAX    4
 #define DHCP4_DELAYED_MAX   1024 /* clients whose DISCOVER is answered later */
 #define DHCP4_UNKNOWN_PER_S 500  /* Settings.unknown_per_s, if it is not set */
 #define DHCP4_PROBING_MAX                                                                          \

@@ -82,7 +82,7 @@ void dhcp4_lease_reply(struct dhcp4_step *step, enum dhcp4_type type, uint32_t i
 		text = boot->file;
 	else if (boot->kind == BOOT_NONE)
 		text = boot->why;
-	dhcp4_step_event(step, event_of(step, type), at_ip, text);
+	dhcp4_step_answered(step, event_of(step, type), at_ip, text, boot->profile);
 }
 
 bool dhcp4_lease_is_rapid(const struct dhcp4_step *step)

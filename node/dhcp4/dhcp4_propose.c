@@ -47,6 +47,28 @@ void dhcp4_step_drop(struct dhcp4_step *step, enum dhcp4_count count)
 	dhcp4_engine_count(step->engine, count);
 }
 
+/* What the machine tells of itself, for the inventory and the timelines. */
+static void describe(const struct dhcp4_request *request, struct event *event)
+{
+	size_t bytes = request->vendor_class.len < sizeof event->vendor_class
+			       ? request->vendor_class.len
+			       : sizeof event->vendor_class - 1;
+	event->stage = dhcp4_request_is_system(request) ? PXE__BOOT_STAGE__STAGE_SYSTEM
+							: PXE__BOOT_STAGE__STAGE_NONE;
+	event->arch = request->arch == UINT16_MAX ? 0 : 1 + (uint32_t)request->arch;
+	event->has_uuid = request->has_uuid;
+	memcpy(event->uuid, request->uuid, sizeof event->uuid);
+	for (size_t i = 0; i < bytes; i++) {
+		uint8_t c = request->vendor_class.data[i];
+		event->vendor_class[i] = c < ' ' || c >= 0x7f ? '?' : (char)c;
+	}
+	event->vendor_class[bytes] = '\0';
+	snprintf(event->hostname, sizeof event->hostname, "%s", request->hostname);
+	event->profile[0] = '\0';
+	event->is_ipxe = request->is_ipxe;
+	event->failed = false;
+}
+
 void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip, const char *text)
 {
 	struct dhcp4_effects *effects = step->effects;
@@ -63,7 +85,26 @@ void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip,
 		event->took_ms = (uint32_t)(step->view->now_ms - step->arrival_ms);
 	const char *name = step->host != NULL ? step->host->name : request->hostname;
 	snprintf(event->host, sizeof event->host, "%s", name);
+	/* Firmware that begins again and the iPXE that it has loaded are told apart by this. */
+	if (kind == PXE__EVENT_KIND__EVENT_DHCP_DISCOVER && request->is_ipxe)
+		text = "iPXE";
 	snprintf(event->text, sizeof event->text, "%s", text);
+	describe(request, event);
+}
+
+void dhcp4_step_answered(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip,
+	const char *text, const char *profile)
+{
+	enum dhcp4_stage stage = step->request->stage;
+	dhcp4_step_event(step, kind, ip, text);
+	struct event *event = &step->effects->event[step->effects->event_count - 1];
+	snprintf(event->profile, sizeof event->profile, "%s", profile);
+	/* Once when it comes up, and not when it renews what it has. */
+	if (kind == PXE__EVENT_KIND__EVENT_DHCP_ACK &&
+		event->stage == PXE__BOOT_STAGE__STAGE_SYSTEM &&
+		(stage == DHCP4_STAGE_DISCOVER || stage == DHCP4_STAGE_SELECTING ||
+			stage == DHCP4_STAGE_INIT_REBOOT))
+		dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_SYSTEM_UP, ip, "");
 }
 
 /* A flood of made-up clients is not to flood the log. */

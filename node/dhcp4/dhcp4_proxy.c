@@ -66,8 +66,8 @@ static void answer(struct dhcp4_step *step, enum dhcp4_type type, enum dhcp4_man
 	step->effects->has_reply = true;
 	dhcp4_engine_count(step->engine, dhcp4_count_of_type(type));
 	dhcp4_engine_count(step->engine, DHCP4_COUNT_PROXY);
-	dhcp4_step_event(step, PXE__EVENT_KIND__EVENT_DHCP_PROXY, step->request->wanted_ip,
-		boot->kind == BOOT_MENU ? "boot menu" : boot->file);
+	dhcp4_step_answered(step, PXE__EVENT_KIND__EVENT_DHCP_PROXY, step->request->wanted_ip,
+		boot->kind == BOOT_MENU ? "boot menu" : boot->file, boot->profile);
 }
 
 void dhcp4_proxy_answer(struct dhcp4_step *step)

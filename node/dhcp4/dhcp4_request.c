@@ -284,6 +284,13 @@ bool dhcp4_request_is_relayed(const struct dhcp4_request *request)
 	return request->message.header.giaddr != 0;
 }
 
+bool dhcp4_request_is_system(const struct dhcp4_request *request)
+{
+	return !request->is_pxe && !request->is_http && !request->is_ipxe &&
+	       request->arch == UINT16_MAX && request->stage != DHCP4_STAGE_BOOTP &&
+	       !dhcp4_vendor_class_begins(&request->message, "U-Boot");
+}
+
 void dhcp4_request_client_info(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info)
 {
 	pxe__client_info__init(ret_info);

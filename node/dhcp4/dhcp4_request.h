@@ -74,6 +74,10 @@ void dhcp4_request_client_info(const struct dhcp4_request *request, Pxe__ClientI
 /* And what groups match it by. */
 void dhcp4_request_attributes(const struct dhcp4_request *request, Pxe__ClientInfo *ret_info);
 
+/* Does a system ask: neither firmware nor a loader that is to boot? U-Boot may send no option 93.
+ */
+bool dhcp4_request_is_system(const struct dhcp4_request *request);
+
 /* Is an option that we read not as its standard says: of another length, or with parts that point
  * past its end (82, 43, 125)? Such options are ignored; the request is not. */
 bool dhcp4_request_is_odd(const struct dhcp4_request *request);

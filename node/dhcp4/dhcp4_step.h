@@ -174,6 +174,10 @@ void dhcp4_step_clear_effects(struct dhcp4_effects *effects);
 void dhcp4_step_drop(struct dhcp4_step *step, enum dhcp4_count count);
 void dhcp4_step_event(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip, const char *text);
 
+/* What the machine was answered, and what it boots; and that a system is up, if one asked. */
+void dhcp4_step_answered(struct dhcp4_step *step, Pxe__EventKind kind, uint32_t ip,
+	const char *text, const char *profile);
+
 /* An EVENT_DHCP_REFUSED, once in a while for each client and verdict. */
 void dhcp4_step_refused(struct dhcp4_step *step, unsigned verdict, const char *text);
 

@@ -5,8 +5,8 @@
  * nodes
  *
  * Under load a node makes thousands of events a second. Watchers get all of them; the log and the
- * other nodes get at most EVENTS_TOLD_PER_S each, except the notable ones, and a line says how many
- * were left out.
+ * other nodes get at most EVENTS_TOLD_PER_S each (lines that machines logged have a budget of their
+ * own), except the notable ones, and a line says how many were left out.
  */
 #include "node/events/events.h"
 
@@ -50,7 +50,7 @@ struct events {
 	uint64_t dropped;
 	uint64_t number, next_handle;
 	struct watcher watchers[EVENTS_WATCHERS];
-	struct budget log_budget, peer_budget;
+	struct budget log_budget, peer_budget, syslog_budget;
 };
 
 /* Everything that is not routine traffic: always logged and told to the others. */
@@ -68,6 +68,8 @@ static enum log_level level_of(Pxe__EventKind kind)
 		kind == PXE__EVENT_KIND__EVENT_NODE_DOWN ||
 		kind == PXE__EVENT_KIND__EVENT_QUORUM_LOST ||
 		kind == PXE__EVENT_KIND__EVENT_ISOLATED ||
+		kind == PXE__EVENT_KIND__EVENT_BOOT_STALLED ||
+		kind == PXE__EVENT_KIND__EVENT_TEMPLATE_FAILED ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_NAK ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_DECLINE) {
 		return LOG_LEVEL_WARN;
@@ -77,6 +79,7 @@ static enum log_level level_of(Pxe__EventKind kind)
 		kind == PXE__EVENT_KIND__EVENT_DHCP_REQUEST ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_INFORM ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_FOREIGN || /* the server has said it louder */
+		kind == PXE__EVENT_KIND__EVENT_SYSLOG ||       /* in the history of its machine */
 		kind == PXE__EVENT_KIND__EVENT_TFTP_START ||
 		kind == PXE__EVENT_KIND__EVENT_HTTP_START) {
 		return LOG_LEVEL_DEBUG;
@@ -172,7 +175,18 @@ static void fill_message(
 	message->text = from->text;
 	message->bytes = from->bytes;
 	message->took_ms = from->took_ms;
+	message->stage = from->stage;
+	message->profile = from->profile;
+	message->arch = from->arch;
+	message->failed = from->failed;
 	message->number = ++events->number;
+}
+
+/* What machines log is not to keep the steps of their boots from the others. */
+static struct budget *peer_budget_of(struct events *events, Pxe__EventKind kind)
+{
+	return kind == PXE__EVENT_KIND__EVENT_SYSLOG ? &events->syslog_budget
+						     : &events->peer_budget;
 }
 
 static void deliver(struct events *events, struct event *event)
@@ -183,9 +197,12 @@ static void deliver(struct events *events, struct event *event)
 
 	fill_message(events, event, ip, &message);
 	write_log(events, &message);
+	if (events->config.on_own != NULL) {
+		events->config.on_own(events->config.ctx, event, &message);
+	}
 	tell_watchers(events, &message);
 	if (events->config.broadcast != NULL &&
-		(is_notable(event->kind) || budget_allows(&events->peer_budget,
+		(is_notable(event->kind) || budget_allows(peer_budget_of(events, event->kind),
 						    uv_now(events->config.loop), &left_out))) {
 		events->config.broadcast(events->config.ctx, &message);
 	}
@@ -258,6 +275,7 @@ void events_post(struct events *events, const struct event *event)
 		*slot = *event;
 		slot->host[sizeof slot->host - 1] = '\0';
 		slot->text[sizeof slot->text - 1] = '\0';
+		slot->profile[sizeof slot->profile - 1] = '\0';
 		wake = events->count++ == 0;
 	}
 	uv_mutex_unlock(&events->lock);

@@ -31,6 +31,7 @@ struct event {
 	bool has_uuid;
 	uint8_t uuid[16];
 	char vendor_class[64], hostname[64]; /* control bytes as '?' */
+	bool is_ipxe;                        /* an iPXE sent it, not the firmware itself */
 	bool failed;                         /* PHONE_HOME: the system reports a failure */
 };
 
@@ -40,6 +41,9 @@ struct events_config {
 	void *ctx;
 	uint64_t (*now_ms)(void *ctx);                         /* cluster time, loop thread */
 	void (*broadcast)(void *ctx, const Pxe__Event *event); /* to the other nodes; may be NULL */
+	/* This node's own, with all that was posted; before the watchers. It may post. May be NULL.
+	 */
+	void (*on_own)(void *ctx, const struct event *posted, const Pxe__Event *event);
 };
 
 int events_open(const struct events_config *config, struct events **ret_events);

@@ -26,10 +26,16 @@ static const struct {
 	{PXE__EVENT_KIND__EVENT_HTTP_DONE, "HTTP done"},
 	{PXE__EVENT_KIND__EVENT_HTTP_FAILED, "HTTP failed"},
 	{PXE__EVENT_KIND__EVENT_SCRIPT, "boot script"},
-	{PXE__EVENT_KIND__EVENT_PHONE_HOME, "is up"},
+	{PXE__EVENT_KIND__EVENT_PHONE_HOME, "reports"},
 	{PXE__EVENT_KIND__EVENT_DHCP_PROXY, "PXE offer"},
 	{PXE__EVENT_KIND__EVENT_DHCP_FOREIGN, "other server"},
 	{PXE__EVENT_KIND__EVENT_ADDRESS_TAKEN, "address in use"},
+	{PXE__EVENT_KIND__EVENT_SYSLOG, "log"},
+	{PXE__EVENT_KIND__EVENT_BOOT_ONCE, "boot once"},
+	{PXE__EVENT_KIND__EVENT_MACHINE_NEW, "new machine"},
+	{PXE__EVENT_KIND__EVENT_BOOT_STALLED, "boot STALLED"},
+	{PXE__EVENT_KIND__EVENT_SYSTEM_UP, "system is up"},
+	{PXE__EVENT_KIND__EVENT_TEMPLATE_FAILED, "template failed"},
 	{PXE__EVENT_KIND__EVENT_NODE_LEADER, "leader"},
 	{PXE__EVENT_KIND__EVENT_NODE_UP, "node up"},
 	{PXE__EVENT_KIND__EVENT_NODE_DOWN, "node down"},
@@ -56,6 +62,22 @@ const char *event_text_word(Pxe__EventKind kind)
 	return "event";
 }
 
+const char *event_text_stage(Pxe__BootStage stage)
+{
+	switch (stage) {
+	case PXE__BOOT_STAGE__STAGE_LOADER: return "loader";
+	case PXE__BOOT_STAGE__STAGE_SCRIPT: return "script";
+	case PXE__BOOT_STAGE__STAGE_KERNEL: return "kernel";
+	case PXE__BOOT_STAGE__STAGE_INITRD: return "initrd";
+	case PXE__BOOT_STAGE__STAGE_TEMPLATE: return "template";
+	case PXE__BOOT_STAGE__STAGE_FILE: return "file";
+	case PXE__BOOT_STAGE__STAGE_SYSTEM: return "system";
+	case PXE__BOOT_STAGE__STAGE_NONE:
+	case _PXE__BOOT_STAGE_IS_INT_SIZE: break;
+	}
+	return "";
+}
+
 char *event_text_clean(const char *text, char *ret_text, size_t text_bytes)
 {
 	size_t i;
@@ -76,6 +98,21 @@ static void add(char *line, const char *before, const char *text)
 	size_t used = strlen(line);
 
 	snprintf(line + used, EVENT_TEXT_BYTES - used, "%s%s", used == 0 ? "" : before, text);
+}
+
+/* "[kernel of debian12]": which part of the boot it was. */
+static void add_boot(char *line, const Pxe__Event *event)
+{
+	const char *stage = event_text_stage(event->stage);
+	char clean[80], text[128];
+
+	if (stage[0] == '\0' && event->profile[0] == '\0') {
+		return;
+	}
+	event_text_clean(event->profile, clean, sizeof clean);
+	snprintf(text, sizeof text, "[%s%s%s]", stage,
+		stage[0] != '\0' && clean[0] != '\0' ? " of " : "", clean);
+	add(line, "  ", text);
 }
 
 char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES])
@@ -106,5 +143,6 @@ char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES])
 			event->took_ms % 1000 / 100);
 		add(ret_text, "  ", took);
 	}
+	add_boot(ret_text, event);
 	return ret_text;
 }

@@ -9,6 +9,8 @@
 
 /* "DISCOVER", "TFTP done", "leader"; kinds of a newer version are "event". Static. */
 const char *event_text_word(Pxe__EventKind kind);
+/* "loader", "kernel"; "" for none. Static. */
+const char *event_text_stage(Pxe__BootStage stage);
 /* Who (host name, else hardware address), what, address, text, bytes and time, without control
  * bytes; cut to fit. Returns ret_text. */
 char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES]);
