@@ -100,6 +100,9 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 	count(into, "peer_dropped_full", peers.dropped_full);
 	count(into, "peer_dropped_invalid", peers.dropped_invalid);
 	count(into, "keys_refused", zap_refused(daemon->zap));
+	if (daemon->machines != NULL) {
+		count(into, "machines_left_out", machines_left_out(daemon->machines));
+	}
 	count(into, "events_dropped", events_dropped(daemon->events));
 }
 
@@ -172,13 +175,24 @@ static int load_conf(
 	return rc;
 }
 
+static void on_own_event(void *ctx, const struct event *posted, const Pxe__Event *event)
+{
+	struct daemon *daemon = ctx;
+	(void)event;
+
+	if (daemon->machines != NULL) {
+		machines_on_event(daemon->machines, posted);
+	}
+}
+
 static int open_events(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
 	struct events_config config = {.loop = &daemon->loop,
 		.node = daemon->conf.name,
 		.ctx = daemon,
 		.now_ms = events_now,
-		.broadcast = events_broadcast};
+		.broadcast = events_broadcast,
+		.on_own = on_own_event};
 	int rc = events_open(&config, &daemon->events);
 
 	if (rc < 0) {
@@ -211,6 +225,22 @@ static int open_images(struct daemon *daemon, char *ret_error, size_t error_byte
 	}
 	if (rc < 0) {
 		snprintf(ret_error, error_bytes, "cannot set up the images: %s", strerror(-rc));
+	}
+	return rc;
+}
+
+static int open_machines(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	struct machines_config config = {.loop = &daemon->loop,
+		.replica = daemon->replica,
+		.kv = daemon->kv,
+		.events = daemon->events,
+		.self = daemon->conf.id};
+	int rc = machines_open(&config, &daemon->machines);
+
+	if (rc < 0) {
+		snprintf(ret_error, error_bytes, "cannot set up the inventory of machines: %s",
+			strerror(-rc));
 	}
 	return rc;
 }
@@ -313,6 +343,10 @@ static void close_services(struct daemon *daemon)
 	if (daemon->http != NULL) {
 		http_server_close(daemon->http);
 		daemon->http = NULL;
+	}
+	if (daemon->machines != NULL) {
+		machines_close(daemon->machines);
+		daemon->machines = NULL;
 	}
 	if (daemon->puller != NULL) {
 		image_puller_close(daemon->puller);
@@ -449,6 +483,9 @@ int daemon_open(
 	/* A witness votes, and serves nothing: no image, no machine. */
 	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_images(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0 && !daemon_is_witness(daemon)) {
+		rc = open_machines(daemon, ret_error, error_bytes);
 	}
 	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_services(daemon, ret_error, error_bytes);

@@ -17,6 +17,7 @@
 #include "node/http/http.h"
 #include "node/images/intake.h"
 #include "node/images/puller.h"
+#include "node/machines/machines.h"
 #include "node/tftp/tftp_content.h"
 #include "node/tftp/tftp_server.h"
 #include "proto/cred/keyfile.h"
@@ -70,6 +71,7 @@ struct daemon {
 	uint32_t scripts_at[DAEMON_BOOTS_S]; /* as of each of the last seconds, a ring */
 	uint64_t ticks;
 	struct tftp_server *tftp;
+	struct machines *machines; /* NULL on a witness */
 	struct dhcp4_server *dhcp4;
 	struct admin *admin;
 
