@@ -191,15 +191,33 @@ def read_bound(path):
     return last
 
 
+DISK_MARKER = "PXECLUSTER-DISK"
+
+
+def make_disk(path):
+    """The disk of an installed system, as small as can be: a boot sector that writes DISK_MARKER to the serial port and halts."""
+    program = bytes.fromhex("31c08ed8"      # xor ax, ax; mov ds, ax
+                            "be217c"        # mov si, text
+                            "ac84c07412"    # next: lodsb; test al, al; jz done
+                            "88c4bafd03"    # mov ah, al; mov dx, 0x3fd
+                            "eca82074fb"    # ready: in al, dx; test al, 0x20; jz ready
+                            "88e0baf803ee"  # mov al, ah; mov dx, 0x3f8; out dx, al
+                            "ebe9f4ebfd")   # jmp next; done: hlt; jmp done
+    sector = (program + f"\r\n{DISK_MARKER}\r\n\0".encode()).ljust(510, b"\0") + b"\x55\xaa"
+    Path(path).write_bytes(sector + bytes(1 << 20))
+    return path
+
+
 class Machine:
     """A virtual machine that boots from the segment. Its firmware: bios (with iPXE as the card's ROM), uefi (PXE), uefi-http (HTTP
     Boot) or uefi-secure (PXE, with Microsoft's keys)."""
 
-    def __init__(self, lab, name, mac, firmware, memory=None):
+    def __init__(self, lab, name, mac, firmware, memory=None, disk=None):
         self.lab = lab
         self.name = name
         self.mac = mac
         self.firmware = firmware
+        self.disk = disk
         self.memory = memory or (256 if firmware == "bios" else 512)
         self.serial = lab.dir / f"{name}.serial"
         self.tap = f"t{name}"[:15]
@@ -220,6 +238,8 @@ class Machine:
             words += ["-machine", "pc,graphics=off", "-device", f"virtio-net-pci,netdev=n0,mac={self.mac},bootindex=1"]
         else:
             words += self.uefi_words()
+        if self.disk:
+            words += ["-drive", f"file={self.disk},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0,bootindex=2"]
         self.started = time.monotonic()
         self.process = subprocess.Popen(["ip", "netns", "exec", lab.switch, *words], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
