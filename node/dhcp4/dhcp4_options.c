@@ -114,6 +114,16 @@ static bool is_engines_own(uint32_t code, bool boot_is_ours)
 	}
 }
 
+/* The cluster's own fields are options of its level. */
+static void put_settings(
+	struct dhcp4_options *options, const Pxe__Settings *settings, bool with_nul)
+{
+	if (settings == NULL)
+		return;
+	put_ips(options, DHCP4_DNS_SERVERS, settings->dns_ip, settings->n_dns_ip);
+	put_text(options, DHCP4_DOMAIN_NAME, settings->domain, with_nul);
+}
+
 /* A subnet's own fields are options of its level. */
 static void put_subnet(struct dhcp4_options *options, const Pxe__Subnet *subnet, bool with_nul)
 {
@@ -269,6 +279,8 @@ void dhcp4_options_collect(const struct model_levels *levels, const Pxe__Subnet 
 		put_text(options, DHCP4_HOST_NAME, levels->host->name, with_nul);
 	for (size_t i = 0; i < levels->count; i++) {
 		const struct model_level *level = &levels->level[i];
+		if (strcmp(level->kind, "cluster") == 0)
+			put_settings(options, levels->settings, with_nul);
 		if (strcmp(level->kind, "subnet") == 0)
 			put_subnet(options, subnet, with_nul);
 		if (strcmp(level->kind, "host") == 0)

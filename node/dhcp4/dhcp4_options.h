@@ -35,12 +35,12 @@ struct dhcp4_options {
 	uint8_t scratch[DHCP4_OPTIONS_SCRATCH];
 };
 
-/* What the levels say, with the fields of the subnet (routers, DNS, domain, MTU, NTP, broadcast
- * address) and the host's name as options of their levels; but for what the engine itself decides
- * about (addresses, times, identifiers). The VENDOR options then stand together as option 43, the
- * VIVSO options as option 125 (RFC 3925), so what is left to send is of the DHCP space. `subnet` is
- * that of the address. with_nul: this client wants strings ended by a NUL (FIELD 9). boot_is_ours:
- * also leave out what tells what to boot. */
+/* What the levels say, with the fields of the cluster (DNS, domain), of the subnet (routers, DNS,
+ * domain, MTU, NTP, broadcast address) and the host's name as options of their levels; but for what
+ * the engine itself decides about (addresses, times, identifiers). The VENDOR options then stand
+ * together as option 43, the VIVSO options as option 125 (RFC 3925), so what is left to send is of
+ * the DHCP space. `subnet` is that of the address. with_nul: this client wants strings ended by a
+ * NUL (FIELD 9). boot_is_ours: also leave out what tells what to boot. */
 void dhcp4_options_collect(const struct model_levels *levels, const Pxe__Subnet *subnet,
 	bool with_nul, bool boot_is_ours, struct dhcp4_options *ret_options);
 

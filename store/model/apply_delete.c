@@ -115,6 +115,17 @@ static bool delete_menu_names(const Pxe__Profile *of, const char *profile)
 	return false;
 }
 
+/* Is it the profile of a level, or one of its profiles by architecture? */
+static bool delete_boots(
+	const char *own, Pxe__ArchProfile *const *profiles, size_t count, const char *profile)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(profiles[i]->profile, profile) == 0)
+			return true;
+	}
+	return strcmp(own, profile) == 0;
+}
+
 /* Who names this profile: "host n07"; NULL: nobody. */
 static const char *delete_profile_user(
 	const struct model *model, const char *profile, const char **ret_name)
@@ -123,21 +134,21 @@ static const char *delete_profile_user(
 	for (size_t i = 0; i < hosts->count; i++) {
 		const Pxe__Host *host = (const Pxe__Host *)hosts->records[i]->message;
 		*ret_name = host->name;
-		if (strcmp(host->profile, profile) == 0)
+		if (delete_boots(host->profile, host->profiles, host->n_profiles, profile))
 			return "host";
 	}
 	const struct shelf *subnets = &model->shelf[RECORD_SUBNET];
 	for (size_t i = 0; i < subnets->count; i++) {
 		const Pxe__Subnet *subnet = (const Pxe__Subnet *)subnets->records[i]->message;
 		*ret_name = subnet->name;
-		if (strcmp(subnet->profile, profile) == 0)
+		if (delete_boots(subnet->profile, subnet->profiles, subnet->n_profiles, profile))
 			return "subnet";
 	}
 	const struct shelf *groups = &model->shelf[RECORD_GROUP];
 	for (size_t i = 0; i < groups->count; i++) {
 		const Pxe__Group *group = (const Pxe__Group *)groups->records[i]->message;
 		*ret_name = group->name;
-		if (strcmp(group->profile, profile) == 0)
+		if (delete_boots(group->profile, group->profiles, group->n_profiles, profile))
 			return "group";
 	}
 	const struct shelf *profiles = &model->shelf[RECORD_PROFILE];
@@ -151,7 +162,10 @@ static const char *delete_profile_user(
 		return "the next boot of host";
 	const Pxe__Settings *settings = model_settings(model);
 	*ret_name = "default";
-	return settings != NULL && strcmp(settings->profile, profile) == 0 ? "the cluster's" : NULL;
+	return settings != NULL && delete_boots(settings->profile, settings->profiles,
+					   settings->n_profiles, profile)
+		       ? "the cluster's"
+		       : NULL;
 }
 
 static Pxe__Verdict delete_profile(struct apply *a, const Pxe__Delete *remove)

@@ -4,6 +4,7 @@
 
 #include "proto/wire/text.h"
 #include "store/model/put_menu.h"
+#include <stdio.h>
 #include <string.h>
 
 #define OK       PXE__VERDICT__VERDICT_OK
@@ -30,28 +31,6 @@ Pxe__Verdict put_admit(struct apply *a, const Pxe__Put *put, bool exists, enum r
 
 /* ---- profiles ---- */
 
-/* "NAME" or "NAME@DIGEST", 12 to 64 hexadecimal digits. The image may come later. */
-static bool put_check_image_ref(struct apply *a, const char *image)
-{
-	char name[MODEL_NAME_MAX + 2];
-	const char *at = strchr(image, '@');
-	size_t bytes = at == NULL ? strlen(image) : (size_t)(at - image);
-	if (bytes > MODEL_NAME_MAX)
-		bytes = MODEL_NAME_MAX + 1;
-	memcpy(name, image, bytes);
-	name[bytes] = '\0';
-	if (!check_name(a, "image of the profile", name))
-		return false;
-	if (at == NULL)
-		return true;
-	size_t digits = strspn(at + 1, "0123456789abcdef");
-	if (digits >= 12 && digits <= 64 && at[1 + digits] == '\0')
-		return true;
-	internal_refuse(
-		a, INVALID, "image %s@...: give 12 to 64 hexadecimal digits after '@'", name);
-	return false;
-}
-
 static bool put_check_profile_files(struct apply *a, const Pxe__Profile *profile)
 {
 	if (profile->kernel[0] != '\0' && !check_path(a, "kernel", profile->kernel))
@@ -64,22 +43,38 @@ static bool put_check_profile_files(struct apply *a, const Pxe__Profile *profile
 		if (!check_path(a, "initrd", profile->initrd[i]))
 			return false;
 	}
-	return check_text(a, "kernel arguments", profile->args, 4096, false) &&
-	       check_text(a, "script", profile->script, 65536, true) &&
+	return check_profile_texts(a, profile) &&
 	       check_loaders(a, "loader", profile->loaders, profile->n_loaders);
+}
+
+/* What its machines get besides its files. */
+static bool put_check_profile_terms(struct apply *a, const Pxe__Profile *profile)
+{
+	char what[MODEL_NAME_MAX + 16];
+	snprintf(what, sizeof(what), "profile %s", profile->name);
+	if (profile->chain < PXE__CHAIN__CHAIN_DEFAULT ||
+		profile->chain > PXE__CHAIN__CHAIN_PXELINUX) {
+		internal_refuse(a, INVALID,
+			"chain %d of %s is not known: use ipxe, grub, shim, pxelinux or default",
+			(int)profile->chain, what);
+		return false;
+	}
+	return check_vars(a, what, profile->vars, profile->n_vars) &&
+	       check_owner(a, profile->owner) && put_check_menu(a, profile);
 }
 
 static const char *put_profile_flaw(const Pxe__Profile *profile)
 {
 	bool has_kernel = profile->kernel[0] != '\0', has_script = profile->script[0] != '\0';
+	bool has_other = profile->grub_script[0] != '\0' || profile->pxelinux_script[0] != '\0';
 	bool has_files = has_kernel || profile->n_loaders > 0;
 	if (has_kernel && has_script)
 		return "has a kernel and a script: the script replaces the kernel, keep one";
-	if (profile->n_initrd > 0 && !has_kernel && !has_script)
+	if (profile->n_initrd > 0 && !has_kernel && !has_script && !has_other)
 		return "has an initrd but no kernel: add the kernel";
 	if (has_files && profile->image[0] == '\0')
 		return "names files but no image that holds them: add the image";
-	if (!has_files && !has_script && !profile->local && profile->menu == NULL)
+	if (!has_files && !has_script && !has_other && !profile->local && profile->menu == NULL)
 		return "boots nothing: give it a kernel, a script, loaders, a menu, or local";
 	return NULL;
 }
@@ -96,9 +91,10 @@ static Pxe__Verdict put_profile(struct apply *a, const Pxe__Put *put, const Pxe_
 		a, put, exists, RECORD_PROFILE, MODEL_PROFILES_MAX, "profile", profile->name);
 	if (verdict != OK)
 		return verdict;
-	if (profile->image[0] != '\0' && !put_check_image_ref(a, profile->image))
+	if (profile->image[0] != '\0' &&
+		!check_image_ref(a, "image of the profile", profile->image))
 		return INVALID;
-	if (!put_check_profile_files(a, profile) || !put_check_menu(a, profile))
+	if (!put_check_profile_files(a, profile) || !put_check_profile_terms(a, profile))
 		return INVALID;
 	const char *flaw = put_profile_flaw(profile);
 	if (flaw != NULL)
@@ -119,6 +115,26 @@ static bool put_check_reserve(struct apply *a, uint32_t percent)
 	return false;
 }
 
+/* What the cluster says for every machine. */
+static bool put_check_cluster_terms(struct apply *a, const Pxe__Settings *settings)
+{
+	static const char what[] = "the cluster";
+	if (settings->syslog < PXE__TOGGLE__TOGGLE_UNSET ||
+		settings->syslog > PXE__TOGGLE__TOGGLE_YES) {
+		internal_refuse(a, INVALID, "syslog is neither yes, no nor default");
+		return false;
+	}
+	return check_lease_times(
+		       a, what, settings->lease_s, settings->lease_min_s, settings->lease_max_s) &&
+	       check_options(a, what, settings->options, settings->n_options) &&
+	       check_quirks(a, what, settings->quirks) &&
+	       check_profile_ref(a, "default profile", settings->profile) &&
+	       check_arch_profiles(a, what, settings->profiles, settings->n_profiles) &&
+	       check_vars(a, what, settings->vars, settings->n_vars) &&
+	       check_ips(a, "DNS server", settings->dns_ip, settings->n_dns_ip, 8) &&
+	       check_domain(a, what, settings->domain);
+}
+
 static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 {
 	if (!check_name(a, "cluster name", settings->cluster))
@@ -137,16 +153,12 @@ static bool put_check_settings(struct apply *a, const Pxe__Settings *settings)
 			settings->known_percent);
 		return false;
 	}
-	return check_lease_times(a, "the cluster", settings->lease_s, settings->lease_min_s,
-		       settings->lease_max_s) &&
-	       check_options(a, "the cluster", settings->options, settings->n_options) &&
-	       check_quirks(a, "the cluster", settings->quirks) &&
+	return put_check_cluster_terms(a, settings) &&
 	       check_seconds(a, "mclt", settings->mclt_s, 1, 86400) &&
 	       check_seconds(a, "offer time", settings->offer_s, 1, 3600) &&
 	       check_seconds(a, "decline time", settings->decline_s, 1, 604800) &&
 	       put_check_reserve(a, settings->reserve_percent) &&
-	       check_loaders(a, "loader", settings->loaders, settings->n_loaders) &&
-	       check_profile_ref(a, "default profile", settings->profile);
+	       check_loaders(a, "loader", settings->loaders, settings->n_loaders);
 }
 
 /* The cluster's own address must be nobody else's. */

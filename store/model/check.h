@@ -46,4 +46,20 @@ bool check_quirks(struct apply *a, const char *what, const Pxe__Quirks *quirks);
 /* Names of groups that exist, or are built in. */
 bool check_groups(struct apply *a, const char *what, char *const *names, size_t count);
 
+/* check_boot.c */
+/* Whose it is: a site file's name, or empty. */
+bool check_owner(struct apply *a, const char *owner);
+/* May be empty. */
+bool check_domain(struct apply *a, const char *what, const char *domain);
+bool check_arch_profiles(
+	struct apply *a, const char *what, Pxe__ArchProfile *const *profiles, size_t count);
+bool check_vars(struct apply *a, const char *what, Pxe__Variable *const *vars, size_t count);
+/* Sound, and with names that there are (template_names.h). The text was checked by check_text(). */
+bool check_template(struct apply *a, const char *what, const char *text);
+/* Kernel arguments, scripts and templates of a profile. */
+bool check_profile_texts(struct apply *a, const Pxe__Profile *profile);
+/* "NAME", "NAME@prev", or "NAME@DIGITS" with 12 to 64 hexadecimal digits. The image may come
+ * later. */
+bool check_image_ref(struct apply *a, const char *what, const char *image);
+
 #endif

@@ -382,7 +382,8 @@ void model_levels_of(const struct model *model, const Pxe__Subnet *subnet,
 	levels->count = 0;
 	levels->ignore = false;
 	levels->host = model_host_of(model, who, NULL);
-	levels_add_settings(levels, model_settings(model));
+	levels->settings = model_settings(model);
+	levels_add_settings(levels, levels->settings);
 	levels_add_subnet(levels, subnet);
 	if (subnet != NULL && ip != 0)
 		levels_add_pool(levels, model_pool_for(model, subnet, who, ip));
@@ -504,11 +505,13 @@ uint32_t model_lease_time_s(const struct model *model, const Pxe__Subnet *subnet
 
 /* ---- profiles and variables ---- */
 
-/* "uefi-x64" also means its HTTP form. */
-static bool levels_is_base_name(const char *entry, const char *name)
+/* "uefi-x64", or its number, also means its HTTP form. */
+static bool levels_is_base_of(const char *entry, const char *name)
 {
-	size_t bytes = strlen(entry);
-	return strncmp(entry, name, bytes) == 0 && strcmp(name + bytes, "-http") == 0;
+	int32_t arch = dhcp4_arch_parse(entry);
+	const char *base = arch < 0 ? NULL : dhcp4_arch_name((uint16_t)arch);
+	size_t bytes = base == NULL ? 0 : strlen(base);
+	return bytes > 0 && strncmp(base, name, bytes) == 0 && strcmp(name + bytes, "-http") == 0;
 }
 
 const char *model_profile_of_level(const struct model_level *level, uint16_t arch)
@@ -519,7 +522,7 @@ const char *model_profile_of_level(const struct model_level *level, uint16_t arc
 		if ((name != NULL && strcmp(entry->arch, name) == 0) ||
 			dhcp4_arch_parse(entry->arch) == arch)
 			return entry->profile;
-		if (name != NULL && levels_is_base_name(entry->arch, name))
+		if (name != NULL && levels_is_base_of(entry->arch, name))
 			base = entry->profile;
 	}
 	if (base != NULL)

@@ -31,8 +31,9 @@ struct model_level {
 struct model_levels {
 	size_t count; /* weakest first */
 	struct model_level level[MODEL_LEVELS_MAX];
-	const Pxe__Host *host; /* NULL: unknown machine */
-	bool ignore;           /* its host or a group says: never answer */
+	const Pxe__Settings *settings; /* NULL: none */
+	const Pxe__Host *host;         /* NULL: unknown machine */
+	bool ignore;                   /* its host or a group says: never answer */
 };
 
 /* The host that is declared for this machine: by hardware address, else by client identifier, else

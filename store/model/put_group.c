@@ -111,7 +111,9 @@ Pxe__Verdict put_group(struct apply *a, const Pxe__Put *put, const Pxe__Group *g
 			a, what, group->lease_s, group->lease_min_s, group->lease_max_s) ||
 		!check_options(a, what, group->options, group->n_options) ||
 		!check_quirks(a, what, group->quirks) ||
-		!check_profile_ref(a, "profile of the group", group->profile))
+		!check_profile_ref(a, "profile of the group", group->profile) ||
+		!check_arch_profiles(a, what, group->profiles, group->n_profiles) ||
+		!check_vars(a, what, group->vars, group->n_vars) || !check_owner(a, group->owner))
 		return INVALID;
 	keep_message(a->model, a->sink, RECORD_GROUP, keep_copy(&group->base));
 	return OK;

@@ -12,7 +12,6 @@
 #define PUT_IPS_MAX      16
 #define PUT_IDENTITY_MAX 128 /* bytes of a client identifier, and of a circuit */
 #define PUT_MACS_MAX     16
-#define PUT_VARS_MAX     64
 
 static bool put_is_filled(ProtobufCBinaryData data, uint8_t byte)
 {
@@ -177,38 +176,10 @@ static Pxe__Verdict put_check_host_terms(struct apply *a, const Pxe__Host *host)
 	if (!check_groups(a, what, host->groups, host->n_groups) ||
 		!check_lease_times(a, what, host->lease_s, host->lease_min_s, host->lease_max_s) ||
 		!check_options(a, what, host->options, host->n_options) ||
-		!check_quirks(a, what, host->quirks))
+		!check_quirks(a, what, host->quirks) ||
+		!check_arch_profiles(a, what, host->profiles, host->n_profiles) ||
+		!check_vars(a, what, host->vars, host->n_vars) || !check_owner(a, host->owner))
 		return INVALID;
-	return OK;
-}
-
-static bool put_is_variable_name(const char *name)
-{
-	return name[0] != '\0' && strlen(name) <= MODEL_NAME_MAX &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-		       strlen(name);
-}
-
-static Pxe__Verdict put_check_variables(struct apply *a, const Pxe__Host *host)
-{
-	if (host->n_vars > PUT_VARS_MAX)
-		return internal_refuse(a, INVALID, "host %s has %zu variables: use at most %d",
-			host->name, host->n_vars, PUT_VARS_MAX);
-	for (size_t i = 0; i < host->n_vars; i++) {
-		const Pxe__Variable *variable = host->vars[i];
-		if (!put_is_variable_name(variable->name))
-			return internal_refuse(a, INVALID,
-				"variable %zu of host %s: name it with letters, digits and '_'",
-				i + 1, host->name);
-		if (!check_text(a, "value of a variable", variable->value, 1024, false))
-			return INVALID;
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(host->vars[j]->name, variable->name) == 0)
-				return internal_refuse(a, INVALID,
-					"variable %s of host %s is given twice: keep one",
-					variable->name, host->name);
-		}
-	}
 	return OK;
 }
 
@@ -335,8 +306,6 @@ Pxe__Verdict put_host(struct apply *a, const Pxe__Put *put, const Pxe__Host *hos
 		verdict = put_check_identity(a, host);
 	if (verdict == OK)
 		verdict = put_check_reservation(a, host);
-	if (verdict == OK)
-		verdict = put_check_variables(a, host);
 	if (verdict == OK)
 		verdict = put_check_host_terms(a, host);
 	if (verdict != OK)

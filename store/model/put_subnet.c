@@ -11,7 +11,7 @@
 /* What has a field of its own in a subnet: router, name servers, domain, MTU, time servers. */
 static const uint8_t put_own_options[] = {3, 6, 12, 15, 26, 42};
 
-static bool put_check_options(struct apply *a, const Pxe__Subnet *subnet)
+static bool put_check_subnet_terms(struct apply *a, const Pxe__Subnet *subnet)
 {
 	char what[MODEL_NAME_MAX + 8];
 	snprintf(what, sizeof(what), "subnet %s", subnet->name);
@@ -27,6 +27,9 @@ static bool put_check_options(struct apply *a, const Pxe__Subnet *subnet)
 		return false;
 	}
 	return check_options(a, what, subnet->options, subnet->n_options) &&
+	       check_domain(a, what, subnet->domain) &&
+	       check_arch_profiles(a, what, subnet->profiles, subnet->n_profiles) &&
+	       check_vars(a, what, subnet->vars, subnet->n_vars) && check_owner(a, subnet->owner) &&
 	       check_quirks(a, what, subnet->quirks) &&
 	       check_lease_times(
 		       a, what, subnet->lease_s, subnet->lease_min_s, subnet->lease_max_s);
@@ -88,16 +91,8 @@ static bool put_check_subnet(struct apply *a, const Pxe__Subnet *subnet)
 		!check_ips(a, "NTP server", subnet->ntp_ip, subnet->n_ntp_ip, 8) ||
 		!put_check_link(a, subnet) ||
 		!check_profile_ref(a, "profile of the subnet", subnet->profile) ||
-		!put_check_options(a, subnet))
+		!put_check_subnet_terms(a, subnet))
 		return false;
-	if (strspn(subnet->domain,
-		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
-			strlen(subnet->domain) ||
-		strlen(subnet->domain) > 253) {
-		internal_refuse(
-			a, INVALID, "the domain of subnet %s is not a domain name", subnet->name);
-		return false;
-	}
 	if (subnet->mtu != 0 && (subnet->mtu < 576 || subnet->mtu > 65535)) {
 		internal_refuse(a, INVALID, "mtu %u of subnet %s: use 576 to 65535", subnet->mtu,
 			subnet->name);
@@ -311,7 +306,8 @@ static bool put_check_pool_terms(struct apply *a, const Pxe__Pool *pool)
 {
 	char what[MODEL_NAME_MAX + 8];
 	snprintf(what, sizeof(what), "pool %s", pool->name);
-	return put_check_exclude(a, pool) && check_groups(a, what, pool->only, pool->n_only) &&
+	return put_check_exclude(a, pool) && check_owner(a, pool->owner) &&
+	       check_groups(a, what, pool->only, pool->n_only) &&
 	       check_groups(a, what, pool->except, pool->n_except) &&
 	       check_lease_times(a, what, pool->lease_s, pool->lease_min_s, pool->lease_max_s) &&
 	       check_options(a, what, pool->options, pool->n_options);

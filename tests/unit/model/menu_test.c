@@ -4,7 +4,7 @@
 
 #define ITEMS_MAX 30
 
-/* A profile "menu" with room for items. */
+/* A profile "choose" with room for items. */
 struct fixture {
 	struct kit kit;
 	Pxe__Profile profile;
@@ -49,7 +49,7 @@ static int setup(void **state)
 	pxe__profile__init(&f->profile);
 	pxe__pxe_menu__init(&f->menu);
 	pxe__put__init(&f->put);
-	f->profile.name = text("menu");
+	f->profile.name = text("choose");
 	f->profile.menu = &f->menu;
 	f->menu.items = f->items;
 	f->put.object_case = PXE__PUT__OBJECT_PROFILE;
@@ -94,7 +94,7 @@ static void test_a_menu_needs_items_that_boot_something(void **state)
 	ProtobufCBinaryData server = {sizeof ip, ip};
 	f->item[0].profile = text("nowhere");
 	expect(f, V(INVALID), "profile of a menu item ('nowhere') does not exist");
-	f->item[0].profile = text("menu"); /* the one that it stands in */
+	f->item[0].profile = text("choose"); /* the one that it stands in */
 	expect(f, V(OK), "");
 	f->item[0].profile = text("");
 	expect(f, V(INVALID), "menu item 'Install' boots nothing");
@@ -104,7 +104,7 @@ static void test_a_menu_needs_items_that_boot_something(void **state)
 	f->item[0].server_ip = &server;
 	expect(f, V(OK), "");
 	f->item[0].text = text("");
-	expect(f, V(INVALID), "item 1 of the menu of profile menu has no text");
+	expect(f, V(INVALID), "item 1 of the menu of profile choose has no text");
 	f->menu.n_items = 0;
 	expect(f, V(INVALID), "has 0 items");
 }
@@ -182,8 +182,8 @@ static void test_a_profile_that_a_menu_names_stays(void **state)
 	Pxe__ObjectKind kind = PXE__OBJECT_KIND__OBJECT_PROFILE;
 	expect(f, V(OK), "");
 	kit_expect(&f->kit, kit_delete(&f->kit, kind, "b", false), V(CONFLICT),
-		"profile b is used by the menu of profile menu");
-	kit_expect(&f->kit, kit_delete(&f->kit, kind, "menu", false), V(OK), "");
+		"profile b is used by the menu of profile choose");
+	kit_expect(&f->kit, kit_delete(&f->kit, kind, "choose", false), V(OK), "");
 	kit_expect(&f->kit, kit_delete(&f->kit, kind, "b", false), V(OK), "");
 }
 

@@ -27,13 +27,13 @@ static void put_menu(struct rig *rig, struct menu_profile *m, size_t item_count,
 		m->item[i].profile = pxe_text(profiles[i]);
 		m->items[i] = &m->item[i];
 	}
-	m->profile.name = pxe_text("menu");
+	m->profile.name = pxe_text("choose");
 	m->profile.menu = &m->menu;
 	m->menu.items = m->items;
 	m->menu.n_items = item_count;
 	m->menu.timeout_s = timeout_s;
 	pxe_put_profile(rig, &m->profile);
-	rig_subnet(rig, "lab", IP(10, 0, 0, 0), "menu");
+	rig_subnet(rig, "lab", IP(10, 0, 0, 0), "choose");
 }
 
 static int setup(void **state)
@@ -241,7 +241,7 @@ static void ipxe_shows_the_menu_and_asks_for_the_item(void **state)
 	struct menu_profile m;
 	put_menu(rig, &m, 3, 10);
 	char *script = script_of(rig, false, 0);
-	const char *const lines[] = {"\nmenu menu\n", "\nitem 32769 Debian\n", "\nitem 0 Disk\n",
+	const char *const lines[] = {"\nmenu choose\n", "\nitem 32769 Debian\n", "\nitem 0 Disk\n",
 		"\nitem 32771 Test\n", "\nchoose --timeout 10000 selected || exit\n",
 		"\niseq ${selected} 0 && exit ||\n",
 		"\nchain ${base}/boot/52-54-00-00-00-01.ipxe?item=${selected}",

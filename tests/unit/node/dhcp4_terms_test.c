@@ -209,6 +209,35 @@ static void options_replace_the_fields_of_the_subnet(void **state)
 	assert_int_equal(rig_ip4(rig, DHCP4_DNS_SERVERS), IP(10, 0, 0, 3));
 }
 
+static void a_subnet_without_name_servers_has_the_clusters(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t ip[4] = {10, 9, 9, 53};
+	ProtobufCBinaryData ips[1] = {{4, ip}};
+	Pxe__Settings settings = *model_settings(rig->model);
+	Pxe__Subnet subnet = *model_subnet(rig->model, "lab");
+	Pxe__Put put = PXE__PUT__INIT;
+	settings.dns_ip = ips;
+	settings.n_dns_ip = 1;
+	settings.domain = (char *)(uintptr_t) "cluster.example.org";
+	put.object_case = PXE__PUT__OBJECT_SETTINGS;
+	put.settings = &settings;
+	rig_put(rig, &put);
+	struct ask ask = discover(1);
+	assert_true(rig_ask(rig, &ask));
+	assert_int_equal(rig_ip4(rig, DHCP4_DNS_SERVERS), IP(10, 0, 0, 3));
+	subnet = *model_subnet(rig->model, "lab");
+	subnet.n_dns_ip = 0;
+	subnet.domain = (char *)(uintptr_t) "";
+	put.object_case = PXE__PUT__OBJECT_SUBNET;
+	put.subnet = &subnet;
+	rig_put(rig, &put);
+	struct ask other = discover(2);
+	assert_true(rig_ask(rig, &other));
+	assert_int_equal(rig_ip4(rig, DHCP4_DNS_SERVERS), IP(10, 9, 9, 53));
+	expect_text(rig, DHCP4_DOMAIN_NAME, "cluster.example.org");
+}
+
 static void always_options_come_unasked_and_last(void **state)
 {
 	struct rig *rig = *state;
@@ -525,6 +554,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_level_overrides_those_before_it),
 		TEST(options_replace_the_fields_of_the_subnet),
+		TEST(a_subnet_without_name_servers_has_the_clusters),
 		TEST(always_options_come_unasked_and_last),
 		TEST(vendor_parts_of_all_levels_make_one_option_43),
 		TEST(enterprises_stand_apart_in_option_125),
