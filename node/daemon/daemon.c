@@ -103,6 +103,9 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 	if (daemon->machines != NULL) {
 		count(into, "machines_left_out", machines_left_out(daemon->machines));
 	}
+	if (daemon->timelines != NULL) {
+		count(into, "history_lost", timeline_service_lost(daemon->timelines));
+	}
 	count(into, "events_dropped", events_dropped(daemon->events));
 }
 
@@ -245,6 +248,24 @@ static int open_machines(struct daemon *daemon, char *ret_error, size_t error_by
 	return rc;
 }
 
+static int open_timelines(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	char directory[NODE_CONF_PATH_BYTES + 32];
+	struct timeline_service_config config = {.loop = &daemon->loop,
+		.replica = daemon->replica,
+		.events = daemon->events,
+		.node = daemon->conf.name,
+		.directory = directory};
+	int rc;
+
+	snprintf(directory, sizeof directory, "%s/history", daemon->conf.data_dir);
+	rc = timeline_service_open(&config, &daemon->timelines);
+	if (rc < 0) {
+		snprintf(ret_error, error_bytes, "cannot set up the timelines: %s", strerror(-rc));
+	}
+	return rc;
+}
+
 static int open_services(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
 	struct http_config http = {.content = daemon->content,
@@ -343,6 +364,10 @@ static void close_services(struct daemon *daemon)
 	if (daemon->http != NULL) {
 		http_server_close(daemon->http);
 		daemon->http = NULL;
+	}
+	if (daemon->timelines != NULL) {
+		timeline_service_close(daemon->timelines);
+		daemon->timelines = NULL;
 	}
 	if (daemon->machines != NULL) {
 		machines_close(daemon->machines);
@@ -486,6 +511,9 @@ int daemon_open(
 	}
 	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_machines(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0 && !daemon_is_witness(daemon)) {
+		rc = open_timelines(daemon, ret_error, error_bytes);
 	}
 	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_services(daemon, ret_error, error_bytes);

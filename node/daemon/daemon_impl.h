@@ -20,6 +20,7 @@
 #include "node/machines/machines.h"
 #include "node/tftp/tftp_content.h"
 #include "node/tftp/tftp_server.h"
+#include "node/timeline/timeline_service.h"
 #include "proto/cred/keyfile.h"
 #include "store/blob/blob.h"
 #include "store/kv/kv.h"
@@ -72,6 +73,7 @@ struct daemon {
 	uint64_t ticks;
 	struct tftp_server *tftp;
 	struct machines *machines; /* NULL on a witness */
+	struct timeline_service *timelines;
 	struct dhcp4_server *dhcp4;
 	struct admin *admin;
 
