@@ -684,6 +684,71 @@ int client_change(struct ctl *ctl, Pxe__Command *command, struct client_done *re
 	return tell(ctl, result);
 }
 
+/* ---- many requests at a time */
+
+static struct link *current_link(const struct ctl *ctl)
+{
+	struct client *client = ctl->client;
+
+	return client == NULL || client->current < 0 ||
+			       client->links[client->current].state != LINK_UP
+		       ? NULL
+		       : &client->links[client->current];
+}
+
+static int fail_gone(const struct ctl *ctl)
+{
+	return ctl_fail(ctl, CTL_UNREACHABLE, "the connection to %s was lost",
+		client_answered(ctl)[0] != '\0' ? client_answered(ctl) : "the node");
+}
+
+int client_post(struct ctl *ctl, Pxe__AdminRequest *request)
+{
+	struct link *link = current_link(ctl);
+	uint8_t request_id[16], *data;
+	size_t bytes;
+	int sent = 0;
+
+	if (link == NULL) {
+		return fail_gone(ctl);
+	}
+	randombytes_buf(request_id, sizeof request_id);
+	request->sequence = ++ctl->client->sequence;
+	request->request_id = (ProtobufCBinaryData){sizeof request_id, request_id};
+	bytes = pxe__admin_request__get_packed_size(request);
+	data = malloc(bytes + 1);
+	assert(data != NULL);
+	pxe__admin_request__pack(request, data);
+	request->request_id = (ProtobufCBinaryData){0, NULL};
+	sent = link_send(link, data, bytes);
+	free(data);
+	return sent == 0 ? CTL_OK : fail_gone(ctl);
+}
+
+int client_take(struct ctl *ctl, unsigned timeout_ms, Pxe__AdminReply **ret_reply)
+{
+	uint64_t end_ms = ctl_now_ms() + timeout_ms;
+	struct link *link;
+
+	*ret_reply = NULL;
+	while ((link = current_link(ctl)) != NULL) {
+		uint64_t now_ms = ctl_now_ms();
+		size_t bytes;
+		uint8_t *data = link_receive(link, &bytes);
+		if (data != NULL) {
+			*ret_reply = pxe__admin_reply__unpack(NULL, bytes, data);
+			free(data);
+		}
+		if (*ret_reply != NULL || now_ms >= end_ms) {
+			return CTL_OK;
+		}
+		if (data == NULL) {
+			link_wait(link, 1, (int)(end_ms - now_ms));
+		}
+	}
+	return fail_gone(ctl);
+}
+
 const char *client_answered(const struct ctl *ctl)
 {
 	const struct client *client = ctl->client;

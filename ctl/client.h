@@ -60,6 +60,13 @@ int client_change(struct ctl *ctl, Pxe__Command *command, struct client_done *re
 int client_try_change(struct ctl *ctl, Pxe__Command *command, struct client_done *ret_done,
 	char *ret_text, size_t text_bytes);
 
+/* Many requests under way to the node that answered last, and to it alone (image push): what it was
+ * sent is there and nowhere else. Replies come in any order, told apart by their sequence.
+ * client_post fills request->sequence; client_take waits for the next reply (NULL: none came in
+ * time; freed by the caller). CTL_OK, or CTL_UNREACHABLE after telling: that node is gone. */
+int client_post(struct ctl *ctl, Pxe__AdminRequest *request);
+int client_take(struct ctl *ctl, unsigned timeout_ms, Pxe__AdminReply **ret_reply);
+
 /* Against which the times of a list are told: cluster time when it was made, also where what it
  * tells is older. */
 uint64_t client_list_now_ms(const Pxe__ObjectList *list);

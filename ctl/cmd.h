@@ -54,6 +54,8 @@ int cmd_lease_import(struct ctl *ctl, const struct invocation *in);
 int cmd_image_list(struct ctl *ctl, const struct invocation *in);
 int cmd_image_show(struct ctl *ctl, const struct invocation *in);
 int cmd_image_remove(struct ctl *ctl, const struct invocation *in);
+/* The values of --only. */
+size_t cmd_push_patterns(const struct invocation *in, const char *ret_patterns[COMMAND_GIVEN_MAX]);
 int cmd_image_push(struct ctl *ctl, const struct invocation *in);
 /* cmd_watch.c */
 int cmd_watch(struct ctl *ctl, const struct invocation *in);

@@ -194,7 +194,8 @@ static const struct command_option profile_show_options[] = {
 };
 
 static const struct command_option push_options[] = {
-	{"only", "PATTERN", true, "of a directory, only files that match (\"*.efi\")"},
+	{"only", "PATTERN", true, "only files that match (\"*.efi\")"},
+	{"as-file", NULL, false, "an ISO image or archive as it is, not what it holds"},
 };
 
 static const struct command_option explain_options[] = {
@@ -411,12 +412,14 @@ const struct command command_table[] = {
 		"look.",
 		"  pxectl import kea /etc/kea/kea-dhcp4.conf > site.yaml", NO_OPTIONS,
 		cmd_import_kea},
-	{"image", "push", "NAME DIR|FILE", 2, 2,
+	{"image", "push", "NAME DIR|FILE|ISO|TAR", 2, 2,
 		"make files available to machines, on all nodes at once",
-		"Only what the cluster does not hold yet is sent. Ends when every living node "
-		"holds the image.",
-		"  pxectl image push debian12 ./images/debian12", OPTIONS(push_options),
-		cmd_image_push},
+		"ISO images, tar (also .gz .xz .zst .bz2) and zip archives are unpacked first, in "
+		"$TMPDIR or /var/tmp.\nOnly what the cluster does not hold yet is sent. Ends when "
+		"every living node holds the image.",
+		"  pxectl image push debian12 ./images/debian12\n"
+		"  pxectl image push rescue systemrescue.iso",
+		OPTIONS(push_options), cmd_image_push},
 	{"image", "list", "[PATTERN]", 0, 1, "images, and where they are", NULL, NULL, NO_OPTIONS,
 		cmd_image_list},
 	{"image", "show", "NAME", 1, 1, "versions and files of an image", NULL, NULL, NO_OPTIONS,

@@ -1,14 +1,11 @@
 #include "ctl/image_files.h"
 
 #include "ctl/edit.h"
-#include "ctl/progress.h"
-
 #include "proto/msg/manifest.h"
 
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <gnutls/crypto.h>
 #include <stdlib.h>
@@ -16,20 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_BYTES (256 * 1024)
 #define DEPTH_MAX  16
 #define SOURCE_MAX 4096
-
-struct found {
-	char *path, *source; /* in the image; on this machine */
-	uint64_t bytes;
-};
 
 struct search {
 	const struct ctl *ctl;
 	const char *const *patterns;
 	size_t pattern_count;
-	struct found *files;
+	struct image_file_at *files;
 	size_t count;
 };
 
@@ -57,7 +48,7 @@ static int add_file(struct search *search, const char *path, const char *source,
 	}
 	search->files = realloc(search->files, (search->count + 1) * sizeof *search->files);
 	assert(search->files != NULL);
-	search->files[search->count] = (struct found){strdup(path), strdup(source), bytes};
+	search->files[search->count] = (struct image_file_at){strdup(path), strdup(source), bytes};
 	assert(search->files[search->count].path != NULL &&
 		search->files[search->count].source != NULL);
 	search->count++;
@@ -146,58 +137,11 @@ static int walk(struct search *search, const char *root)
 
 static int compare_found(const void *a, const void *b)
 {
-	return strcmp(((const struct found *)a)->path, ((const struct found *)b)->path);
+	return strcmp(
+		((const struct image_file_at *)a)->path, ((const struct image_file_at *)b)->path);
 }
 
 /* ---- hashing */
-
-static int hash_file(const struct ctl *ctl, const struct found *file, uint8_t *buffer,
-	uint8_t ret_sha256[32], uint64_t *ret_bytes, struct progress *progress)
-{
-	gnutls_hash_hd_t hash;
-	int fd = open(file->source, O_RDONLY | O_CLOEXEC);
-	ssize_t got = 0;
-
-	if (fd < 0) {
-		return ctl_fail(
-			ctl, CTL_USAGE, "cannot read %s: %s", file->source, strerror(errno));
-	}
-	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0) {
-		close(fd);
-		return ctl_fail(ctl, CTL_REFUSED, "SHA-256 is not available on this machine");
-	}
-	*ret_bytes = 0;
-	while ((got = read(fd, buffer, READ_BYTES)) > 0) {
-		gnutls_hash(hash, buffer, (size_t)got);
-		*ret_bytes += (uint64_t)got;
-		progress_add(progress, (uint64_t)got);
-	}
-	gnutls_hash_deinit(hash, ret_sha256);
-	close(fd);
-	return got == 0 ? CTL_OK
-			: ctl_fail(ctl, CTL_REFUSED, "cannot read %s: %s", file->source,
-				  strerror(errno));
-}
-
-static int add_hashed(const struct ctl *ctl, const struct found *file, uint8_t *buffer,
-	Pxe__ImageVersion *version, struct progress *progress)
-{
-	Pxe__ImageFile *entry = pxe__image_file__unpack(NULL, 0, buffer);
-	uint8_t sha256[32];
-	int result;
-
-	assert(entry != NULL);
-	result = hash_file(ctl, file, buffer, sha256, &entry->bytes, progress);
-	if (result != CTL_OK) {
-		pxe__image_file__free_unpacked(entry, NULL);
-		return result;
-	}
-	edit_set_text(&entry->path, file->path);
-	edit_set_bytes(&entry->sha256, sha256, sizeof sha256);
-	version->files[version->n_files++] = entry;
-	version->bytes += entry->bytes;
-	return CTL_OK;
-}
 
 static int name_version(const struct ctl *ctl, Pxe__ImageVersion *version)
 {
@@ -217,37 +161,48 @@ static int name_version(const struct ctl *ctl, Pxe__ImageVersion *version)
 	return CTL_OK;
 }
 
-static int hash_all(const struct ctl *ctl, const struct search *search, const char *image,
-	struct image_files *ret_files)
+static void take_hashes(const struct image_file_at *list, const struct image_hash *hashes,
+	size_t count, struct image_files *files)
 {
-	Pxe__ImageVersion *version = pxe__image_version__unpack(NULL, 0, (const uint8_t *)"");
-	uint8_t *buffer = malloc(READ_BYTES);
-	struct progress progress;
-	uint64_t total = 0;
-	int result = CTL_OK;
+	for (size_t i = 0; i < count; i++) {
+		Pxe__ImageFile *entry = edit_new(&pxe__image_file__descriptor);
+		edit_set_text(&entry->path, list[i].path);
+		edit_set_bytes(&entry->sha256, hashes[i].sha256, sizeof hashes[i].sha256);
+		entry->bytes = hashes[i].stamp.bytes;
+		files->sources[i] = strdup(list[i].source);
+		files->stamps[i] = hashes[i].stamp;
+		assert(files->sources[i] != NULL);
+		files->version->files[i] = entry;
+		files->version->n_files = i + 1;
+		files->version->bytes += entry->bytes;
+	}
+}
 
-	assert(version != NULL && buffer != NULL);
-	edit_set_text(&version->image, image);
-	version->files = calloc(search->count + 1, sizeof(Pxe__ImageFile *));
-	ret_files->version = version;
-	ret_files->sources = calloc(search->count + 1, sizeof(char *));
-	assert(version->files != NULL && ret_files->sources != NULL);
-	for (size_t i = 0; i < search->count; i++) {
-		total += search->files[i].bytes;
+int image_files_of(const struct ctl *ctl, const char *image, struct image_file_at *list,
+	size_t count, struct image_files *ret_files)
+{
+	struct image_hash *hashes = calloc(count + 1, sizeof *hashes);
+	int result;
+
+	memset(ret_files, 0, sizeof *ret_files);
+	ret_files->version = edit_new(&pxe__image_version__descriptor);
+	edit_set_text(&ret_files->version->image, image);
+	ret_files->version->files = calloc(count + 1, sizeof(Pxe__ImageFile *));
+	ret_files->sources = calloc(count + 1, sizeof(char *));
+	ret_files->stamps = calloc(count + 1, sizeof *ret_files->stamps);
+	assert(hashes != NULL && ret_files->version->files != NULL && ret_files->sources != NULL &&
+		ret_files->stamps != NULL);
+	qsort(list, count, sizeof *list, compare_found);
+	for (size_t i = 0; i < count; i++) {
+		hashes[i] =
+			(struct image_hash){.source = list[i].source, .expected = list[i].bytes};
 	}
-	progress_start(&progress, ctl, "hash", total);
-	for (size_t i = 0; i < search->count && result == CTL_OK; i++) {
-		result = add_hashed(ctl, &search->files[i], buffer, version, &progress);
-		if (result == CTL_OK) {
-			ret_files->sources[i] = search->files[i].source;
-			search->files[i].source = NULL;
-		}
-	}
-	free(buffer);
+	result = image_hash_files(ctl, hashes, count);
 	if (result == CTL_OK) {
-		progress_end(&progress);
-		result = name_version(ctl, version);
+		take_hashes(list, hashes, count, ret_files);
+		result = name_version(ctl, ret_files->version);
 	}
+	free(hashes);
 	if (result != CTL_OK) {
 		image_files_fini(ret_files);
 	}
@@ -277,8 +232,7 @@ int image_files_read(const struct ctl *ctl, const char *image, const char *path,
 			pattern_count > 0 ? " that --only selects" : "");
 	}
 	if (result == CTL_OK) {
-		qsort(search.files, search.count, sizeof *search.files, compare_found);
-		result = hash_all(ctl, &search, image, ret_files);
+		result = image_files_of(ctl, image, search.files, search.count, ret_files);
 	}
 	for (size_t i = 0; i < search.count; i++) {
 		free(search.files[i].path);
@@ -294,6 +248,7 @@ void image_files_fini(struct image_files *files)
 		free(files->sources[i]);
 	}
 	free(files->sources);
+	free(files->stamps);
 	pxe__image_version__free_unpacked(files->version, NULL);
 	memset(files, 0, sizeof *files);
 }

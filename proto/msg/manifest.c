@@ -33,7 +33,7 @@ static Pxe__ImageFile **sorted_files(const Pxe__ImageVersion *version)
 	return files;
 }
 
-static bool path_is_plain(const char *path)
+bool manifest_path_is_plain(const char *path)
 {
 	size_t bytes = strlen(path);
 
@@ -92,7 +92,7 @@ static int check_sorted(Pxe__ImageFile *const *files, size_t count, uint64_t *re
 
 	for (size_t i = 0; i < count; i++) {
 		const Pxe__ImageFile *file = files[i];
-		if (!path_is_plain(file->path)) {
+		if (!manifest_path_is_plain(file->path)) {
 			snprintf(ret_error, error_bytes,
 				"'%s' is not a path for an image: relative, at most %d bytes, no "
 				"'..', "

@@ -8,10 +8,15 @@
 #define PROTO_MSG_MANIFEST_H
 
 #include "proto/msg/records.pb-c.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MANIFEST_FILES_MAX 4096
 #define MANIFEST_PATH_MAX  255 /* bytes of one path */
+
+/* A path as below: relative, up to MANIFEST_PATH_MAX bytes, no empty, "." or ".." parts, no
+ * backslashes or control bytes. */
+bool manifest_path_is_plain(const char *path);
 
 /* What a version may hold: 1 to MANIFEST_FILES_MAX files, each with a 32-byte SHA-256 and a
  * relative path of up to MANIFEST_PATH_MAX bytes without empty, "." or ".." parts, backslashes or
