@@ -106,8 +106,8 @@ Pxe__Verdict apply_boot_cancel(struct apply *a, const Pxe__BootCancel *cancel)
 
 Pxe__Verdict apply_boot_end(struct apply *a, const Pxe__BootEnd *end)
 {
-	if (!check_name(a, "host", end->host) ||
-		!check_text(a, "report", end->text, BOOT_TEXT_MAX, false))
+	char text[BOOT_TEXT_MAX + 1];
+	if (!check_name(a, "host", end->host))
 		return INVALID;
 	if (end->kind != PXE__BOOT_END_KIND__BOOT_END_OK &&
 		end->kind != PXE__BOOT_END_KIND__BOOT_END_FAILED)
@@ -119,10 +119,11 @@ Pxe__Verdict apply_boot_end(struct apply *a, const Pxe__BootEnd *end)
 	if (end->arrived_ms != 0 && end->arrived_ms < once->claimed_ms)
 		return internal_refuse(a, PXE__VERDICT__VERDICT_STALE,
 			"this is of the system that ran before the boot of host %s", end->host);
+	check_clean(end->text, text, sizeof(text));
 	boot_end(a, once,
 		end->kind == PXE__BOOT_END_KIND__BOOT_END_OK ? PXE__ONCE_STATE__ONCE_DONE
 							     : PXE__ONCE_STATE__ONCE_FAILED,
-		end->text);
+		text);
 	return OK;
 }
 
@@ -170,11 +171,19 @@ static void boot_claim(struct apply *a, const Pxe__Once *once, const Pxe__BootCl
 	keep_message(a->model, a->sink, RECORD_ONCE, &copy->base);
 }
 
+/* The boot that has it tells its number at last: from then on no other is taken for it. */
+static void boot_name(struct apply *a, const Pxe__Once *once, const char *boot)
+{
+	Pxe__Once *copy = (Pxe__Once *)keep_copy(&once->base);
+	keep_set_string(&copy->boot, boot);
+	keep_message(a->model, a->sink, RECORD_ONCE, &copy->base);
+}
+
 Pxe__Verdict apply_boot_claim(struct apply *a, const Pxe__BootClaim *claim)
 {
 	char text[96];
 	if (!check_name(a, "host", claim->host) ||
-		!check_text(a, "image", claim->image, BOOT_TEXT_MAX, false))
+		(claim->image[0] != '\0' && !check_image_ref(a, "image of the boot", claim->image)))
 		return INVALID;
 	if (!boot_is_number(claim->boot))
 		return internal_refuse(
@@ -184,15 +193,22 @@ Pxe__Verdict apply_boot_claim(struct apply *a, const Pxe__BootClaim *claim)
 				    once->state != PXE__ONCE_STATE__ONCE_CLAIMED))
 		return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
 			"host %s has no boot that is armed (any more)", claim->host);
-	if (model_once_is_of(once, claim->boot, a->now_ms))
+	if (model_once_is_of(once, claim->boot, a->now_ms)) {
+		if (once->boot[0] == '\0' && claim->boot[0] != '\0')
+			boot_name(a, once, claim->boot);
 		return OK;
+	}
 	if (model_once_applies(once, claim->boot, a->now_ms)) {
 		boot_claim(a, once, claim);
 		return OK;
 	}
 	snprintf(text, sizeof(text), "it came back %u times without a report", once->tries);
 	boot_end(a, once, PXE__ONCE_STATE__ONCE_FAILED, text);
-	return OK;
+	return internal_refuse(a, PXE__VERDICT__VERDICT_CONFLICT,
+		"host %s came back and no tries are left: it boots what else applies; arm it "
+		"again: "
+		"pxectl boot once %s",
+		claim->host, claim->host);
 }
 
 bool apply_boot_uses(const struct model *model, const char *profile, const char **ret_host)

@@ -324,6 +324,12 @@ static Pxe__Verdict delete_image_version(struct apply *a, const Pxe__Delete *rem
 		return internal_refuse(a, CONFLICT,
 			"this is what machines get of image %s: push another version first",
 			image_name);
+	const char *user_name;
+	const char *user = internal_image_user(a->model, image, version->digest, &user_name);
+	if (user != NULL)
+		return internal_refuse(a, CONFLICT,
+			"this version of image %s is named by %s %s: change that first", image_name,
+			user, user_name);
 	uint8_t digest[32];
 	memcpy(digest, version->digest.data, sizeof(digest));
 	Pxe__Image *copy = (Pxe__Image *)keep_copy(&image->base);
@@ -423,7 +429,8 @@ Pxe__Verdict apply_delete(struct apply *a, const Pxe__Delete *remove)
 			(unsigned long long)a->model->revision,
 			(unsigned long long)remove->if_revision);
 	Pxe__Verdict verdict = delete_object(a, remove);
-	if (verdict == OK)
+	/* What was seen is no configuration. */
+	if (verdict == OK && remove->kind != PXE__OBJECT_KIND__OBJECT_MACHINE)
 		keep_changed(a);
 	return verdict;
 }

@@ -5,7 +5,8 @@
  *
  * A version is published by itself once every full member that stays holds it; the leader may
  * publish when a majority does (the others are down). Machines see a version only from then on, on
- * all nodes at once [P7]. Versions that are neither current, previous nor staged are dropped.
+ * all nodes at once [P7]. A tag points the image to a version that is published already: back to an
+ * older one, or under another name. Which versions stay is said in image_keep.c.
  */
 #include "store/model/check.h"
 #include "store/model/keep.h"
@@ -94,16 +95,32 @@ static bool image_check_paths(struct apply *a, Pxe__ImageVersion *version)
 	return true;
 }
 
+static bool image_check_name(struct apply *a, const char *name)
+{
+	if (!check_name(a, "image name", name))
+		return false;
+	if (!image_is_reserved_name(name))
+		return true;
+	internal_refuse(
+		a, INVALID, "image name %s has a meaning of its own in URLs: choose another", name);
+	return false;
+}
+
+static Pxe__Verdict image_check_room(struct apply *a, const char *name)
+{
+	if (model_image(a->model, name) != NULL ||
+		a->model->shelf[RECORD_IMAGE].count < MODEL_IMAGES_MAX)
+		return OK;
+	return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
+		"there are %d images, the limit: remove one first", MODEL_IMAGES_MAX);
+}
+
 static Pxe__Verdict image_check(struct apply *a, const Pxe__ImageVersion *version)
 {
 	if (version == NULL)
 		return internal_refuse(a, INVALID, "no version is given");
-	if (!check_name(a, "image name", version->image))
+	if (!image_check_name(a, version->image))
 		return INVALID;
-	if (image_is_reserved_name(version->image))
-		return internal_refuse(a, INVALID,
-			"image name %s has a meaning of its own in URLs: choose another",
-			version->image);
 	if (version->digest.len != 32)
 		return internal_refuse(a, INVALID, "the digest of image %s has %zu bytes: give 32",
 			version->image, version->digest.len);
@@ -122,14 +139,7 @@ static Pxe__Verdict image_check(struct apply *a, const Pxe__ImageVersion *versio
 
 /* ---- changes ---- */
 
-static bool image_refers(const Pxe__Image *image, ProtobufCBinaryData digest)
-{
-	return internal_same_bytes(image->current_digest, digest) ||
-	       internal_same_bytes(image->previous_digest, digest) ||
-	       internal_same_bytes(image->staged_digest, digest);
-}
-
-/* A version of the image that it does not point to; NULL: none. */
+/* A version of the image that is kept no more; NULL: none. */
 static const Pxe__ImageVersion *image_unreferenced(
 	const struct model *model, const Pxe__Image *image)
 {
@@ -141,13 +151,13 @@ static const Pxe__ImageVersion *image_unreferenced(
 			(const Pxe__ImageVersion *)versions->records[i]->message;
 		if (strcmp(version->image, image->name) != 0)
 			break;
-		if (!image_refers(image, version->digest))
+		if (!internal_image_is_kept(model, image, version->digest))
 			return version;
 	}
 	return NULL;
 }
 
-/* Keep the image as changed (taken over) and drop the versions that it points to no more. */
+/* Keep the image as changed (taken over) and drop the versions that are kept no more. */
 static void image_write(struct apply *a, Pxe__Image *image)
 {
 	keep_message(a->model, a->sink, RECORD_IMAGE, &image->base);
@@ -184,17 +194,24 @@ static void image_count_holders(const struct model *model, const Pxe__ImageVersi
 	}
 }
 
+/* From now on machines get this version. */
+static void image_point(struct apply *a, Pxe__Image *image, const uint8_t digest[32])
+{
+	if (image->current_digest.len != 0)
+		keep_set_data(&image->previous_digest, image->current_digest.data,
+			image->current_digest.len);
+	keep_set_data(&image->current_digest, digest, 32);
+	if (internal_same_bytes(image->staged_digest, image->current_digest))
+		keep_set_data(&image->staged_digest, NULL, 0);
+	image->published_ms = a->now_ms;
+}
+
 static void image_publish(struct apply *a, const Pxe__Image *image)
 {
 	Pxe__Image *copy = (Pxe__Image *)keep_copy(&image->base);
 	const Pxe__ImageVersion *staged =
 		model_image_version(a->model, image->name, image->staged_digest.data);
-	if (copy->current_digest.len != 0)
-		keep_set_data(&copy->previous_digest, copy->current_digest.data,
-			copy->current_digest.len);
-	keep_set_data(&copy->current_digest, copy->staged_digest.data, copy->staged_digest.len);
-	keep_set_data(&copy->staged_digest, NULL, 0);
-	copy->published_ms = a->now_ms;
+	image_point(a, copy, staged->digest.data);
 	Pxe__ImageVersion *version = (Pxe__ImageVersion *)keep_copy(&staged->base);
 	version->published = true;
 	keep_message(a->model, a->sink, RECORD_IMAGE_VERSION, &version->base);
@@ -270,9 +287,9 @@ static Pxe__Verdict image_stage_checked(struct apply *a, Pxe__ImageVersion *vers
 	const Pxe__Image *image = model_image(a->model, version->image);
 	const Pxe__ImageVersion *known =
 		model_image_version(a->model, version->image, version->digest.data);
-	if (image == NULL && a->model->shelf[RECORD_IMAGE].count >= MODEL_IMAGES_MAX)
-		return internal_refuse(a, PXE__VERDICT__VERDICT_LIMIT,
-			"there are %d images, the limit: remove one first", MODEL_IMAGES_MAX);
+	Pxe__Verdict verdict = image_check_room(a, version->image);
+	if (verdict != OK)
+		return verdict;
 	if (known != NULL && !image_same_files(known, version))
 		return internal_refuse(a, INVALID,
 			"image %s has another file list under this digest: compute the digest "
@@ -364,6 +381,45 @@ Pxe__Verdict apply_image_publish(struct apply *a, const Pxe__ImagePublish *publi
 			"image %s is held by %zu of %zu nodes: a majority must hold it",
 			image->name, holders, full);
 	image_publish(a, image);
+	keep_changed(a);
+	return OK;
+}
+
+/* The same files under another image's name; whoever holds one holds the other. */
+static void image_copy_version(struct apply *a, const Pxe__ImageVersion *version, const char *name)
+{
+	Pxe__ImageVersion *copy = (Pxe__ImageVersion *)keep_copy(&version->base);
+	keep_set_string(&copy->image, name);
+	keep_message(a->model, a->sink, RECORD_IMAGE_VERSION, &copy->base);
+}
+
+Pxe__Verdict apply_image_tag(struct apply *a, const Pxe__ImageTag *tag)
+{
+	const Pxe__Image *image;
+	const Pxe__ImageVersion *version;
+	uint8_t digest[32];
+	if (!image_check_name(a, tag->name) || !check_name(a, "image name", tag->image))
+		return INVALID;
+	Pxe__Verdict verdict = image_find(a, tag->image, tag->digest, &image, &version);
+	if (verdict == OK)
+		verdict = image_check_room(a, tag->name);
+	if (verdict != OK)
+		return verdict;
+	if (!version->published)
+		return internal_refuse(a, CONFLICT,
+			"this version of image %s is not published yet: wait until the nodes hold "
+			"it",
+			tag->image);
+	memcpy(digest, version->digest.data, sizeof(digest));
+	Pxe__Image *draft = image_draft(a, tag->name);
+	if (internal_same_bytes(draft->current_digest, tag->digest)) {
+		protobuf_c_message_free_unpacked(&draft->base, NULL);
+		return OK; /* this is how things are */
+	}
+	if (strcmp(tag->name, tag->image) != 0)
+		image_copy_version(a, version, tag->name);
+	image_point(a, draft, digest);
+	image_write(a, draft);
 	keep_changed(a);
 	return OK;
 }

@@ -106,6 +106,27 @@ bool check_text(struct apply *a, const char *what, const char *text, size_t max,
 	return true;
 }
 
+void check_clean(const char *text, char *ret_text, size_t text_bytes)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t used = 0;
+	while (*at != 0) {
+		size_t step = check_utf8_char(at);
+		bool is_c1 = step == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+		bool is_good = step != 0 && *at >= 0x20 && *at != 0x7f && !is_c1;
+		size_t bytes = is_good ? step : 1;
+		if (used + bytes + 1 > text_bytes)
+			break;
+		if (is_good)
+			memcpy(ret_text + used, at, bytes);
+		else
+			ret_text[used] = '?';
+		used += bytes;
+		at += step == 0 ? 1 : step;
+	}
+	ret_text[used] = '\0';
+}
+
 static bool check_path_part(const char *part, size_t bytes)
 {
 	if (bytes == 0 || (bytes == 1 && part[0] == '.'))

@@ -18,6 +18,9 @@ bool check_is_name(const char *name);
 /* UTF-8 without control characters, but line ends and tabs if multiline; at most max bytes; may be
  * empty. */
 bool check_text(struct apply *a, const char *what, const char *text, size_t max, bool multiline);
+/* Text of a machine: what check_text() would refuse is '?', and it ends where no whole character
+ * fits any more. */
+void check_clean(const char *text, char *ret_text, size_t text_bytes);
 /* A relative path of a file: no empty part, no "." or "..", no backslash; 1 to 255 bytes. */
 bool check_path(struct apply *a, const char *what, const char *path);
 /* Four bytes, an address that one machine can have. */

@@ -137,13 +137,21 @@ Pxe__Verdict apply_delete(struct apply *a, const Pxe__Delete *remove);
 Pxe__Verdict apply_image_stage(struct apply *a, const Pxe__ImageStage *stage);
 Pxe__Verdict apply_image_held(struct apply *a, const Pxe__ImageHeld *held);
 Pxe__Verdict apply_image_publish(struct apply *a, const Pxe__ImagePublish *publish);
+Pxe__Verdict apply_image_tag(struct apply *a, const Pxe__ImageTag *tag);
 /* A member came, left, or is leaving: drop it from the holders if it is gone, and publish what all
  * others hold. */
 void apply_image_on_members(struct apply *a, uint64_t gone);
+/* image_keep.c. Who names this version itself, besides the image: "profile" or "the boot of host",
+ * and its name; NULL: nobody. */
+const char *internal_image_user(const struct model *model, const Pxe__Image *image,
+	ProtobufCBinaryData digest, const char **ret_name);
+bool internal_image_is_kept(
+	const struct model *model, const Pxe__Image *image, ProtobufCBinaryData digest);
 /* The next boot of a host, once. */
 Pxe__Verdict apply_boot_once(struct apply *a, const Pxe__BootOnce *once);
 Pxe__Verdict apply_boot_cancel(struct apply *a, const Pxe__BootCancel *cancel);
-/* OK: it was judged; the record tells what came of it: claimed by this boot, or failed. */
+/* CONFLICT: not this boot's. The one refusal that may change the record: what came back too often
+ * has failed. */
 Pxe__Verdict apply_boot_claim(struct apply *a, const Pxe__BootClaim *claim);
 Pxe__Verdict apply_boot_end(struct apply *a, const Pxe__BootEnd *end);
 /* Is the profile that of a boot that is armed or under way? */

@@ -99,6 +99,7 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	case PXE__COMMAND__OP_IMAGE_STAGE: return apply_image_stage(a, command->image_stage);
 	case PXE__COMMAND__OP_IMAGE_HELD: return apply_image_held(a, command->image_held);
 	case PXE__COMMAND__OP_IMAGE_PUBLISH: return apply_image_publish(a, command->image_publish);
+	case PXE__COMMAND__OP_IMAGE_TAG: return apply_image_tag(a, command->image_tag);
 	case PXE__COMMAND__OP_MEMBER_JOIN: return apply_member_join(a, command->member_join);
 	case PXE__COMMAND__OP_MEMBER_UPDATE: return apply_member_update(a, command->member_update);
 	case PXE__COMMAND__OP_MEMBER_REMOVE: return apply_member_remove(a, command->member_remove);
@@ -116,7 +117,6 @@ static Pxe__Verdict model_apply_op(struct apply *a)
 	case PXE__COMMAND__OP_BOOT_CLAIM: return apply_boot_claim(a, command->boot_claim);
 	case PXE__COMMAND__OP_BOOT_END: return apply_boot_end(a, command->boot_end);
 	case PXE__COMMAND__OP_SEEN: return apply_seen(a, command->seen);
-	case PXE__COMMAND__OP_IMAGE_TAG:
 	case PXE__COMMAND__OP__NOT_SET:
 	case _PXE__COMMAND__OP__CASE_IS_INT_SIZE:
 	default: break;

@@ -49,16 +49,21 @@ static Pxe__Verdict arm(
 	return kit_apply(kit, &command);
 }
 
-static Pxe__Verdict claim(struct kit *kit, const char *host, const char *boot)
+static Pxe__Verdict claim_of(struct kit *kit, const char *host, const char *boot, const char *image)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__BootClaim message = PXE__BOOT_CLAIM__INIT;
 	message.host = (char *)(uintptr_t)host;
 	message.boot = (char *)(uintptr_t)boot;
-	message.image = (char *)(uintptr_t) "debian12@0123456789abcdef";
+	message.image = (char *)(uintptr_t)image;
 	command.op_case = PXE__COMMAND__OP_BOOT_CLAIM;
 	command.boot_claim = &message;
 	return kit_apply(kit, &command);
+}
+
+static Pxe__Verdict claim(struct kit *kit, const char *host, const char *boot)
+{
+	return claim_of(kit, host, boot, "debian12@0123456789abcdef");
 }
 
 static Pxe__Verdict end(struct kit *kit, const char *host, Pxe__BootEndKind kind, uint64_t at_ms)
@@ -109,7 +114,7 @@ static void test_a_claim_is_one_boots_alone(void **state)
 	assert_false(model_once_applies(model_once(kit->model, "n1"), "b2", kit->now_ms));
 	assert_true(model_once_wants_claim(model_once(kit->model, "n1"), "b2", kit->now_ms));
 	assert_false(model_once_wants_claim(model_once(kit->model, "n1"), "b1", kit->now_ms));
-	kit_expect(kit, claim(kit, "n1", "b2"), V(OK), "");
+	kit_expect(kit, claim(kit, "n1", "b2"), V(CONFLICT), "no tries are left");
 	expect_state(kit, ONCE(FAILED), "b1", 1);
 	assert_non_null(strstr(model_once(kit->model, "n1")->text, "came back 1 times"));
 	kit_expect(kit, claim(kit, "n1", "b3"), V(CONFLICT), "no boot that is armed");
@@ -126,7 +131,7 @@ static void test_a_boot_that_does_not_report_is_tried_again(void **state)
 	kit_expect(kit, claim(kit, "n1", "b3"), V(OK), "");
 	expect_state(kit, ONCE(CLAIMED), "b3", 3);
 	/* The second boot's late request is no boot of its own any more: nothing is left for it. */
-	kit_expect(kit, claim(kit, "n1", "b2"), V(OK), "");
+	kit_expect(kit, claim(kit, "n1", "b2"), V(CONFLICT), "no tries are left");
 	expect_state(kit, ONCE(FAILED), "b3", 3);
 }
 
@@ -138,11 +143,45 @@ static void test_without_a_number_the_time_tells(void **state)
 	kit_expect(kit, claim(kit, "n1", ""), V(OK), "");
 	kit_at(kit, 1000 + MODEL_ONCE_SAME_MS - 1);
 	kit_expect(kit, claim(kit, "n1", ""), V(OK), "");
-	kit_expect(kit, claim(kit, "n1", "b1"), V(OK), "");
 	expect_state(kit, ONCE(CLAIMED), "", 1);
 	kit_at(kit, 1000 + MODEL_ONCE_SAME_MS);
-	kit_expect(kit, claim(kit, "n1", ""), V(OK), "");
+	kit_expect(kit, claim(kit, "n1", ""), V(CONFLICT), "no tries are left");
 	expect_state(kit, ONCE(FAILED), "", 1);
+}
+
+static void test_a_boot_that_tells_its_number_later_is_the_only_one(void **state)
+{
+	struct kit *kit = *state;
+	kit_expect(kit, arm(kit, "n1", "install", 1, 0), V(OK), "");
+	kit_expect(kit, claim(kit, "n1", ""), V(OK), "");
+	kit_expect(kit, claim(kit, "n1", "b1"), V(OK), "");
+	expect_state(kit, ONCE(CLAIMED), "b1", 1);
+	/* Its next file comes without the number again, in time. */
+	kit_expect(kit, claim(kit, "n1", ""), V(OK), "");
+	expect_state(kit, ONCE(CLAIMED), "b1", 1);
+	kit_expect(kit, claim(kit, "n1", "b2"), V(CONFLICT), "no tries are left");
+}
+
+static void test_what_a_machine_reports_is_kept_clean(void **state)
+{
+	struct kit *kit = *state;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__BootEnd message = PXE__BOOT_END__INIT;
+	char text[1000];
+	kit_expect(kit, arm(kit, "n1", "install", 1, 0), V(OK), "");
+	kit_expect(kit, claim(kit, "n1", "b1"), V(OK), "");
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	memcpy(text, "a\nb\033\xff\xc3\xa4", 7);
+	message.host = (char *)(uintptr_t) "n1";
+	message.kind = PXE__BOOT_END_KIND__BOOT_END_FAILED;
+	message.text = text;
+	command.op_case = PXE__COMMAND__OP_BOOT_END;
+	command.boot_end = &message;
+	kit_expect(kit, kit_apply(kit, &command), V(OK), "");
+	expect_state(kit, ONCE(FAILED), "b1", 1);
+	assert_memory_equal(model_once(kit->model, "n1")->text, "a?b??\xc3\xa4xxx", 10);
+	assert_int_equal(strlen(model_once(kit->model, "n1")->text), 255);
 }
 
 static void test_a_report_ends_it(void **state)
@@ -207,6 +246,7 @@ static void test_what_is_armed_is_judged(void **state)
 	kit_expect(kit, arm(kit, "n1", "", 0, 0), V(INVALID), "name the profile");
 	kit_expect(kit, arm(kit, "n1", "install", 21, 0), V(INVALID), "at most 20");
 	kit_expect(kit, arm(kit, "n1", "install", 20, 0), V(OK), "");
+	kit_expect(kit, claim_of(kit, "n1", "b1", "../x"), V(INVALID), "image of the boot");
 	kit_expect(kit, claim(kit, "n1", "B1"), V(INVALID), "number of a boot");
 	kit_expect(kit, claim(kit, "n1", "0123456789012345678901234"), V(INVALID), "number");
 	/* It is no change of the configuration. */
@@ -233,6 +273,10 @@ int main(void)
 			test_a_boot_that_does_not_report_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_without_a_number_the_time_tells, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_boot_that_tells_its_number_later_is_the_only_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_what_a_machine_reports_is_kept_clean, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_report_ends_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_serial_arms_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_takes_it_back, setup, teardown),

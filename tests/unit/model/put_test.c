@@ -442,7 +442,8 @@ static void test_settings_keep_what_is_given_once(void **state)
 	kit_expect(&kit, kit_put(&kit, &put), V(CONFLICT), "10.0.0.15 is leased to a client");
 	settings.server_ip.len = 0;
 	settings.profile = text("nope");
-	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "default profile ('nope') does not exist");
+	kit_expect(
+		&kit, kit_put(&kit, &put), V(INVALID), "default profile ('nope') does not exist");
 	settings.profile = text("debian12");
 	settings.dhcp = (Pxe__DhcpMode)77;
 	kit_expect(&kit, kit_put(&kit, &put), V(INVALID), "dhcp mode 77");
