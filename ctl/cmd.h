@@ -60,6 +60,17 @@ int cmd_image_push(struct ctl *ctl, const struct invocation *in);
 /* cmd_watch.c */
 int cmd_watch(struct ctl *ctl, const struct invocation *in);
 int cmd_boot_explain(struct ctl *ctl, const struct invocation *in);
+/* cmd_boot.c */
+int cmd_boot_once(struct ctl *ctl, const struct invocation *in);
+int cmd_boot_cancel(struct ctl *ctl, const struct invocation *in);
+int cmd_boot_show(struct ctl *ctl, const struct invocation *in);
+int cmd_boot_history(struct ctl *ctl, const struct invocation *in);
+int cmd_boot_log(struct ctl *ctl, const struct invocation *in);
+/* cmd_machine.c */
+int cmd_machine_list(struct ctl *ctl, const struct invocation *in);
+int cmd_machine_show(struct ctl *ctl, const struct invocation *in);
+int cmd_machine_remove(struct ctl *ctl, const struct invocation *in);
+int cmd_host_adopt(struct ctl *ctl, const struct invocation *in);
 /* cmd_option.c */
 int cmd_option_list(struct ctl *ctl, const struct invocation *in);
 int cmd_version(struct ctl *ctl, const struct invocation *in);

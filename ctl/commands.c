@@ -204,6 +204,32 @@ static const struct command_option explain_options[] = {
 	{"script", NULL, false, "show the iPXE script too"},
 };
 
+static const struct command_option machine_list_options[] = {
+	{"unknown", NULL, false, "only those that no host declares"},
+};
+
+static const struct command_option boot_once_options[] = {
+	{"tries", "N", false,
+		"boots that may begin with it, 1 to 20 (default 3, or 1 for what never reports)"},
+};
+
+static const struct command_option boot_history_options[] = {
+	{"limit", "N", false, "at most so many (default 100)"},
+};
+
+static const struct command_option boot_log_options[] = {
+	{"limit", "N", false, "the newest so many lines (default 1000, at most 1900)"},
+	{"follow", NULL, false, "go on with new ones until Ctrl-C; asks one node"},
+};
+
+static const struct command_option adopt_options[] = {
+	{"next", NULL, false, "the next unknown machine that asks; --timeout ends the waiting"},
+	{"mac", "MAC", false, "that machine"},
+	{"ip", "IP,IP", true, "reserved address; auto: its lease, or a free one"},
+	{"profile", "NAME", false, "what it boots"},
+	{"group", "GROUP,GROUP", true, "groups that it belongs to"},
+};
+
 static const struct command_option option_list_options[] = {
 	{"arch", NULL, false, "the architectures instead, for --arch, --loader and --match arch="},
 };
@@ -368,6 +394,10 @@ const struct command command_table[] = {
 	{"host", "add", "NAME", 1, 1, "add a machine", NULL,
 		"  pxectl host add n20 --mac 52:54:00:aa:00:20 --ip auto --profile debian12",
 		OPTIONS(host_options), objects_add},
+	{"host", "adopt", "NAME", 1, 1, "declare the machine that asks next, or one that was seen",
+		"A host of this name that exists gets this hardware address in place of its own.",
+		"  pxectl host adopt n21 --next --ip auto --group compute", OPTIONS(adopt_options),
+		cmd_host_adopt},
 	{"host", "set", "NAME", 1, 1, "change what is named, nothing else", NULL,
 		"  pxectl host set n07 --ip 10.20.0.117", OPTIONS(host_options), objects_set},
 	REMOVE("host"),
@@ -426,6 +456,32 @@ const struct command command_table[] = {
 		cmd_image_show},
 	{"image", "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if a profile names it",
 		NULL, NULL, OPTIONS(remove_options), cmd_image_remove},
+	{"machine", "list", "[MAC|IP|HOST]", 0, 1, "machines that were seen, declared or not", NULL,
+		"  pxectl machine list --unknown", OPTIONS(machine_list_options), cmd_machine_list},
+	{"machine", "show", "MAC|HOST", 1, 1, "all that was seen of one", NULL, NULL, NO_OPTIONS,
+		cmd_machine_show},
+	{"machine", "remove", "MAC ...", 1, COMMAND_ARGS_MAX,
+		"forget machines; one that asks again is seen again", NULL, NULL,
+		OPTIONS(remove_options), cmd_machine_remove},
+	{"boot", "once", "HOST ... PROFILE", 2, COMMAND_ARGS_MAX,
+		"what hosts boot next, once; then they boot as before",
+		"Hosts by name, range (n[01-16]), pattern (n0*) or group that they name "
+		"(@compute). "
+		"A boot is over when its\nsystem asks for an address or reports by its phone home "
+		"URL; one that comes back before gets it again, a few times.",
+		"  pxectl boot once n[01-04] debian12-install", OPTIONS(boot_once_options),
+		cmd_boot_once},
+	{"boot", "cancel", "HOST ...", 1, COMMAND_ARGS_MAX, "what was armed is not to be any more",
+		NULL, NULL, NO_OPTIONS, cmd_boot_cancel},
+	{"boot", "show", "HOST", 1, 1, "the boot that was armed for a host, and how it went", NULL,
+		NULL, NO_OPTIONS, cmd_boot_show},
+	{"boot", "history", "[HOST|MAC]", 0, 1, "boots as they went, newest first",
+		"All nodes are asked. With -o json every step of each.",
+		"  pxectl boot history 'n0*' --limit 20", OPTIONS(boot_history_options),
+		cmd_boot_history},
+	{"boot", "log", "HOST|MAC", 1, 1, "steps of a machine's boots, and what its system logged",
+		"Lines that machines send by syslog are taken if: pxectl cluster set syslog=yes",
+		"  pxectl boot log n07 --follow", OPTIONS(boot_log_options), cmd_boot_log},
 	{"boot", "explain", "MAC", 1, 1, "what a machine would boot, and why",
 		"Each value comes from the last level that gives it: cluster, subnet, pool, groups "
 		"in their order, host.\nArchitectures: bios, uefi-x86, uefi-x64, uefi-arm32, "

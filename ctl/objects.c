@@ -28,6 +28,8 @@ static const ProtobufCFieldDescriptor *field_of(Pxe__ObjectKind kind)
 		{PXE__OBJECT_KIND__OBJECT_IMAGE, "images"},
 		{PXE__OBJECT_KIND__OBJECT_IMAGE_VERSION, "image_versions"},
 		{PXE__OBJECT_KIND__OBJECT_MEMBER, "members"},
+		{PXE__OBJECT_KIND__OBJECT_MACHINE, "machines"},
+		{PXE__OBJECT_KIND__OBJECT_ONCE, "once"},
 		{PXE__OBJECT_KIND__OBJECT_LEASE, "leases"}};
 
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {

@@ -11,7 +11,7 @@
  * Requests that do not parse are counted and dropped. Loop thread only.
  *
  *   request -> admin_server (doors, sessions) -> admin_change | admin_list | admin_status |
- * admin_watch | admin_push | admin_backup | admin_node | admin_join
+ * admin_watch | admin_boot | admin_push | admin_backup | admin_node | admin_join
  *   loop -> admin_metrics: the same as text for GET /metrics
  */
 #ifndef NODE_ADMIN_ADMIN_H
@@ -34,6 +34,7 @@
 
 struct admin;
 struct image_intake;
+struct timeline_service;
 
 /* One counter of this node; name is borrowed for the call. */
 typedef void admin_count_cb(void *into, const char *name, uint64_t value);
@@ -44,10 +45,11 @@ struct admin_config {
 	struct zap *zap;         /* domains "api" and "join" become ours */
 	struct replica *replica; /* borrowed until admin_close, as all below */
 	struct events *events;
-	struct image_intake *intake; /* NULL: pushes are refused */
-	uint64_t self;               /* member id */
-	const char *socket_path;     /* NULL or "": that door stays shut; likewise the addresses */
-	const char *api_address;     /* "10.20.0.11:7441" */
+	struct timeline_service *timelines; /* NULL: no history is kept */
+	struct image_intake *intake;        /* NULL: pushes are refused */
+	uint64_t self;                      /* member id */
+	const char *socket_path; /* NULL or "": that door stays shut; likewise the addresses */
+	const char *api_address; /* "10.20.0.11:7441" */
 	const char *join_address;
 	uint8_t api_public_key[32]; /* the cluster's API key pair */
 	uint8_t api_secret_key[32];

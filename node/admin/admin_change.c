@@ -133,6 +133,18 @@ static const char *asker(const struct admin *admin, const struct admin_client *c
 	return ret_text;
 }
 
+/* A boot that is armed is a step in the timeline of its machine. */
+static void name_machine(const struct admin *admin, const char *name, struct event *event)
+{
+	const Pxe__Host *host = model_host(admin_model(admin), name);
+
+	snprintf(event->host, sizeof event->host, "%s", name);
+	if (host != NULL && host->n_mac > 0 && host->mac[0].len <= sizeof event->mac) {
+		event->mac_bytes = (uint8_t)host->mac[0].len;
+		memcpy(event->mac, host->mac[0].data, host->mac[0].len);
+	}
+}
+
 /* A change is an event, on every node; a refusal is told here only. */
 static void tell(struct admin *admin, const struct admin_pending *pending, Pxe__Verdict verdict,
 	const char *detail, uint64_t revision)
@@ -150,6 +162,10 @@ static void tell(struct admin *admin, const struct admin_pending *pending, Pxe__
 	if (pending->member_removed) {
 		event.kind = PXE__EVENT_KIND__EVENT_NODE_REMOVED;
 		what = strchr(what, ' ') != NULL ? strchr(what, ' ') + 1 : what; /* its name */
+	}
+	if (pending->boot_of[0] != '\0') {
+		event.kind = PXE__EVENT_KIND__EVENT_BOOT_ONCE;
+		name_machine(admin, pending->boot_of, &event);
 	}
 	snprintf(event.text, sizeof event.text, "%.120s, %s (revision %" PRIu64 ")", what, who,
 		revision);
@@ -274,6 +290,8 @@ static const char *refuse_change(const struct admin *admin, const Pxe__Command *
 	if (command->op_case == PXE__COMMAND__OP_REMOVE ||
 		command->op_case == PXE__COMMAND__OP_RELEASE ||
 		command->op_case == PXE__COMMAND__OP_LEASE_IMPORT ||
+		command->op_case == PXE__COMMAND__OP_BOOT_ONCE ||
+		command->op_case == PXE__COMMAND__OP_BOOT_CANCEL ||
 		command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE ||
 		command->op_case == PXE__COMMAND__OP_MEMBER_SET) {
 		return NULL;
@@ -324,6 +342,7 @@ static const char *object_of_kind(Pxe__ObjectKind kind)
 	case PXE__OBJECT_KIND__OBJECT_GROUP: return "group";
 	case PXE__OBJECT_KIND__OBJECT_IMAGE: return "image";
 	case PXE__OBJECT_KIND__OBJECT_OPERATOR: return "key";
+	case PXE__OBJECT_KIND__OBJECT_MACHINE: return "machine";
 	default: return value != NULL ? value->name : "object";
 	}
 }
@@ -355,6 +374,12 @@ static void describe(const Pxe__Command *command, char *ret_text, size_t text_by
 		what = object_of_kind(command->remove->kind);
 		name = command->remove->name;
 		done = "removed";
+	} else if (command->op_case == PXE__COMMAND__OP_BOOT_ONCE) {
+		snprintf(ret_text, text_bytes, "armed %.63s", command->boot_once->profile);
+		return;
+	} else if (command->op_case == PXE__COMMAND__OP_BOOT_CANCEL) {
+		what = "cancelled";
+		done = "";
 	} else if (command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE) {
 		what = "node";
 		name = command->member_remove->name;
@@ -370,8 +395,16 @@ static void describe(const Pxe__Command *command, char *ret_text, size_t text_by
 		name = ip;
 		done = "released";
 	}
-	snprintf(
-		ret_text, text_bytes, "%s%s%.63s %s", what, name[0] == '\0' ? "" : " ", name, done);
+	snprintf(ret_text, text_bytes, "%s%s%.63s%s%s", what, name[0] == '\0' ? "" : " ", name,
+		done[0] == '\0' ? "" : " ", done);
+}
+
+/* The host whose next boot the change is about; "": none. */
+static const char *boot_of(const Pxe__Command *command)
+{
+	return command->op_case == PXE__COMMAND__OP_BOOT_ONCE     ? command->boot_once->host
+	       : command->op_case == PXE__COMMAND__OP_BOOT_CANCEL ? command->boot_cancel->host
+								  : "";
 }
 
 void admin_on_change(
@@ -389,6 +422,7 @@ void admin_on_change(
 	if (pending != NULL) {
 		describe(command, pending->text, sizeof pending->text);
 		pending->member_removed = command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE;
+		snprintf(pending->boot_of, sizeof pending->boot_of, "%s", boot_of(command));
 		propose(admin, pending, command, &request->request_id);
 	}
 }

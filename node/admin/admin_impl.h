@@ -47,6 +47,7 @@ enum admin_pending_kind {
 	ADMIN_PENDING_TOKEN,
 	ADMIN_PENDING_JOIN,
 	ADMIN_PENDING_PUSH,   /* waits for the intake */
+	ADMIN_PENDING_LOG,    /* waits for the worker that reads the history */
 	ADMIN_PENDING_COMMIT, /* is told how far a pushed image is, by the timer */
 };
 
@@ -57,6 +58,7 @@ struct admin_pending {
 	enum admin_pending_kind kind;
 	uint8_t request_id[16];
 	bool has_request_id;
+	char boot_of[64];    /* CHANGE: it arms or cancels the next boot of this host; "": no */
 	bool member_removed; /* CHANGE: it takes a node out */
 	char text[256];      /* CHANGE: what is done; TOKEN: the token; COMMIT: the image */
 	uint8_t key[32];     /* JOIN: the joiner's public key; PUSH, COMMIT: SHA-256 */
@@ -169,6 +171,12 @@ void admin_on_watch(
 	struct admin *admin, const struct admin_client *client, const Pxe__WatchQuery *query);
 void admin_watch_event(void *admin, const Pxe__Event *event);
 void admin_watch_tick(struct admin *admin, uint64_t now_ms);
+/* admin_boot.c */
+#define ADMIN_LOG_LINES_MAX 1900 /* fewer than replies that may wait for a client */
+void admin_on_boot_history(
+	struct admin *admin, const struct admin_client *client, const Pxe__BootHistoryQuery *query);
+void admin_on_boot_log(
+	struct admin *admin, const struct admin_client *client, const Pxe__BootLogQuery *query);
 /* admin_push.c */
 void admin_on_push_begin(
 	struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push);

@@ -49,6 +49,8 @@ static const struct {
 	{PXE__OBJECT_KIND__OBJECT_TOKEN, 10, "token"},
 	{PXE__OBJECT_KIND__OBJECT_SETTINGS, 11, "settings"},
 	{PXE__OBJECT_KIND__OBJECT_GROUP, 17, "group"},
+	{PXE__OBJECT_KIND__OBJECT_MACHINE, 18, "machine seen"},
+	{PXE__OBJECT_KIND__OBJECT_ONCE, 19, "one-shot boot of host"},
 };
 
 static int find_kind(Pxe__ObjectKind kind)
@@ -191,6 +193,17 @@ static void append_lease(struct list *list, const Pxe__Lease *stored)
 	}
 }
 
+/* By hardware address, address, host, or the name that it gives itself. */
+static bool machine_matches(const struct list *list, const Pxe__Machine *machine)
+{
+	Pxe__Lease like = PXE__LEASE__INIT;
+
+	like.mac = machine->mac;
+	like.ip = machine->ip;
+	like.hostname = machine->hostname;
+	return lease_matches(list, &like);
+}
+
 static bool on_object(void *ctx, const void *object)
 {
 	struct list *list = ctx;
@@ -203,6 +216,10 @@ static bool on_object(void *ctx, const void *object)
 		token.secret_hash.len = 0;
 		if (matches(list, token.for_name)) {
 			append_object(list, &token.base);
+		}
+	} else if (list->kind == PXE__OBJECT_KIND__OBJECT_MACHINE) {
+		if (machine_matches(list, object)) {
+			append_object(list, object);
 		}
 	} else {
 		name = list->kind == PXE__OBJECT_KIND__OBJECT_MEMBER
@@ -228,6 +245,7 @@ _Static_assert(offsetof(Pxe__Subnet, name) == offsetof(Pxe__Pool, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Profile, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Image, name) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Group, name) &&
+		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Once, host) &&
 		       offsetof(Pxe__Subnet, name) == offsetof(Pxe__Operator, name),
 	"objects begin with their name");
 

@@ -195,10 +195,14 @@ static void dispatch(
 	case PXE__ADMIN_REQUEST__BODY_INFO: admin_on_info(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY_STEP_DOWN: admin_on_step_down(admin, client); return;
 	case PXE__ADMIN_REQUEST__BODY_BACKUP: admin_on_backup(admin, client); return;
+	case PXE__ADMIN_REQUEST__BODY_BOOT_HISTORY:
+		admin_on_boot_history(admin, client, request->boot_history);
+		return;
+	case PXE__ADMIN_REQUEST__BODY_BOOT_LOG:
+		admin_on_boot_log(admin, client, request->boot_log);
+		return;
 	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
 	case PXE__ADMIN_REQUEST__BODY_CHANGES:
-	case PXE__ADMIN_REQUEST__BODY_BOOT_HISTORY:
-	case PXE__ADMIN_REQUEST__BODY_BOOT_LOG:
 	case PXE__ADMIN_REQUEST__BODY_IMAGE_VERIFY:
 	case PXE__ADMIN_REQUEST__BODY_PUSH_FILES:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;

@@ -319,6 +319,7 @@ static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes
 		.replica = daemon->replica,
 		.events = daemon->events,
 		.intake = daemon->intake,
+		.timelines = daemon->timelines,
 		.self = daemon->conf.id,
 		.socket_path = daemon->conf.socket_path,
 		.api_address = daemon->conf.api_address,

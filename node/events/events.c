@@ -144,6 +144,7 @@ static bool concerns_all(Pxe__EventKind kind)
 {
 	return kind == PXE__EVENT_KIND__EVENT_NODE_JOINED ||
 	       kind == PXE__EVENT_KIND__EVENT_NODE_REMOVED ||
+	       kind == PXE__EVENT_KIND__EVENT_BOOT_ONCE ||
 	       kind == PXE__EVENT_KIND__EVENT_CONFIG_CHANGED;
 }
 

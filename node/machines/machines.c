@@ -452,7 +452,6 @@ static void tell_new(struct machines *machines, const struct event *from)
 	event.bytes = 0;
 	event.took_ms = 0;
 	event.profile[0] = '\0';
-	event.stage = PXE__BOOT_STAGE__STAGE_NONE;
 	snprintf(event.text, sizeof event.text, "%s", event.vendor_class);
 	events_post(machines->config.events, &event);
 }
