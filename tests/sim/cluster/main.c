@@ -134,11 +134,12 @@ static void print_sums(const struct sums *sums, double wall, double cpu)
 	printf("seeds %" PRIu64 " failed %" PRIu64 " in %.1f s, %.1f ms CPU a seed; %" PRIu64
 	       " events, %" PRIu64 " messages, %" PRIu64 " packets, %" PRIu64 " ACKs (%" PRIu64
 	       " isolated), %" PRIu64 " NAKs, %" PRIu64 " crashes, %" PRIu64 " partitions, %" PRIu64
-	       " operations; a client waits %.2f s (at most %.1f), a cluster heals in %.1f s "
+	       " operations, %" PRIu64
+	       " one-shot boots; a client waits %.2f s (at most %.1f), a cluster heals in %.1f s "
 	       "(at most %.1f)\n",
 		sums->runs, sums->failed, wall, cpu * 1000 / (double)runs, c->events, c->messages,
 		c->packets, c->acks, c->isolated_acks, c->naks, c->crashes, c->partitions,
-		c->operations, (double)c->wait_us_sum / (double)waits / SIM_S,
+		c->operations, c->boots, (double)c->wait_us_sum / (double)waits / SIM_S,
 		(double)c->wait_us_max / SIM_S, (double)c->heal_us_sum / (double)runs / SIM_S,
 		(double)c->heal_us_max / SIM_S);
 }

@@ -37,11 +37,13 @@ static void forget(struct sim *sim)
 	sim->node_count = 0;
 	drop_events(sim);
 	sim_operator_reset(sim);
+	sim_boot_reset(sim);
 }
 
 void sim_free(struct sim *sim)
 {
 	forget(sim);
+	free(sim->boots);
 	free(sim->operation); /* the empty ones that forget() left */
 	free(sim->event);
 	free(sim->address);

@@ -19,6 +19,7 @@
  *   sim_setup.c     a cluster comes to be: bootstrap, joins, subnets, pools, hosts
  *   sim_client.c    DHCP clients
  *   sim_operator.c  what operators do
+ *   sim_boot.c      one-shot boots, and the machines that claim them
  *   sim_fault.c     the chaos
  *   sim_mode.c      which chaos in which mode; a run's phases
  *   sim_check.c     what must never happen
@@ -218,7 +219,7 @@ struct sim_address {
 
 struct sim_counts {
 	uint64_t events, turns, messages, packets, replies, offers, acks, isolated_acks, naks;
-	uint64_t crashes, restarts, partitions, operations, merges, elections;
+	uint64_t crashes, restarts, partitions, operations, boots, merges, elections;
 	uint64_t wait_us_sum, wait_us_max, waits;
 	uint64_t heal_us_sum, heal_us_max;
 };
@@ -248,6 +249,7 @@ struct sim {
 	unsigned client_count;
 	struct sim_address *address; /* SIM_SUBNETS_MAX * SIM_SUBNET_IPS */
 	struct sim_operation *operation;
+	struct sim_boots *boots;
 	unsigned operations_open, operation_number;
 	unsigned host_serial, pool_serial, token_serial;
 	unsigned joins_due;   /* members that were lost and are to be replaced */
@@ -501,6 +503,14 @@ void sim_operator_on_event(struct sim *sim, const struct sim_event *event);
 void sim_operator_reset(struct sim *sim);
 void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force);
 void sim_operator_member(struct sim *sim, struct sim_node *node, Pxe__MemberMode mode);
+/* Some node that runs; NULL: none. */
+struct sim_node *sim_operator_pick(struct sim *sim);
+/* The command is copied. */
+void sim_operator_command(struct sim *sim, Pxe__Command *command, const char *name);
+
+/* ---- sim_boot.c */
+void sim_boot_act(struct sim *sim); /* one draw */
+void sim_boot_reset(struct sim *sim);
 
 /* ---- sim_fault.c */
 void sim_fault_draw(struct sim *sim);  /* SIM_EVENT_CHAOS */

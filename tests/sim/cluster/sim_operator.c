@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPERATIONS_MAX 64
+#define OPERATIONS_MAX 128
 #define REPEAT_MS      400
 #define TIMEOUT_MS     4000
 #define SIM_GROUPS     2
+#define BOOTS          400 /* permille of what operators do */
 
 struct sim_operation {
 	struct sim *sim;
@@ -63,7 +64,7 @@ static void on_done(void *ctx, enum replica_outcome outcome, const struct model_
 	operation->revision = result->revision;
 }
 
-static struct sim_node *pick(struct sim *sim)
+struct sim_node *sim_operator_pick(struct sim *sim)
 {
 	unsigned first = sim_random(sim, sim->node_count);
 
@@ -90,11 +91,10 @@ static void propose_at(struct sim *sim, struct sim_operation *operation, struct 
 	(void)sim;
 }
 
-/* The command is copied. */
-static void operate(struct sim *sim, Pxe__Command *command, const char *name)
+void sim_operator_command(struct sim *sim, Pxe__Command *command, const char *name)
 {
 	struct sim_operation *operation = NULL;
-	struct sim_node *node = pick(sim);
+	struct sim_node *node = sim_operator_pick(sim);
 	uint8_t request_id[16];
 
 	for (unsigned i = 0; i < OPERATIONS_MAX && operation == NULL; i++)
@@ -125,7 +125,7 @@ static void operate(struct sim *sim, Pxe__Command *command, const char *name)
 void sim_operator_on_event(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_operation *operation = &sim->operation[event->client];
-	struct sim_node *node = pick(sim);
+	struct sim_node *node = sim_operator_pick(sim);
 
 	if (operation->used && node != NULL)
 		propose_at(sim, operation, node);
@@ -139,7 +139,7 @@ static void put_host(struct sim *sim, struct sim_host *host)
 
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &host->put;
-	operate(sim, &command, "put host");
+	sim_operator_command(sim, &command, "put host");
 }
 
 static void delete_object(struct sim *sim, Pxe__ObjectKind kind, char *name, bool even_if_used)
@@ -152,7 +152,7 @@ static void delete_object(struct sim *sim, Pxe__ObjectKind kind, char *name, boo
 	remove.even_if_used = even_if_used;
 	command.op_case = PXE__COMMAND__OP_REMOVE;
 	command.remove = &remove;
-	operate(sim, &command, "delete");
+	sim_operator_command(sim, &command, "delete");
 }
 
 /* Who held what the reservation was of, or will be, may be refused it from now on. */
@@ -270,7 +270,7 @@ static void change_group(struct sim *sim)
 	put.group = &group;
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &put;
-	operate(sim, &command, "put group");
+	sim_operator_command(sim, &command, "put group");
 }
 
 static void change_link(struct sim *sim)
@@ -285,7 +285,7 @@ static void change_link(struct sim *sim)
 	sim->pools_changed = true;
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &subnet.put;
-	operate(sim, &command, "put subnet");
+	sim_operator_command(sim, &command, "put subnet");
 }
 
 static void put_drawn_pool(struct sim *sim, struct sim_pool *pool)
@@ -312,7 +312,7 @@ static void put_drawn_pool(struct sim *sim, struct sim_pool *pool)
 	}
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &pool->put;
-	operate(sim, &command, "put pool");
+	sim_operator_command(sim, &command, "put pool");
 }
 
 static void change_pool(struct sim *sim)
@@ -344,7 +344,7 @@ void sim_operator_settings(struct sim *sim)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__Put put = PXE__PUT__INIT;
-	struct sim_node *node = pick(sim);
+	struct sim_node *node = sim_operator_pick(sim);
 
 	if (node == NULL || model_settings(replica_model(node->replica)) == NULL)
 		return;
@@ -362,7 +362,7 @@ void sim_operator_settings(struct sim *sim)
 	put.settings = &settings;
 	command.op_case = PXE__COMMAND__OP_PUT;
 	command.put = &put;
-	operate(sim, &command, "put settings");
+	sim_operator_command(sim, &command, "put settings");
 }
 
 /* Of a machine that is off: it would go on using the address. */
@@ -401,7 +401,7 @@ static void free_lease(struct sim *sim)
 		release.by_operator = true;
 		command.op_case = PXE__COMMAND__OP_RELEASE;
 		command.release = &release;
-		operate(sim, &command, "release");
+		sim_operator_command(sim, &command, "release");
 		return;
 	}
 }
@@ -421,7 +421,7 @@ void sim_operator_remove(struct sim *sim, struct sim_node *node, bool force)
 	command.op_case = PXE__COMMAND__OP_MEMBER_REMOVE;
 	command.member_remove = &remove;
 	snprintf(text, sizeof text, "remove %s%s", node->name, force ? " by force" : "");
-	operate(sim, &command, text);
+	sim_operator_command(sim, &command, text);
 }
 
 void sim_operator_member(struct sim *sim, struct sim_node *node, Pxe__MemberMode mode)
@@ -435,7 +435,7 @@ void sim_operator_member(struct sim *sim, struct sim_node *node, Pxe__MemberMode
 	command.op_case = PXE__COMMAND__OP_MEMBER_SET;
 	command.member_set = &set;
 	snprintf(text, sizeof text, "mode %d of %s", (int)mode, node->name);
-	operate(sim, &command, text);
+	sim_operator_command(sim, &command, text);
 }
 
 void sim_operator_act(struct sim *sim)
@@ -443,7 +443,9 @@ void sim_operator_act(struct sim *sim)
 	unsigned host = sim->chaos.host, pool = sim->chaos.pool;
 	unsigned draw = sim_random(sim, host + pool + sim->chaos.free_lease);
 
-	if (draw < host)
+	if (sim_chance(sim, BOOTS))
+		sim_boot_act(sim);
+	else if (draw < host)
 		change_host(sim);
 	else if (draw < host + pool)
 		change_pool(sim);

@@ -265,6 +265,89 @@ static void test_profile_and_host_of_an_armed_boot(void **state)
 		"");
 }
 
+/* ---- any order of things ---- */
+
+/* What was granted of one arming. */
+struct grants {
+	uint64_t armed_ms;
+	char boot[24][8]; /* that were told that they have it, in order */
+	size_t count;
+};
+
+static void note_grant(struct grants *grants, const char *boot)
+{
+	for (size_t i = 0; i < grants->count; i++) {
+		if (strcmp(grants->boot[i], boot) != 0)
+			continue;
+		/* Only the newest may go on with it, but for a boot that begins anew. */
+		memmove(grants->boot[i], grants->boot[i + 1],
+			(grants->count - i - 1) * sizeof(grants->boot[0]));
+		grants->count--;
+		break;
+	}
+	assert_true(grants->count < 24);
+	snprintf(grants->boot[grants->count++], sizeof(grants->boot[0]), "%s", boot);
+}
+
+/* The record as it must be after every command. */
+static void check_once(const struct kit *kit, const struct grants *grants)
+{
+	const Pxe__Once *once = model_once(kit->model, "n1");
+	if (once == NULL)
+		return;
+	assert_true(once->tries <= once->tries_max);
+	assert_true(grants->count <= once->tries_max);
+	if (once->state == ONCE(ARMED)) {
+		assert_int_equal(once->tries, 0);
+		assert_int_equal(grants->count, 0);
+		return;
+	}
+	for (size_t i = 0; i < grants->count; i++) {
+		bool is_holder = once->state == ONCE(CLAIMED) && i + 1 == grants->count;
+		assert_int_equal(model_once_is_of(once, grants->boot[i], kit->now_ms), is_holder);
+	}
+	if (once->state == ONCE(DONE) || once->state == ONCE(FAILED)) {
+		assert_false(model_once_applies(once, "", kit->now_ms));
+		assert_false(model_once_wants_claim(once, "b0", kit->now_ms));
+	}
+}
+
+static void test_no_two_boots_hold_one_claim_whatever_happens(void **state)
+{
+	struct kit *kit = *state;
+	unsigned grants_seen = 0, refused = 0, ended = 0;
+	uint64_t seed = 7;
+	struct grants grants = {0};
+	for (unsigned i = 0; i < 20000; i++) {
+		char boot[8];
+		kit_at(kit, kit->now_ms - KIT_START_MS + kit_below(&seed, 60000));
+		/* A ROM's number is new with every boot. */
+		snprintf(boot, sizeof(boot), "b%u", (unsigned)(i / 8 + kit_below(&seed, 3)));
+		uint64_t what = kit_below(&seed, 16);
+		if (what == 0) {
+			assert_int_equal(
+				arm(kit, "n1", "install", 1 + (uint32_t)kit_below(&seed, 4), 0),
+				V(OK));
+			grants = (struct grants){.armed_ms = kit->now_ms};
+		} else if (what == 1) {
+			uint64_t at_ms = kit->now_ms - kit_below(&seed, 60000);
+			ended += end(kit, "n1", PXE__BOOT_END_KIND__BOOT_END_OK, at_ms) == V(OK);
+		} else if (what == 2 && kit_below(&seed, 4) == 0) {
+			cancel(kit, "n1");
+		} else if (claim(kit, "n1", boot) == V(OK)) {
+			note_grant(&grants, boot);
+			grants_seen++;
+		} else {
+			refused++;
+		}
+		if (model_once(kit->model, "n1") == NULL)
+			grants = (struct grants){0};
+		check_once(kit, &grants);
+	}
+	if (grants_seen < 2000 || refused < 1000 || ended < 100)
+		fail_msg("%u granted, %u refused, %u ended", grants_seen, refused, ended);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +360,8 @@ int main(void)
 			test_a_boot_that_tells_its_number_later_is_the_only_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_what_a_machine_reports_is_kept_clean, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_no_two_boots_hold_one_claim_whatever_happens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_report_ends_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_serial_arms_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_takes_it_back, setup, teardown),

@@ -40,6 +40,13 @@ struct maker {
 	Pxe__ImageFile *files[1];
 	Pxe__ImageHeld held;
 	Pxe__ImagePublish publish;
+	Pxe__ImageTag tag;
+	Pxe__BootOnce once;
+	Pxe__BootCancel cancel;
+	Pxe__BootClaim claim;
+	Pxe__BootEnd end;
+	Pxe__Seen seen;
+	Pxe__Machine machine[2], *machines[2];
 	Pxe__MemberJoin join;
 	Pxe__MemberRemove leave;
 	Pxe__MemberGone gone;
@@ -63,6 +70,7 @@ struct maker {
 	uint8_t ip3[4], client_id[2], circuit[2], asker_id[2], port[2];
 	char name[16], name2[16], address[24], group_name[16], pattern[24], link[16];
 	char *group_names[1], *patterns[1];
+	char boot[8], image[32];
 };
 
 static void pick_ip(struct maker *m, uint8_t bytes[4])
@@ -300,6 +308,12 @@ static void make_delete(struct maker *m)
 		m->remove.kind = PXE__OBJECT_KIND__OBJECT_GROUP;
 		pick_name(m, m->name, "group", 3);
 	}
+	if (kit_below(&m->seed, 8) == 0) {
+		m->remove.kind = PXE__OBJECT_KIND__OBJECT_MACHINE;
+		snprintf(m->address, sizeof(m->address), "02:00:00:00:00:%02x",
+			(unsigned)kit_below(&m->seed, 40));
+		m->remove.name = m->address;
+	}
 	m->remove.even_if_used = kit_below(&m->seed, 3) == 0;
 	m->command.op_case = PXE__COMMAND__OP_REMOVE;
 	m->command.remove = &m->remove;
@@ -309,7 +323,15 @@ static void make_image_op(struct maker *m)
 {
 	m->hash[0] = (uint8_t)kit_below(&m->seed, 5);
 	pick_name(m, m->name, "img", 2);
-	switch (kit_below(&m->seed, 3)) {
+	switch (kit_below(&m->seed, 4)) {
+	case 3:
+		pxe__image_tag__init(&m->tag);
+		m->tag.image = m->name;
+		m->tag.name = pick_name(m, m->name2, "img", 3);
+		m->tag.digest = kit_bytes(m->hash, 32);
+		m->command.op_case = PXE__COMMAND__OP_IMAGE_TAG;
+		m->command.image_tag = &m->tag;
+		break;
 	case 0:
 		pxe__image_stage__init(&m->stage);
 		pxe__image_version__init(&m->version);
@@ -341,6 +363,79 @@ static void make_image_op(struct maker *m)
 		m->command.image_publish = &m->publish;
 		break;
 	}
+}
+
+static void make_claim(struct maker *m)
+{
+	char digits[65];
+	pxe__boot_claim__init(&m->claim);
+	m->claim.host = m->name;
+	snprintf(m->boot, sizeof(m->boot), "%s", "");
+	if (kit_below(&m->seed, 4) != 0)
+		snprintf(m->boot, sizeof(m->boot), "b%u", (unsigned)kit_below(&m->seed, 5));
+	m->claim.boot = m->boot;
+	m->hash[0] = (uint8_t)kit_below(&m->seed, 5);
+	text_hex_format(m->hash, 32, digits, sizeof(digits));
+	snprintf(m->image, sizeof(m->image), "img%u@%.16s", (unsigned)kit_below(&m->seed, 2),
+		digits);
+	m->claim.image = m->image;
+	m->command.op_case = PXE__COMMAND__OP_BOOT_CLAIM;
+	m->command.boot_claim = &m->claim;
+}
+
+static void make_boot_op(struct maker *m)
+{
+	pick_name(m, m->name, "host", 12);
+	switch (kit_below(&m->seed, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		pxe__boot_once__init(&m->once);
+		m->once.host = m->name;
+		m->once.profile = pick_name(m, m->name2, "prof", 3);
+		m->once.tries = (uint32_t)kit_below(&m->seed, 4);
+		m->once.serial = (uint32_t)kit_below(&m->seed, 6);
+		m->command.op_case = PXE__COMMAND__OP_BOOT_ONCE;
+		m->command.boot_once = &m->once;
+		break;
+	case 3:
+		pxe__boot_cancel__init(&m->cancel);
+		m->cancel.host = m->name;
+		m->command.op_case = PXE__COMMAND__OP_BOOT_CANCEL;
+		m->command.boot_cancel = &m->cancel;
+		break;
+	case 4:
+		pxe__boot_end__init(&m->end);
+		m->end.host = m->name;
+		m->end.kind = (Pxe__BootEndKind)kit_below(&m->seed, 3);
+		m->end.text = m->name;
+		m->end.arrived_ms = KIT_START_MS + kit_below(&m->seed, 2000000);
+		m->command.op_case = PXE__COMMAND__OP_BOOT_END;
+		m->command.boot_end = &m->end;
+		break;
+	default: make_claim(m); break;
+	}
+}
+
+static void make_seen(struct maker *m)
+{
+	pxe__seen__init(&m->seen);
+	for (unsigned i = 0; i < 2; i++) {
+		pxe__machine__init(&m->machine[i]);
+		kit_mac((unsigned)kit_below(&m->seed, 40), m->mac[i]);
+		m->machine[i].mac = kit_bytes(m->mac[i], 6);
+		m->machine[i].last_ms = KIT_START_MS + kit_below(&m->seed, 2000000);
+		m->machine[i].boot_ms = kit_below(&m->seed, 3) * m->machine[i].last_ms;
+		m->machine[i].has_arch = kit_below(&m->seed, 2) == 0;
+		m->machine[i].arch = (uint32_t)kit_below(&m->seed, 20);
+		m->machine[i].hostname = m->machine[i].profile = m->name2;
+		m->machines[i] = &m->machine[i];
+	}
+	pick_name(m, m->name2, "h", 5);
+	m->seen.machines = m->machines;
+	m->seen.n_machines = 1 + kit_below(&m->seed, 2);
+	m->command.op_case = PXE__COMMAND__OP_SEEN;
+	m->command.seen = &m->seen;
 }
 
 static void make_member_op(struct maker *m)
@@ -461,8 +556,12 @@ static Pxe__Command *make(struct maker *m)
 	memset(m->hash, 0, sizeof(m->hash));
 	memset(m->key, 0, sizeof(m->key));
 	memset(m->name, 0, sizeof(m->name));
-	uint64_t what = kit_below(&m->seed, 23);
-	if (what >= 20)
+	uint64_t what = kit_below(&m->seed, 28);
+	if (what >= 25)
+		make_boot_op(m);
+	else if (what >= 23)
+		make_seen(m);
+	else if (what >= 20)
 		make_reserve_op(m);
 	else if (what < 11)
 		make_lease_op(m);
@@ -613,8 +712,8 @@ static void test_commands_without_content(void **state)
 		assert_int_equal(kit_apply(&kit, &command), V(INVALID));
 	}
 	/* Every submessage there is, but empty. */
-	static const uint8_t ops[] = {
-		10, 11, 12, 13, 15, 20, 21, 30, 31, 32, 40, 41, 42, 43, 44, 45, 50, 51, 52, 53};
+	static const uint8_t ops[] = {10, 11, 12, 13, 15, 20, 21, 30, 31, 32, 33, 34, 35, 36, 37,
+		40, 41, 42, 43, 44, 45, 50, 51, 52, 53};
 	for (size_t i = 0; i < sizeof(ops); i++) {
 		uint8_t bytes[3] = {(uint8_t)((ops[i] << 3 | 2) & 0x7f), 0, 0};
 		size_t count = 2;
