@@ -50,12 +50,13 @@ int cmd_import_dnsmasq(struct ctl *ctl, const struct invocation *in);
 int cmd_import_dhcpd(struct ctl *ctl, const struct invocation *in);
 int cmd_import_kea(struct ctl *ctl, const struct invocation *in);
 int cmd_lease_import(struct ctl *ctl, const struct invocation *in);
-/* cmd_image.c, cmd_push.c */
+/* cmd_image.c, cmd_push.c, cmd_image_add.c, cmd_image_version.c, cmd_pull.c, cmd_loaders.c */
 int cmd_image_list(struct ctl *ctl, const struct invocation *in);
 int cmd_image_show(struct ctl *ctl, const struct invocation *in);
 int cmd_image_remove(struct ctl *ctl, const struct invocation *in);
 /* The values of --only. */
 size_t cmd_push_patterns(const struct invocation *in, const char *ret_patterns[COMMAND_GIVEN_MAX]);
+int cmd_image_add(struct ctl *ctl, const struct invocation *in);
 int cmd_image_push(struct ctl *ctl, const struct invocation *in);
 /* cmd_watch.c */
 int cmd_watch(struct ctl *ctl, const struct invocation *in);

@@ -198,6 +198,12 @@ static const struct command_option push_options[] = {
 	{"as-file", NULL, false, "an ISO image or archive as it is, not what it holds"},
 };
 
+static const struct command_option image_add_options[] = {
+	{"sha256", "HEX", false, "the file must have this SHA-256"},
+	{"only", "PATTERN", true, "only files that match (\"*.efi\")"},
+	{"as-file", NULL, false, "an ISO image or archive as it is, not what it holds"},
+};
+
 static const struct command_option explain_options[] = {
 	{"arch", "ARCH", false, "its architecture, a name as below or a number (default uefi-x64)"},
 	{"uuid", "UUID", false, "the machine's UUID"},
@@ -450,6 +456,12 @@ const struct command command_table[] = {
 		"  pxectl image push debian12 ./images/debian12\n"
 		"  pxectl image push rescue systemrescue.iso",
 		OPTIONS(push_options), cmd_image_push},
+	{"image", "add", "NAME URL", 2, 2, "the same with a file of an HTTP server",
+		"A download that breaks off is continued by the next run; its part is kept in "
+		"~/.cache/pxectl.",
+		"  pxectl image add netboot https://deb.debian.org/debian/dists/bookworm/main/"
+		"installer-amd64/current/images/netboot/netboot.tar.gz",
+		OPTIONS(image_add_options), cmd_image_add},
 	{"image", "list", "[PATTERN]", 0, 1, "images, and where they are", NULL, NULL, NO_OPTIONS,
 		cmd_image_list},
 	{"image", "show", "NAME", 1, 1, "versions and files of an image", NULL, NULL, NO_OPTIONS,
