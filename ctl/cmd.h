@@ -56,6 +56,12 @@ int cmd_image_show(struct ctl *ctl, const struct invocation *in);
 int cmd_image_remove(struct ctl *ctl, const struct invocation *in);
 /* The values of --only. */
 size_t cmd_push_patterns(const struct invocation *in, const char *ret_patterns[COMMAND_GIVEN_MAX]);
+int cmd_image_tag(struct ctl *ctl, const struct invocation *in);
+int cmd_image_diff(struct ctl *ctl, const struct invocation *in);
+int cmd_image_gc(struct ctl *ctl, const struct invocation *in);
+int cmd_image_verify(struct ctl *ctl, const struct invocation *in);
+int cmd_image_pull(struct ctl *ctl, const struct invocation *in);
+int cmd_image_add_loaders(struct ctl *ctl, const struct invocation *in);
 int cmd_image_add(struct ctl *ctl, const struct invocation *in);
 int cmd_image_push(struct ctl *ctl, const struct invocation *in);
 /* cmd_watch.c */

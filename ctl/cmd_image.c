@@ -1,4 +1,4 @@
-/* image list, show, remove. */
+/* image list, show. */
 #include "ctl/client.h"
 #include "ctl/cmd.h"
 #include "ctl/objects.h"
@@ -118,14 +118,17 @@ int cmd_image_list(struct ctl *ctl, const struct invocation *in)
 static void show_version(struct ctl *ctl, const Pxe__Image *image, const Pxe__ImageVersion *version,
 	const Pxe__ObjectList *members)
 {
+	uint64_t now_ms = client_list_now_ms(members);
 	const char *role = same(&version->digest, &image->current_digest)    ? "current"
 			   : same(&version->digest, &image->previous_digest) ? "previous"
-									     : "being copied";
-	char text[SHOW_BYTES], size[SHOW_BYTES], names[SHOW_BYTES];
+			   : same(&version->digest, &image->staged_digest)   ? "being copied"
+									     : "kept";
+	char text[SHOW_BYTES], when[SHOW_BYTES], size[SHOW_BYTES], names[SHOW_BYTES];
 
 	names_of(members, version, names, sizeof names);
-	fprintf(ctl->out, "%s@%s  %s  %s in %zu files  on %s\n", image->name,
-		show_digest(&version->digest, text), role, show_size(version->bytes, size),
+	fprintf(ctl->out, "%s@%s  %s  pushed %s  %s in %zu files  on %s\n", image->name,
+		show_digest(&version->digest, text), role,
+		show_when(version->created_ms, now_ms, when), show_size(version->bytes, size),
 		version->n_files, names[0] == '\0' ? "no node" : names);
 	for (size_t i = 0; i < version->n_files; i++) {
 		char digest[SHOW_BYTES];
@@ -171,16 +174,5 @@ int cmd_image_show(struct ctl *ctl, const struct invocation *in)
 		}
 	}
 	free_all(images, versions, members);
-	return result;
-}
-
-int cmd_image_remove(struct ctl *ctl, const struct invocation *in)
-{
-	int result = CTL_OK;
-
-	for (size_t i = 0; i < in->arg_count && result == CTL_OK; i++) {
-		result = objects_delete(ctl, PXE__OBJECT_KIND__OBJECT_IMAGE, "image", in->args[i],
-			command_flag(in, "force"));
-	}
 	return result;
 }

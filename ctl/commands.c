@@ -198,6 +198,10 @@ static const struct command_option push_options[] = {
 	{"as-file", NULL, false, "an ISO image or archive as it is, not what it holds"},
 };
 
+static const struct command_option gc_options[] = {
+	{"dry-run", NULL, false, "say what would be removed"},
+};
+
 static const struct command_option image_add_options[] = {
 	{"sha256", "HEX", false, "the file must have this SHA-256"},
 	{"only", "PATTERN", true, "only files that match (\"*.efi\")"},
@@ -466,8 +470,38 @@ const struct command command_table[] = {
 		cmd_image_list},
 	{"image", "show", "NAME", 1, 1, "versions and files of an image", NULL, NULL, NO_OPTIONS,
 		cmd_image_show},
-	{"image", "remove", "NAME ...", 1, COMMAND_ARGS_MAX, "remove; asks if a profile names it",
-		NULL, NULL, OPTIONS(remove_options), cmd_image_remove},
+	{"image", "tag", "NAME[@DIGEST|@prev] [NEWNAME]", 1, 2,
+		"point an image's name to a version that is there, on all nodes at once", NULL,
+		"  pxectl image tag debian12@prev          back to what it was before\n"
+		"  pxectl image tag debian12 debian12-stable",
+		NO_OPTIONS, cmd_image_tag},
+	{"image", "diff", "A B", 2, 2, "which files differ; exit code 1 if any do",
+		"A, B: NAME, NAME@prev, NAME@DIGEST, or a directory or archive (a path with a '/', "
+		"or one that exists).",
+		"  pxectl image diff debian12@prev debian12\n"
+		"  pxectl image diff debian12 ./images/debian12",
+		NO_OPTIONS, cmd_image_diff},
+	{"image", "pull", "NAME[@DIGEST|@prev] DIR", 2, 2,
+		"the files of a version, from whichever node has them",
+		"Each file is checked against its hash before it gets its name; what is there "
+		"already is not fetched.",
+		"  pxectl image pull debian12 ./debian12", NO_OPTIONS, cmd_image_pull},
+	{"image", "verify", "[NAME]", 0, 1, "have every node read its copies again",
+		"What is damaged is set aside and fetched anew. Exit code 1 if anything was "
+		"damaged or missing, or a\nnode could not be asked.",
+		"  pxectl image verify debian12", NO_OPTIONS, cmd_image_verify},
+	{"image", "gc", "", 0, 0, "remove versions that nothing names any more; asks",
+		"Kept are current, previous and staged versions, those that a profile names and "
+		"those that a one-shot boot\nis to go on with.",
+		"  pxectl image gc --dry-run", OPTIONS(gc_options), cmd_image_gc},
+	{"image", "add-loaders", "[ipxe|grub|shim|pxelinux|memtest ...]", 0, COMMAND_ARGS_MAX,
+		"images of the boot programs that this machine's packages bring",
+		"Of Debian's ipxe, grub-efi-amd64-signed, shim-signed, pxelinux, syslinux-common "
+		"and memtest86+. Without\nnames: of all that are installed.",
+		"  pxectl image add-loaders ipxe", NO_OPTIONS, cmd_image_add_loaders},
+	{"image", "remove", "NAME[@DIGEST] ...", 1, COMMAND_ARGS_MAX,
+		"remove an image or one of its versions; asks if a profile names it", NULL, NULL,
+		OPTIONS(remove_options), cmd_image_remove},
 	{"machine", "list", "[MAC|IP|HOST]", 0, 1, "machines that were seen, declared or not", NULL,
 		"  pxectl machine list --unknown", OPTIONS(machine_list_options), cmd_machine_list},
 	{"machine", "show", "MAC|HOST", 1, 1, "all that was seen of one", NULL, NULL, NO_OPTIONS,

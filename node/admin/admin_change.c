@@ -292,6 +292,7 @@ static const char *refuse_change(const struct admin *admin, const Pxe__Command *
 		command->op_case == PXE__COMMAND__OP_LEASE_IMPORT ||
 		command->op_case == PXE__COMMAND__OP_BOOT_ONCE ||
 		command->op_case == PXE__COMMAND__OP_BOOT_CANCEL ||
+		command->op_case == PXE__COMMAND__OP_IMAGE_TAG ||
 		command->op_case == PXE__COMMAND__OP_MEMBER_REMOVE ||
 		command->op_case == PXE__COMMAND__OP_MEMBER_SET) {
 		return NULL;
