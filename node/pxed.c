@@ -91,6 +91,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	/* libuv's workers: four may wait for other nodes' files, and the disk must not wait for
+	 * them.
+	 */
+	setenv("UV_THREADPOOL_SIZE", "12", 0);
 	if (mode != MODE_RUN) {
 		return run_offline(mode, directory, path);
 	}

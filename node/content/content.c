@@ -54,6 +54,8 @@ void content_fini(struct content *content)
 		close(content->fd);
 	}
 	free(content->text);
+	relay_close(content->relay);
+	content->relay = NULL;
 	content->fd = -1;
 	content->text = NULL;
 }
@@ -148,35 +150,41 @@ static int version_find(const struct content_source *source, struct content_kv *
 	return 0;
 }
 
-/* A member that has the blob; which of several depends on who asks, so that a rack spreads its
- * load. */
-static int redirect(const struct content_source *source, struct content_kv *state,
-	const struct content_request *request, const struct content_path *path,
-	const uint8_t digest[32], struct content *content)
+/* Other members that serve files, the version's holders first; returns how many hold it. Which
+ * holder is first depends on who asks, so that a rack spreads its load. */
+static size_t members_elsewhere(const struct content_source *source, struct content_kv *state,
+	const Pxe__ImageVersion *version, uint32_t client_ip, struct relay_want *ret_want)
 {
-	const Pxe__ImageVersion *version = content_kv_version(state, path->image, digest);
-	const Pxe__Member *candidates[MODEL_MEMBERS_MAX];
+	const Pxe__Member *members[MODEL_MEMBERS_MAX];
+	size_t count = content_kv_members(state, members, MODEL_MEMBERS_MAX), holders = 0;
+
+	ret_want->base_url_count = 0;
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < count && ret_want->base_url_count < RELAY_SOURCES_MAX; i++) {
+			const Pxe__Member *member = members[(i + client_ip) % count];
+			bool holds = false;
+			for (size_t k = 0; k < version->n_holders; k++) {
+				holds = holds || version->holders[k] == member->id;
+			}
+			if (holds != (round == 0) || member->id == source->config.self ||
+				!member_serves(member)) {
+				continue;
+			}
+			base_url(msg_ip4_get(member->serve_ip), member->http_port,
+				ret_want->base_urls[ret_want->base_url_count++]);
+			holders += holds;
+		}
+	}
+	return holders;
+}
+
+static int redirect(const char *base, const struct content_path *path, struct content *content)
+{
 	const char *slash = strrchr(path->file, '/'),
 		   *name = slash != NULL ? slash + 1 : path->file;
-	char base[BASE_URL_BYTES], digits[65];
-	size_t count = 0;
+	char digits[65];
 	int bytes;
 
-	for (size_t i = 0; version != NULL && i < version->n_holders && count < MODEL_MEMBERS_MAX;
-		i++) {
-		const Pxe__Member *member = NULL;
-		if (version->holders[i] != source->config.self) {
-			member = content_kv_member(state, version->holders[i]);
-		}
-		if (member != NULL && member_serves(member)) {
-			candidates[count++] = member;
-		}
-	}
-	if (count == 0) {
-		return -EIO;
-	}
-	base_url(msg_ip4_get(candidates[request->client_ip % count]->serve_ip),
-		candidates[request->client_ip % count]->http_port, base);
 	text_hex_format(content->sha256, 32, digits, sizeof digits);
 	if (name[strspn(name,
 		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] != '\0') {
@@ -189,6 +197,33 @@ static int redirect(const struct content_source *source, struct content_kv *stat
 	}
 	content->kind = CONTENT_ELSEWHERE;
 	return 0;
+}
+
+/* Published, and not here: through us from a member that has it, or else the client is sent there.
+ */
+static int open_elsewhere(const struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	const uint8_t digest[32], struct content *content)
+{
+	const Pxe__ImageVersion *version = content_kv_version(state, path->image, digest);
+	struct relay_want want = {.bytes = content->bytes};
+	size_t holders = 0;
+
+	if (version != NULL) {
+		holders = members_elsewhere(source, state, version, request->client_ip, &want);
+	}
+	if (holders == 0) {
+		return -EIO;
+	}
+	memcpy(want.sha256, content->sha256, 32);
+	if (source->config.relays != NULL) {
+		content->relay = relay_open(source->config.relays, &want);
+	}
+	if (content->relay != NULL) {
+		content->kind = CONTENT_RELAY;
+		return 0;
+	}
+	return redirect(want.base_urls[0], path, content);
 }
 
 /* Who is it that fetches? For the events of its boot. */
@@ -240,7 +275,11 @@ static int open_file(struct content_source *source, struct content_kv *state,
 		return 0;
 	}
 	content->bytes = expected;
-	return redirect(source, state, request, path, digest, content);
+	if (content->fd >= 0) { /* of another size: not what it should be */
+		close(content->fd);
+		content->fd = -1;
+	}
+	return open_elsewhere(source, state, request, path, digest, content);
 }
 
 static int open_blob(

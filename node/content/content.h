@@ -19,6 +19,7 @@
 #ifndef NODE_CONTENT_CONTENT_H
 #define NODE_CONTENT_CONTENT_H
 
+#include "node/images/relay.h"
 #include "store/blob/blob.h"
 #include "store/kv/kv.h"
 #include <stdbool.h>
@@ -30,7 +31,8 @@ struct content_source;
 struct content_source_config {
 	struct kv *kv;
 	const struct blob_store *blobs;
-	uint64_t self; /* member id */
+	struct relays *relays; /* for files that this node lacks; NULL: clients are redirected */
+	uint64_t self;         /* member id */
 };
 
 /* Who asks; ip in host byte order, 0 unknown. local_ip: our address that was asked. */
@@ -44,6 +46,8 @@ struct content_request {
 enum content_kind {
 	CONTENT_FILE,      /* fd, bytes, sha256 */
 	CONTENT_TEXT,      /* text, bytes: made for this request */
+	CONTENT_RELAY,     /* published, not here yet, on its way from another node: relay, bytes,
+			      sha256 */
 	CONTENT_ELSEWHERE, /* published, but this node does not hold it (yet): redirect_url of a
 			      member that does */
 };
@@ -53,7 +57,8 @@ struct content {
 	int fd;
 	uint64_t bytes;
 	uint8_t sha256[32];
-	char *text; /* heap */
+	char *text;          /* heap */
+	struct relay *relay; /* content_fini() closes it */
 	char redirect_url[512];
 	const char *media_type; /* static string: "application/efi", "application/octet-stream",
 				   "text/plain" */

@@ -210,9 +210,11 @@ static int open_images(struct daemon *daemon, char *ret_error, size_t error_byte
 	struct image_puller_config puller = {.loop = &daemon->loop, .blobs = daemon->blobs};
 	struct content_source_config content = {
 		.kv = daemon->kv, .blobs = daemon->blobs, .self = daemon->conf.id};
+	const struct relays_config relays = {.blobs = daemon->blobs};
 	int rc;
 
 	daemon->guard = image_guard_new();
+	daemon->relays = puller.relays = content.relays = relays_new(&relays);
 	daemon->binding = (struct image_cluster_binding){
 		.replica = daemon->replica, .events = daemon->events};
 	image_cluster_of_replica(&daemon->binding, daemon->conf.id, &intake.cluster);
@@ -358,6 +360,9 @@ static void close_services(struct daemon *daemon)
 		dhcp4_server_close(daemon->dhcp4);
 		daemon->dhcp4 = NULL;
 	}
+	if (daemon->relays != NULL) {
+		relays_stop(daemon->relays);
+	}
 	if (daemon->tftp != NULL) {
 		tftp_server_close(daemon->tftp);
 		daemon->tftp = NULL;
@@ -421,6 +426,7 @@ static void daemon_close(struct daemon *daemon)
 		uv_loop_close(&daemon->loop);
 	}
 	if (daemon->guard != NULL) {
+		relays_free(daemon->relays);
 		image_guard_free(daemon->guard);
 	}
 	if (daemon->zmq_context != NULL) {

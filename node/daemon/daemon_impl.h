@@ -64,6 +64,7 @@ struct daemon {
 	struct blob_store *blobs;
 	struct image_guard *guard;
 	struct image_cluster_binding binding;
+	struct relays *relays;
 	struct image_intake *intake;
 	struct image_puller *puller;
 	struct content_source *content;

@@ -96,10 +96,11 @@ static unsigned threads_default(void)
 
 static int daemon_start(struct http_server *server, int fd, unsigned threads)
 {
-	struct MHD_Daemon *daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		http_request_on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
+	struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC |
+							     MHD_USE_ERROR_LOG |
+							     MHD_ALLOW_SUSPEND_RESUME,
+		0, NULL, NULL, http_request_on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+		NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_GREET_S,
@@ -167,6 +168,7 @@ void http_server_get_stats(const struct http_server *server, struct http_stats *
 		.partial = atomic_load(&c->partial),
 		.not_modified = atomic_load(&c->not_modified),
 		.redirects = atomic_load(&c->redirects),
+		.relays = atomic_load(&c->relays),
 		.not_found = atomic_load(&c->not_found),
 		.malformed = atomic_load(&c->malformed),
 		.refused_method = atomic_load(&c->refused_method),

@@ -32,6 +32,7 @@ struct http_config {
 
 struct http_stats {
 	uint64_t requests, files, texts, partial, not_modified, redirects;
+	uint64_t relays; /* of files: those that came from another node meanwhile */
 	uint64_t not_found, malformed, refused_method, unsatisfiable, failed;
 	uint64_t body_bytes;  /* of answers that were sent whole */
 	uint64_t connections; /* open now */
@@ -49,7 +50,8 @@ void http_server_get_stats(const struct http_server *server, struct http_stats *
 void http_server_set_metrics(struct http_server *server, char *text);
 /* Was it asked for in the last two minutes? */
 bool http_server_metrics_wanted(struct http_server *server);
-/* Breaks off what is being sent; returns when no thread uses the content any more. */
+/* Breaks off what is being sent; relays that it reads must have been stopped (relays_stop());
+ * returns when no thread uses the content any more. */
 void http_server_close(struct http_server *server);
 
 #endif

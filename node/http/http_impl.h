@@ -12,7 +12,7 @@
 #define HTTP_URI_MAX       2048
 
 struct http_counters {
-	atomic_uint_least64_t requests, files, texts, partial, not_modified, redirects;
+	atomic_uint_least64_t requests, files, texts, partial, not_modified, redirects, relays;
 	atomic_uint_least64_t not_found, malformed, refused_method, unsatisfiable, failed,
 		body_bytes;
 	atomic_uint_least64_t active; /* requests that are being answered */
@@ -39,6 +39,11 @@ struct http_request {
 	uint64_t started_ms, body_bytes;
 	struct event event; /* what DONE will say */
 };
+
+/* http_relay.c: the part of a file that arrives while it is sent. Takes a share of the relay. NULL:
+ * no memory. */
+struct MHD_Response *http_relay_response(
+	struct MHD_Connection *connection, struct relay *relay, uint64_t offset, uint64_t length);
 
 /* CLOCK_MONOTONIC. */
 uint64_t http_now_ms(void);

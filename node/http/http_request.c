@@ -216,7 +216,9 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 	if (range == HTTP_RANGE_UNSATISFIABLE) {
 		return answer_unsatisfiable(server, connection, content->bytes);
 	}
-	response = file_response(content, offset, length);
+	response = content->kind == CONTENT_RELAY && length > 0
+			   ? http_relay_response(connection, content->relay, offset, length)
+			   : file_response(content, offset, length);
 	if (response == NULL) {
 		return answer_error(server, connection, -EIO);
 	}
@@ -231,6 +233,7 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 		atomic_fetch_add(&server->counters.partial, 1);
 	}
 	atomic_fetch_add(&server->counters.files, 1);
+	atomic_fetch_add(&server->counters.relays, content->kind == CONTENT_RELAY);
 	if (!head) {
 		request->body_bytes = length;
 		watch_begin(server, request, content, asked->path, asked->client_ip, length);
@@ -272,6 +275,7 @@ static enum MHD_Result answer_content(struct http_server *server, struct MHD_Con
 	}
 	switch (content.kind) {
 	case CONTENT_FILE:
+	case CONTENT_RELAY:
 		result = answer_file(server, connection, request, &content, asked, head);
 		break;
 	case CONTENT_TEXT:

@@ -8,6 +8,7 @@
 
 #include "store/blob/blob.h"
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,10 +24,24 @@ struct fetch {
 	unsigned
 		silence_s; /* give a source up when it sends less than 1 KiB/s for so long; 0: 10 */
 	unsigned connect_ms; /* 0: 3000 */
+	uint64_t slow_bytes; /* less than so many bytes/s is silence, too, save of the last source;
+				0: 1 KiB/s */
+	/* May be NULL; from the thread that fetches. The blob's unfinished file is there, locked
+	 * by us; blob_writer_reader() opens it. */
+	void (*on_file)(void *ctx, const struct blob_writer *writer);
+	/* So many of its bytes are there, unproven. */
+	void (*on_bytes)(void *ctx, uint64_t have);
+	void (*on_ask)(void *ctx, const char *base_url); /* a source is asked now */
+	/* What a request to a source brought in so many milliseconds. */
+	void (*on_source)(
+		void *ctx, const char *base_url, uint64_t bytes, uint64_t took_ms, bool failed);
+	void *ctx;
 };
 
-/* Fetch, going on with what an earlier try left. 0: the blob is in the store, verified (also if it
- * was there before). -EHOSTUNREACH: no source could give it; -ENOSPC, -EIO: the disk; -EBUSY:
+/* Fetch, going on with what an earlier try left, and at the next source where the last one stopped.
+ * 0: the blob is in the store, verified (also if it was there before). -EHOSTUNREACH: no source
+ * could give it; -EBADMSG: what came was not the blob (nothing of it is kept) and on_bytes has told
+ * of it, so the call must be made anew; -ENOSPC, -EIO: the disk; -EBUSY:
  * somebody else is writing it; -ECANCELED. ret_error: a line about the last failure; *ret_received:
  * bytes that came over the network. */
 int fetch_run(

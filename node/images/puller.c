@@ -17,7 +17,6 @@
 #include "store/model/record.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,7 +41,6 @@ static void puller_unreference(struct image_puller *puller)
 	}
 	free(puller->versions);
 	blob_store_close(puller->config.blobs);
-	curl_global_cleanup();
 	puller_blobs_fini(&puller->verify);
 	puller_blobs_fini(&puller->candidates);
 	free(puller);
@@ -627,7 +625,7 @@ int image_puller_open(const struct image_puller_config *config, struct image_pul
 	struct image_puller *puller;
 
 	assert(config != NULL && config->loop != NULL && config->blobs != NULL &&
-		config->guard != NULL);
+		config->guard != NULL && config->relays != NULL);
 	assert(config->cluster.model != NULL && config->cluster.is_live != NULL &&
 		config->cluster.is_leader != NULL && config->cluster.propose != NULL &&
 		ret_puller != NULL);
@@ -637,7 +635,6 @@ int image_puller_open(const struct image_puller_config *config, struct image_pul
 	}
 	puller->config = *config;
 	blob_store_share(config->blobs);
-	curl_global_init(CURL_GLOBAL_DEFAULT); /* counted: each owner may */
 	atomic_init(&puller->stop, false);
 	puller->references = 1;
 	puller->woken = true;

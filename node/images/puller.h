@@ -2,11 +2,11 @@
  * from the members that hold it.
  *
  *   record changed -> (50 ms) look at every version: all blobs here?  yes: ImageHeld(self) if the
- * state does not say so no:  fetch, two blobs at a time, then look again fetch: members that hold
- * the version, live ones first, then the others; HTTP ranges, resumed; the hash is the proof; when
- * none can give it: again after 1 s, 2 s, ... 30 s start: every blob is read and compared once; a
- * damaged one is set aside and fetched again every 10 minutes: a blob that no version names, twice
- * in a row, is removed (guard.h)
+ * state does not say so no:  fetch, four blobs at a time, at most two from one node (relay.h), then
+ * look again fetch: members that hold the version, live ones first, then the others; HTTP ranges,
+ * resumed; the hash is the proof; when none can give it: again after 1 s, 2 s, ... 30 s start:
+ * every blob is read and compared once; a damaged one is set aside and fetched again every 10
+ * minutes: a blob that no version names, twice in a row, is removed (guard.h)
  *
  * Loop thread only; disk, hashing and downloads run on uv_queue_work() workers.
  */
@@ -15,6 +15,7 @@
 
 #include "node/images/cluster.h"
 #include "node/images/guard.h"
+#include "node/images/relay.h"
 #include "store/blob/blob.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,7 @@ struct image_puller_config {
 	uv_loop_t *loop;
 	struct blob_store *blobs;
 	struct image_guard *guard;
+	struct relays *relays;
 	struct image_cluster cluster; /* copied */
 	uint64_t remove_after_ms;     /* 0: 10 minutes */
 };

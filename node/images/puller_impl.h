@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-#define PULLER_FETCHES_MAX 2
+#define PULLER_FETCHES_MAX 4
 #define PULLER_SOURCES_MAX MODEL_MEMBERS_MAX
 #define PULLER_VERIFY_BYTES                                                                        \
 	(UINT64_C(1) << 30) /* read by one verifying request before others get a turn */

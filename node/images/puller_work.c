@@ -83,16 +83,17 @@ static void run_look(struct puller_work *work)
 
 static void run_fetch(struct puller_work *work)
 {
-	struct fetch fetch = {
-		.blobs = work->puller->config.blobs,
-		.bytes = work->blob.bytes,
-		.base_urls = (const char(*)[FETCH_URL_BYTES])work->sources,
-		.base_url_count = work->source_count,
-		.stop = &work->puller->stop,
-	};
+	struct relay_want want = {.bytes = work->blob.bytes};
 
-	memcpy(fetch.sha256, work->blob.sha256, 32);
-	work->result = fetch_run(&fetch, &work->received, work->error, sizeof work->error);
+	memcpy(want.sha256, work->blob.sha256, 32);
+	while (want.base_url_count < work->source_count &&
+		want.base_url_count < RELAY_SOURCES_MAX) {
+		memcpy(want.base_urls[want.base_url_count], work->sources[want.base_url_count],
+			FETCH_URL_BYTES);
+		want.base_url_count++;
+	}
+	work->result = relays_fetch(work->puller->config.relays, &want, &work->puller->stop,
+		&work->received, work->error, sizeof work->error);
 }
 
 static bool list_one(void *ctx, const uint8_t sha256[32], uint64_t bytes)

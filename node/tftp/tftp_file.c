@@ -75,6 +75,35 @@ struct tftp_file *tftp_file_of_text(const void *data, size_t bytes)
 	return file;
 }
 
+struct tftp_file *tftp_file_of_relay(struct relay *relay)
+{
+	struct tftp_file *file = calloc(1, sizeof *file);
+	if (file == NULL)
+		return NULL;
+	file->relay = relay_share(relay);
+	file->bytes = relay_bytes(relay);
+	file->users = 1;
+	return file;
+}
+
+/* The mapping is as long as the file will be: pages behind its end may be used when they are there.
+ */
+int tftp_file_ready(struct tftp_file *file, uint64_t *ret_bytes)
+{
+	*ret_bytes = file->bytes;
+	if (file->relay == NULL)
+		return 0;
+	int status = relay_ready(file->relay, ret_bytes);
+	if (status != 0 || file->data != NULL || *ret_bytes == 0)
+		return status;
+	void *data =
+		mmap(NULL, (size_t)file->bytes, PROT_READ, MAP_SHARED, relay_fd(file->relay), 0);
+	if (data == MAP_FAILED)
+		return -errno;
+	file->data = data;
+	return 0;
+}
+
 struct tftp_file *tftp_file_netascii(const void *data, size_t bytes)
 {
 	const uint8_t *from = data;
@@ -135,8 +164,10 @@ void tftp_file_release(struct tftp_files *files, struct tftp_file *file)
 	assert(file->users > 0);
 	if (--file->users > 0)
 		return;
-	if (file->mapped) {
-		unlink_file(files, file);
+	if (file->mapped || file->relay != NULL) {
+		if (file->mapped)
+			unlink_file(files, file);
+		relay_close(file->relay);
 		if (file->data != NULL)
 			munmap(file->data, (size_t)file->bytes);
 	} else {

@@ -8,6 +8,8 @@
 #ifndef NODE_TFTP_TFTP_FILE_H
 #define NODE_TFTP_TFTP_FILE_H
 
+#include "node/images/relay.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +20,8 @@ struct tftp_file {
 	uint64_t bytes;
 	unsigned users;
 	uint8_t sha256[32];     /* of a mapped file */
-	int mapped;             /* else on the heap, and of one transfer alone */
+	int mapped;             /* else of one transfer alone: on the heap, or */
+	struct relay *relay;    /* on its way from another node, mapped when there is something */
 	struct tftp_file *next; /* in its bucket */
 };
 
@@ -35,6 +38,11 @@ int tftp_file_map(struct tftp_files *files, int fd, uint64_t bytes, const uint8_
 
 /* A file of its own, from a copy of `bytes` at `data`. NULL: no memory. */
 struct tftp_file *tftp_file_of_text(const void *data, size_t bytes);
+
+/* A file of its own that is still arriving; takes a share of the relay. NULL: no memory. */
+struct tftp_file *tftp_file_of_relay(struct relay *relay);
+/* How much of the file can be sent now. 0, or negative errno: no more will come. */
+int tftp_file_ready(struct tftp_file *file, uint64_t *ret_bytes);
 
 /* The same in netascii (RFC 764): LF as CR LF, CR as CR NUL. Reads `bytes` from `fd`. 0 or negative
  * errno. */

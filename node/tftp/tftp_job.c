@@ -383,9 +383,31 @@ static void job_apply(struct tftp_job *job, struct tftp_transfer_effects effects
 	}
 }
 
+/* Of a file that is still arriving, what is there by now goes out. The job may be closed
+ * afterwards. */
+static void job_refresh(struct tftp_job *job)
+{
+	uint64_t ready;
+	if (job->file->relay == NULL)
+		return;
+	int status = tftp_file_ready(job->file, &ready);
+	if (status != 0) {
+		send_error(job, "another server was to send the file and cannot");
+		job_fail(job, "it did not come from another node");
+		return;
+	}
+	struct tftp_transfer_effects effects =
+		tftp_transfer_on_ready(&job->transfer, ready, now_us());
+	if (effects.first_block > 0)
+		job_apply(job, effects);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct tftp_job *job = timer->data;
+	job_refresh(job);
+	if (job->ended)
+		return;
 	uint64_t now = now_us();
 	if (now < job->transfer.deadline_us)
 		job_arm(job);
@@ -407,6 +429,9 @@ static void on_packet(struct tftp_job *job, const uint8_t *bytes, size_t size)
 	struct tftp_counts *counts = job->table->counts;
 	struct tftp_packet packet;
 	enum tftp_reason reason = tftp_decode(bytes, size, &packet);
+	job_refresh(job);
+	if (job->ended)
+		return;
 	if (reason != TFTP_OK)
 		tftp_count_add(counts, TFTP_COUNT_MALFORMED + (unsigned)reason, 1);
 	else if (packet.opcode == TFTP_ACK)
@@ -576,6 +601,9 @@ int tftp_job_start(struct tftp_job_table *table, const struct tftp_job_request *
 		return status;
 	struct tftp_transfer_limits limits = limits_for(&request->asked, blksize_max);
 	tftp_transfer_init(&job->transfer, &request->asked, request->file->bytes, &limits);
+	uint64_t ready = 0;
+	(void)tftp_file_ready(request->file, &ready); /* what failed ends at the first timer */
+	tftp_transfer_set_ready(&job->transfer, ready);
 	job_apply(job, tftp_transfer_start(&job->transfer, now_us()));
 	return 0;
 }

@@ -131,6 +131,10 @@ static int file_of_content(struct tftp_server *server, const struct content *con
 	if (content->kind == CONTENT_FILE)
 		return tftp_file_map(&server->jobs.files, content->fd, content->bytes,
 			content->sha256, ret_file);
+	if (content->kind == CONTENT_RELAY) {
+		*ret_file = tftp_file_of_relay(content->relay);
+		return *ret_file != NULL ? 0 : -ENOMEM;
+	}
 	size_t bytes = (size_t)content->bytes;
 	*ret_file = mode == TFTP_NETASCII ? tftp_file_netascii(content->text, bytes)
 					  : tftp_file_of_text(content->text, bytes);
@@ -165,7 +169,8 @@ static void serve_content(struct tftp_server *server, const struct tftp_arrival 
 	const char *name, const struct tftp_packet *packet, const struct content *content)
 {
 	struct tftp_file *file = NULL;
-	if (content->kind == CONTENT_ELSEWHERE) {
+	if (content->kind == CONTENT_ELSEWHERE ||
+		(content->kind == CONTENT_RELAY && packet->mode == TFTP_NETASCII)) {
 		count(server, TFTP_COUNT_ELSEWHERE);
 		reply_error(arrival, TFTP_EUNDEF, "this server does not hold the file yet");
 		return;

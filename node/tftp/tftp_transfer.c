@@ -24,7 +24,7 @@ static void prepare(
 	if (present & TFTP_HAS_TIMEOUT && agreed->timeout * 1000000 < TFTP_TRANSFER_RTO_MAX_US)
 		transfer->rto_max_us = agreed->timeout * 1000000;
 	assert(transfer->blksize >= TFTP_BLKSIZE_MIN && transfer->windowsize >= 1);
-	transfer->block_count = file_bytes / transfer->blksize + 1;
+	transfer->block_count = transfer->ready_blocks = file_bytes / transfer->blksize + 1;
 }
 
 void tftp_transfer_init(struct tftp_transfer *transfer, const struct tftp_options *asked,
@@ -56,13 +56,23 @@ static void arm(struct tftp_transfer *transfer, uint64_t now_us)
 	transfer->deadline_us = now_us + transfer->rto_us;
 }
 
+/* The client waits for blocks that are not ready. */
+static bool is_starved(const struct tftp_transfer *transfer)
+{
+	return transfer->state == TFTP_TRANSFER_SENDING &&
+	       transfer->sent == transfer->ready_blocks &&
+	       transfer->sent < transfer->acked + transfer->windowsize &&
+	       transfer->sent < transfer->block_count;
+}
+
 /* Blocks from `first` to the end of the window behind `acked`; perhaps none. */
 static struct tftp_transfer_effects send_from(
 	struct tftp_transfer *transfer, uint64_t first, uint64_t now_us)
 {
-	uint64_t last = min_u64(transfer->acked + transfer->windowsize, transfer->block_count);
+	uint64_t last = min_u64(transfer->acked + transfer->windowsize, transfer->ready_blocks);
 	if (first > last) {
-		transfer->deadline_us = now_us + transfer->rto_us;
+		transfer->deadline_us = now_us + (is_starved(transfer) ? TFTP_TRANSFER_STARVED_US
+								       : transfer->rto_us);
 		return (struct tftp_transfer_effects){.end = TFTP_TRANSFER_RUNNING};
 	}
 	transfer->window_resent = transfer->sent >= first;
@@ -139,6 +149,27 @@ static void relax(struct tftp_transfer *transfer)
 		return;
 	uint32_t floor_us = rto_measured(transfer);
 	transfer->rto_us = transfer->rto_us / 2 > floor_us ? transfer->rto_us / 2 : floor_us;
+}
+
+void tftp_transfer_set_ready(struct tftp_transfer *transfer, uint64_t bytes)
+{
+	assert(bytes <= transfer->file_bytes);
+	transfer->ready_blocks =
+		bytes == transfer->file_bytes ? transfer->block_count : bytes / transfer->blksize;
+	assert(transfer->sent <= transfer->ready_blocks);
+}
+
+struct tftp_transfer_effects tftp_transfer_on_ready(
+	struct tftp_transfer *transfer, uint64_t bytes, uint64_t now_us)
+{
+	bool starved = is_starved(transfer);
+	if (transfer->state == TFTP_TRANSFER_ENDED)
+		return nothing();
+	tftp_transfer_set_ready(transfer, bytes);
+	if (!starved || transfer->sent == transfer->ready_blocks)
+		return nothing();
+	transfer->progress_us = now_us;
+	return send_from(transfer, transfer->sent + 1, now_us);
 }
 
 struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_us)
@@ -292,6 +323,11 @@ struct tftp_transfer_effects tftp_transfer_on_timer(struct tftp_transfer *transf
 {
 	if (transfer->state == TFTP_TRANSFER_ENDED || now_us < transfer->deadline_us)
 		return nothing();
+	if (is_starved(transfer)) {
+		transfer->progress_us = now_us;
+		transfer->deadline_us = now_us + TFTP_TRANSFER_STARVED_US;
+		return nothing();
+	}
 	uint32_t patience_us = transfer->state == TFTP_TRANSFER_OFFERED ? TFTP_TRANSFER_OFFER_US
 									: TFTP_TRANSFER_SILENCE_US;
 	if (now_us - transfer->progress_us >= patience_us)

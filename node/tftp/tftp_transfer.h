@@ -9,6 +9,9 @@
  *        \______________________________________________^    \_ error, silence, port closed ____^
  *                start, no options: block 1 at once
  *
+ * A file may still be arriving while it is sent: blocks that are not ready yet are not sent, and a
+ * client that waits for them is not silent.
+ *
  * Blocks are counted from 1 in 64 bits and cut to 16 on the wire, so the number rolls over to 0
  * (FIELD 51). A window (RFC 7440) is sent as a whole, the next one right behind whatever was
  * acknowledged. An ACK that repeats makes nothing go out twice (Sorcerer's Apprentice, RFC 1123
@@ -34,6 +37,8 @@
 #define TFTP_TRANSFER_RTO_MAX_US   5000000u
 #define TFTP_TRANSFER_SILENCE_US   60000000u /* without progress */
 #define TFTP_TRANSFER_OFFER_US     30000000u /* of an OACK without an answer */
+
+#define TFTP_TRANSFER_STARVED_US 10000u /* when to look again for blocks that are not ready */
 
 #define TFTP_TRANSFER_RESUME_BLOCKS 0x8000u
 
@@ -66,7 +71,8 @@ struct tftp_transfer {
 	uint64_t
 		block_count; /* at least 1: the last block is shorter than blksize, perhaps empty */
 
-	uint64_t acked;   /* blocks 1 to acked have arrived */
+	uint64_t ready_blocks; /* blocks 1 to ready_blocks may be sent; sent <= ready_blocks */
+	uint64_t acked;        /* blocks 1 to acked have arrived */
 	uint64_t sent;    /* blocks acked+1 to sent are under way; acked <= sent <= block_count */
 	bool resuming;    /* the client may be further than `acked` says */
 	uint64_t recover; /* blocks up to here have gone out more than once */
@@ -108,6 +114,13 @@ void tftp_transfer_resume(struct tftp_transfer *transfer, const struct tftp_opti
 	uint64_t file_bytes, uint64_t acked);
 
 struct tftp_transfer_effects tftp_transfer_start(struct tftp_transfer *transfer, uint64_t now_us);
+
+/* Of the file, so many bytes from its beginning may be sent; never fewer than before. All of them,
+ * unless this was called before tftp_transfer_start(). */
+void tftp_transfer_set_ready(struct tftp_transfer *transfer, uint64_t bytes);
+/* The same later on: what the client waits for goes out. */
+struct tftp_transfer_effects tftp_transfer_on_ready(
+	struct tftp_transfer *transfer, uint64_t bytes, uint64_t now_us);
 
 /* An ACK from the client, any number. */
 struct tftp_transfer_effects tftp_transfer_on_ack(

@@ -41,6 +41,9 @@ int blob_each(struct blob_store *store,
  * this blob is open. A writer is one thread's at a time. */
 int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_t expected_bytes,
 	bool resume, struct blob_writer **ret_writer, uint64_t *ret_have);
+/* A read-only descriptor (the caller closes it) of what is being written: it grows with each
+ * append, and stays good whatever becomes of the writer. Or negative errno. */
+int blob_writer_reader(const struct blob_writer *writer);
 /* 0; -EBADMSG: more than expected_bytes (nothing is written); -ENOSPC, -EIO. */
 int blob_writer_append(struct blob_writer *writer, const void *data, size_t bytes);
 /* Verifies hash and size, syncs, renames: 0, or -EBADMSG (not what was promised: what was written

@@ -130,6 +130,18 @@ int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_
 	return 0;
 }
 
+int blob_writer_reader(const struct blob_writer *writer)
+{
+	char name[BLOB_PART_BYTES];
+	int fd;
+
+	assert(writer != NULL);
+	/* Not a copy of the writer's own descriptor: the lock would live as long. */
+	blob_part_name(writer->sha256, name);
+	fd = openat(writer->store->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 ? fd : -errno;
+}
+
 int blob_writer_append(struct blob_writer *writer, const void *data, size_t bytes)
 {
 	const uint8_t *at = data;

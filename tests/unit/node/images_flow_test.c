@@ -29,6 +29,7 @@ struct node {
 	struct fixture *f;
 	struct http_server *http;
 	struct image_guard *guard;
+	struct relays *relays;
 	struct image_intake *intake;
 	struct image_puller *puller;
 	struct image_cluster view;
@@ -204,6 +205,7 @@ static void puller_start(struct node *n, uint64_t remove_after_ms)
 	const struct image_puller_config config = {.loop = &n->cluster->loop,
 		.blobs = n->f->blobs,
 		.guard = n->guard,
+		.relays = n->relays,
 		.cluster = n->view,
 		.remove_after_ms = remove_after_ms};
 
@@ -241,7 +243,9 @@ static int setup(void **state)
 		struct node *n = &c->node[i];
 		http_start(n, 0);
 		load_member(c, n->id, http_server_port(n->http));
+		const struct relays_config relays = {.blobs = n->f->blobs};
 		n->guard = image_guard_new();
+		n->relays = relays_new(&relays);
 		n->view = (struct image_cluster){
 			n, n->id, on_model, on_is_live, on_is_leader, on_propose, on_event};
 		const struct image_intake_config intake = {
@@ -277,6 +281,7 @@ static int teardown(void **state)
 	assert_int_equal(uv_loop_close(&c->loop), 0);
 	for (size_t i = 0; i < 2; i++) {
 		http_server_close(c->node[i].http);
+		relays_free(c->node[i].relays);
 		image_guard_free(c->node[i].guard);
 		fixture_close(c->node[i].f);
 	}
