@@ -21,6 +21,8 @@ static uint64_t *count_of(struct backup_content *content, uint8_t kind)
 	case 'I': return &content->images;
 	case 'm': return &content->members;
 	case 'B': return &content->blocks;
+	case 'b': return &content->boots;
+	case 'v': return &content->machines;
 	default: return &content->others;
 	}
 }

@@ -9,8 +9,8 @@
 struct backup_content {
 	Pxe__BackupHeader *header;
 	Pxe__Settings *settings; /* NULL: the file holds none */
-	uint64_t leases, hosts, subnets, pools, groups, profiles, images, members, blocks, others,
-		bytes;
+	uint64_t leases, hosts, subnets, pools, groups, profiles, images, members, blocks, boots,
+		machines, others, bytes;
 };
 
 /* Begin to gather with `reader`; both stay where they are until backup_content_fini(). */

@@ -232,6 +232,8 @@ static void show_content(const struct ctl *ctl, const struct backup_content *con
 	show_count(ctl, "profiles", content->profiles);
 	show_count(ctl, "images", content->images);
 	show_count(ctl, "leases", content->leases);
+	show_count(ctl, "one-shot boots", content->boots);
+	show_count(ctl, "machines seen", content->machines);
 	show_pair(ctl, "size", text_size_format(content->bytes, size));
 	show_pair(ctl, "checksum", "is right: the file is whole and unaltered");
 }

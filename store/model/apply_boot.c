@@ -224,3 +224,16 @@ bool apply_boot_uses(const struct model *model, const char *profile, const char 
 	}
 	return false;
 }
+
+void apply_boot_on_recover(struct apply *a)
+{
+	const struct shelf *shelf = &a->model->shelf[RECORD_ONCE];
+	for (size_t i = 0; i < shelf->count; i++) {
+		const Pxe__Once *once = (const Pxe__Once *)shelf->records[i]->message;
+		if (once->state == PXE__ONCE_STATE__ONCE_ARMED ||
+			once->state == PXE__ONCE_STATE__ONCE_CLAIMED)
+			boot_end(a, once, PXE__ONCE_STATE__ONCE_FAILED,
+				"the cluster goes on from an older state, and it may have booted "
+				"since: arm it again");
+	}
+}

@@ -404,6 +404,7 @@ Pxe__Verdict apply_recover(struct apply *a, const Pxe__Recover *recover)
 		apply_reserve_drop_all(a);
 	member_drop_all_but(a, recover->survivor);
 	member_recover_survivor(a, recover->survivor);
+	apply_boot_on_recover(a);
 	Pxe__Settings *settings = (Pxe__Settings *)keep_copy(&model_settings(model)->base);
 	settings->epoch = recover->epoch;
 	/* Members and blocks that were made after this state and are lost stay apart from new ones.

@@ -12,7 +12,6 @@
 #define INVALID PXE__VERDICT__VERDICT_INVALID
 
 #define SEEN_MACHINES_MAX 256 /* in one command */
-#define SEEN_DROP         64  /* removed at once when there are too many, so that it is seldom */
 #define SEEN_TEXT_MAX     63
 
 static bool seen_is_plain(const char *text)
@@ -27,50 +26,27 @@ static bool seen_is_plain(const char *text)
 
 /* ---- room ---- */
 
-static bool seen_is_older(const Pxe__Machine *a, const Pxe__Machine *b)
+static void seen_forget(struct apply *a, const Pxe__Machine *machine)
 {
-	return a->last_ms < b->last_ms;
+	uint8_t mac[16];
+	size_t bytes = machine->mac.len;
+	memcpy(mac, machine->mac.data, bytes);
+	keep_remove(a->model, a->sink, RECORD_MACHINE, mac, bytes);
 }
 
-static bool seen_is_declared(const struct model *model, const Pxe__Machine *machine)
+/* Is there room for a machine that was not known? Where all others are declared, only for another
+ * declared one. */
+static bool seen_make_room(struct apply *a, const Pxe__Machine *newcomer)
 {
-	return model_host_of_mac(model, machine->mac.data, machine->mac.len) != NULL;
-}
-
-/* The oldest ones, oldest first; of equal age in order of their addresses. */
-static size_t seen_oldest(
-	const struct model *model, bool declared, const Pxe__Machine *ret_oldest[SEEN_DROP])
-{
-	const struct shelf *shelf = &model->shelf[RECORD_MACHINE];
-	size_t count = 0;
-	for (size_t i = 0; i < shelf->count; i++) {
-		const Pxe__Machine *machine = (const Pxe__Machine *)shelf->records[i]->message;
-		if (count == SEEN_DROP && !seen_is_older(machine, ret_oldest[count - 1]))
-			continue;
-		if (seen_is_declared(model, machine) != declared)
-			continue;
-		size_t at = count < SEEN_DROP ? count++ : count - 1;
-		for (; at > 0 && seen_is_older(machine, ret_oldest[at - 1]); at--)
-			ret_oldest[at] = ret_oldest[at - 1];
-		ret_oldest[at] = machine;
-	}
-	return count;
-}
-
-static void seen_make_room(struct apply *a)
-{
-	const Pxe__Machine *oldest[SEEN_DROP];
 	if (a->model->shelf[RECORD_MACHINE].count < MODEL_MACHINES_MAX)
-		return;
-	size_t count = seen_oldest(a->model, false, oldest);
-	if (count == 0)
-		count = seen_oldest(a->model, true, oldest);
-	for (size_t i = 0; i < count; i++) {
-		uint8_t mac[16];
-		size_t bytes = oldest[i]->mac.len;
-		memcpy(mac, oldest[i]->mac.data, bytes);
-		keep_remove(a->model, a->sink, RECORD_MACHINE, mac, bytes);
-	}
+		return true;
+	const Pxe__Machine *oldest = machine_map_oldest(a->model);
+	if (oldest == NULL && internal_machine_is_declared(a->model, newcomer))
+		oldest = machine_map_oldest_declared(a->model);
+	if (oldest == NULL)
+		return false;
+	seen_forget(a, oldest);
+	return true;
 }
 
 /* ---- one machine ---- */
@@ -117,7 +93,8 @@ static void seen_keep(struct apply *a, const Pxe__Machine *news)
 	Pxe__Machine *machine;
 	if (old == NULL) {
 		Pxe__Machine fresh = PXE__MACHINE__INIT;
-		seen_make_room(a);
+		if (!seen_make_room(a, news))
+			return;
 		fresh.mac = news->mac;
 		machine = (Pxe__Machine *)keep_copy(&fresh.base);
 	} else {

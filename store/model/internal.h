@@ -6,6 +6,7 @@
 #include "proto/msg/msg_ip4.h"
 #include "store/model/digest.h"
 #include "store/model/lease_table.h"
+#include "store/model/machine_map.h"
 #include "store/model/model.h"
 #include "store/model/pool_map.h"
 #include "store/model/record.h"
@@ -29,6 +30,7 @@ struct model {
 	struct lease_table leases;
 	struct pool_map pools;
 	struct reserve_map reserves;
+	struct machine_map machines;
 	struct digest digest;
 	/* What the Clock record holds. */
 	uint64_t stamp_ms, revision, serial, settled_ms, settle_after_ms, unknown_until_ms;
@@ -156,7 +158,12 @@ Pxe__Verdict apply_boot_claim(struct apply *a, const Pxe__BootClaim *claim);
 Pxe__Verdict apply_boot_end(struct apply *a, const Pxe__BootEnd *end);
 /* Is the profile that of a boot that is armed or under way? */
 bool apply_boot_uses(const struct model *model, const char *profile, const char **ret_host);
+/* The cluster goes on from an older state: what was armed may have booted since, and does not once
+ * more. */
+void apply_boot_on_recover(struct apply *a);
 Pxe__Verdict apply_seen(struct apply *a, const Pxe__Seen *seen);
+/* machine_map.c. By hardware address or UUID. */
+bool internal_machine_is_declared(const struct model *model, const Pxe__Machine *machine);
 Pxe__Verdict apply_member_join(struct apply *a, const Pxe__MemberJoin *join);
 Pxe__Verdict apply_member_update(struct apply *a, const Pxe__MemberUpdate *update);
 Pxe__Verdict apply_member_remove(struct apply *a, const Pxe__MemberRemove *remove);

@@ -229,6 +229,8 @@ static void keep_reindex(struct model *model, enum record_kind kind, const Proto
 		reserve_map_on_block(model, (const Pxe__Block *)old, (const Pxe__Block *)now);
 	} else if (kind == RECORD_HOLD) {
 		reserve_map_on_hold(model, (const Pxe__Hold *)old, (const Pxe__Hold *)now);
+	} else if (kind == RECORD_MACHINE) {
+		machine_map_on_machine(model, (const Pxe__Machine *)old, (const Pxe__Machine *)now);
 	} else if (kind == RECORD_REQUEST) {
 		keep_on_request(
 			model, (const Pxe__RequestOutcome *)old, (const Pxe__RequestOutcome *)now);
@@ -314,6 +316,8 @@ void keep_remove(struct model *model, const struct model_sink *sink, enum record
 		return;
 	digest_remove(&model->digest, key, key_bytes, record->value, record->value_bytes);
 	keep_tell_removed(sink, key, key_bytes);
+	if (kind == RECORD_HOST_MAC || kind == RECORD_HOST_UUID)
+		machine_map_on_host_gone(model);
 	if (record->message != NULL)
 		keep_reindex(model, kind, record->message, NULL);
 	else

@@ -18,6 +18,7 @@ void model_clear(struct model *model)
 	assert(model != NULL);
 	pool_map_fini(&model->pools);
 	reserve_map_fini(&model->reserves);
+	machine_map_fini(&model->machines);
 	for (size_t i = 0; i < INTERNAL_KINDS; i++)
 		shelf_fini(&model->shelf[i]);
 	lease_table_fini(&model->leases);

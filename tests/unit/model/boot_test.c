@@ -265,6 +265,22 @@ static void test_profile_and_host_of_an_armed_boot(void **state)
 		"");
 }
 
+/* The lost members may have seen it claimed: an installer must not run twice. */
+static void test_what_was_armed_does_not_boot_after_a_recovery(void **state)
+{
+	struct kit *kit = *state;
+	kit_expect(kit, arm(kit, "n1", "install", 0, 4), V(OK), "");
+	kit_expect(kit, kit_recover(kit, 1, 1, true, 10), V(OK), "");
+	expect_state(kit, ONCE(FAILED), "", 0);
+	assert_non_null(strstr(model_once(kit->model, "n1")->text, "older state"));
+	kit_expect(kit, claim(kit, "n1", "b1"), V(CONFLICT), "");
+	/* Nor does the site file's next run arm it again. */
+	kit_expect(kit, arm(kit, "n1", "install", 0, 4), V(OK), "");
+	expect_state(kit, ONCE(FAILED), "", 0);
+	kit_expect(kit, arm(kit, "n1", "install", 0, 0), V(OK), "");
+	expect_state(kit, ONCE(ARMED), "", 0);
+}
+
 /* ---- any order of things ---- */
 
 /* What was granted of one arming. */
@@ -362,6 +378,8 @@ int main(void)
 			test_what_a_machine_reports_is_kept_clean, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_no_two_boots_hold_one_claim_whatever_happens, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_what_was_armed_does_not_boot_after_a_recovery, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_report_ends_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_serial_arms_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_takes_it_back, setup, teardown),

@@ -19,6 +19,16 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Of a test that wrote no disk, for speed. */
+static int teardown_diskless(void **state)
+{
+	struct kit *kit = *state;
+	model_free(kit->model);
+	kit_disk_fini(&kit->disk);
+	free(kit);
+	return 0;
+}
+
 static Pxe__Verdict see(struct kit *kit, Pxe__Machine **machines, size_t count)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
@@ -97,9 +107,95 @@ static void test_a_flood_drops_the_oldest_that_nobody_declared(void **state)
 	}
 	assert_non_null(seen(kit, 1)); /* the oldest of all, but declared */
 	assert_null(seen(kit, 2));
-	assert_null(seen(kit, 400));
-	assert_non_null(seen(kit, 700));
+	assert_null(seen(kit, 501));
+	assert_non_null(seen(kit, 502));
 	assert_non_null(seen(kit, MODEL_MACHINES_MAX + 500));
+}
+
+/* As a host with this machine's UUID, and no hardware address. */
+static void declare_by_uuid(struct kit *kit, const char *name, uint8_t *uuid)
+{
+	Pxe__Host host = PXE__HOST__INIT;
+	host.name = (char *)(uintptr_t)name;
+	host.uuid = kit_bytes(uuid, 16);
+	kit_expect(kit, kit_put_host(kit, &host), V(OK), "");
+}
+
+static void fill(struct kit *kit, unsigned first, unsigned count)
+{
+	for (unsigned n = first; n < first + count; n++) {
+		Pxe__Machine machine = PXE__MACHINE__INIT;
+		kit_at(kit, kit->now_ms + 1 - KIT_START_MS);
+		assert_int_equal(see_one(kit, n, &machine), V(OK));
+	}
+}
+
+static void test_a_machine_that_is_nobodys_any_more_goes(void **state)
+{
+	struct kit *kit = *state;
+	uint8_t uuid[16] = {7};
+	Pxe__Machine by_uuid = PXE__MACHINE__INIT;
+	kit->sink = (struct model_sink){0};
+	kit_expect(kit, kit_host(kit, "n1", 1, 0, NULL), V(OK), "");
+	declare_by_uuid(kit, "n2", uuid);
+	fill(kit, 1, 1);
+	by_uuid.uuid = kit_bytes(uuid, 16);
+	kit_expect(kit, see_one(kit, 2, &by_uuid), V(OK), "");
+	fill(kit, 3, MODEL_MACHINES_MAX);
+	assert_non_null(seen(kit, 1));
+	assert_non_null(seen(kit, 2));
+	assert_null(seen(kit, 4));
+	assert_non_null(seen(kit, 5));
+	kit_expect(kit, kit_delete(kit, PXE__OBJECT_KIND__OBJECT_HOST, "n1", false), V(OK), "");
+	fill(kit, MODEL_MACHINES_MAX + 10, 1);
+	assert_null(seen(kit, 1));
+	assert_non_null(seen(kit, 2));
+	assert_non_null(seen(kit, 5));
+	kit_expect(kit, kit_delete(kit, PXE__OBJECT_KIND__OBJECT_HOST, "n2", false), V(OK), "");
+	fill(kit, MODEL_MACHINES_MAX + 11, 1);
+	assert_null(seen(kit, 2));
+	assert_non_null(seen(kit, 5));
+}
+
+/* What goes depends on the records alone: a node that was started since says the same. */
+static void test_a_flood_is_the_same_on_a_node_that_was_started_since(void **state)
+{
+	struct kit *kit = *state;
+	struct kit_disk dump = {0};
+	kit->sink = (struct model_sink){0};
+	kit_expect(kit, kit_host(kit, "n1", 1, 0, NULL), V(OK), "");
+	kit_expect(kit, kit_host(kit, "n7", 7, 0, NULL), V(OK), "");
+	fill(kit, 1, MODEL_MACHINES_MAX + 5);
+	kit_dump(kit->model, &dump);
+	struct model *twin = kit_load(&dump);
+	kit_expect(kit, kit_delete(kit, PXE__OBJECT_KIND__OBJECT_HOST, "n1", false), V(OK), "");
+	fill(kit, 50000, 10);
+	struct kit other = {.model = twin, .now_ms = kit->now_ms - 10};
+	kit_expect(
+		&other, kit_delete(&other, PXE__OBJECT_KIND__OBJECT_HOST, "n1", false), V(OK), "");
+	fill(&other, 50000, 10);
+	kit_assert_same_digest(kit->model, twin);
+	model_free(twin);
+	kit_disk_fini(&dump);
+}
+
+static void test_where_all_are_declared_no_stranger_is_kept(void **state)
+{
+	struct kit *kit = *state;
+	char name[16];
+	kit->sink = (struct model_sink){0};
+	for (unsigned n = 1; n <= MODEL_MACHINES_MAX + 1; n++) {
+		snprintf(name, sizeof(name), "n%u", n);
+		kit_expect(kit, kit_host(kit, name, n, 0, NULL), V(OK), "");
+	}
+	fill(kit, 1, MODEL_MACHINES_MAX);
+	fill(kit, 50000, 3);
+	assert_null(seen(kit, 50002));
+	assert_non_null(seen(kit, 1));
+	fill(kit, MODEL_MACHINES_MAX + 1, 1);
+	assert_null(seen(kit, 1));
+	assert_non_null(seen(kit, 2));
+	assert_non_null(seen(kit, MODEL_MACHINES_MAX + 1));
 }
 
 static void test_a_machine_can_be_forgotten(void **state)
@@ -124,6 +220,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hostile_texts_are_left_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_flood_drops_the_oldest_that_nobody_declared, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_machine_that_is_nobodys_any_more_goes, setup, teardown_diskless),
+		cmocka_unit_test_setup_teardown(
+			test_a_flood_is_the_same_on_a_node_that_was_started_since, setup,
+			teardown_diskless),
+		cmocka_unit_test_setup_teardown(
+			test_where_all_are_declared_no_stranger_is_kept, setup, teardown_diskless),
 		cmocka_unit_test_setup_teardown(test_a_machine_can_be_forgotten, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
