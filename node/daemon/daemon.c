@@ -82,6 +82,17 @@ static void count_transfers(struct daemon *daemon, admin_count_cb *count, void *
 	count(into, "http_active", http.active);
 }
 
+static void count_syslog(struct daemon *daemon, admin_count_cb *count, void *into)
+{
+	struct syslog_server_stats stats = {0};
+
+	syslog_server_get_stats(daemon->syslog, &stats);
+	count(into, "syslog_lines", stats.lines);
+	count(into, "syslog_unknown", stats.unknown);
+	count(into, "syslog_left_out", stats.left_out);
+	count(into, "syslog_empty", stats.empty);
+}
+
 static void counters(void *ctx, admin_count_cb *count, void *into)
 {
 	struct daemon *daemon = ctx;
@@ -102,6 +113,9 @@ static void counters(void *ctx, admin_count_cb *count, void *into)
 	count(into, "keys_refused", zap_refused(daemon->zap));
 	if (daemon->machines != NULL) {
 		count(into, "machines_left_out", machines_left_out(daemon->machines));
+	}
+	if (daemon->syslog != NULL) {
+		count_syslog(daemon, count, into);
 	}
 	if (daemon->timelines != NULL) {
 		count(into, "history_lost", timeline_service_lost(daemon->timelines));
@@ -250,6 +264,18 @@ static int open_machines(struct daemon *daemon, char *ret_error, size_t error_by
 	return rc;
 }
 
+static int open_syslog(struct daemon *daemon, char *ret_error, size_t error_bytes)
+{
+	struct syslog_server_config config = {
+		.loop = &daemon->loop, .replica = daemon->replica, .events = daemon->events};
+	int rc = syslog_server_open(&config, &daemon->syslog);
+
+	if (rc < 0) {
+		snprintf(ret_error, error_bytes, "cannot set up syslog: %s", strerror(-rc));
+	}
+	return rc;
+}
+
 static int open_timelines(struct daemon *daemon, char *ret_error, size_t error_bytes)
 {
 	char directory[NODE_CONF_PATH_BYTES + 32];
@@ -370,6 +396,10 @@ static void close_services(struct daemon *daemon)
 	if (daemon->http != NULL) {
 		http_server_close(daemon->http);
 		daemon->http = NULL;
+	}
+	if (daemon->syslog != NULL) {
+		syslog_server_close(daemon->syslog);
+		daemon->syslog = NULL;
 	}
 	if (daemon->timelines != NULL) {
 		timeline_service_close(daemon->timelines);
@@ -521,6 +551,9 @@ int daemon_open(
 	}
 	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_timelines(daemon, ret_error, error_bytes);
+	}
+	if (rc == 0 && !daemon_is_witness(daemon)) {
+		rc = open_syslog(daemon, ret_error, error_bytes);
 	}
 	if (rc == 0 && !daemon_is_witness(daemon)) {
 		rc = open_services(daemon, ret_error, error_bytes);

@@ -18,6 +18,7 @@
 #include "node/images/intake.h"
 #include "node/images/puller.h"
 #include "node/machines/machines.h"
+#include "node/syslog/syslog_server.h"
 #include "node/tftp/tftp_content.h"
 #include "node/tftp/tftp_server.h"
 #include "node/timeline/timeline_service.h"
@@ -75,6 +76,7 @@ struct daemon {
 	struct tftp_server *tftp;
 	struct machines *machines; /* NULL on a witness */
 	struct timeline_service *timelines;
+	struct syslog_server *syslog;
 	struct dhcp4_server *dhcp4;
 	struct admin *admin;
 
