@@ -767,11 +767,10 @@ static void write_node(const struct import_node *node, FILE *out)
 	write_value(node, out);
 }
 
-int import_write(const struct import *im, const char *from, FILE *out)
+int import_write_tree(const struct import *im, FILE *out)
 {
 	const struct import_node *node = &im->root;
 
-	fprintf(out, "# site.yaml, imported from %s. Lines marked TODO need a look.\n", from);
 	fputs("version: 1\n", out);
 	while ((node = walk(node, &im->root)) != NULL) {
 		write_node(node, out);
@@ -783,4 +782,10 @@ int import_write(const struct import *im, const char *from, FILE *out)
 		}
 	}
 	return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+}
+
+int import_write(const struct import *im, const char *from, FILE *out)
+{
+	fprintf(out, "# site.yaml, imported from %s. Lines marked TODO need a look.\n", from);
+	return import_write_tree(im, out);
 }

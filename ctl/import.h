@@ -105,6 +105,8 @@ size_t import_count(const struct import *im, enum import_remark_kind kind);
 
 /* The site file. `from` names the other server: "dnsmasq". Returns 0 or -EIO. */
 int import_write(const struct import *im, const char *from, FILE *out);
+/* The same without a word on where it comes from. */
+int import_write_tree(const struct import *im, FILE *out);
 /* All remarks, sorted by their places, then the summary. */
 void import_report(struct import *im, FILE *err);
 
