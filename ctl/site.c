@@ -158,7 +158,7 @@ static int by_place(const void *a, const void *b, void *ctx)
 	if (one->line != other->line) {
 		return one->line < other->line ? -1 : 1;
 	}
-	return one->column == other->column ? strcmp(one->text, other->text)
+	return one->column == other->column  ? strcmp(one->text, other->text)
 	       : one->column < other->column ? -1
 					     : 1;
 }
@@ -235,8 +235,9 @@ const char *site_read_file(
 	site->file_bytes += strlen(copy);
 	real = realpath(path, NULL);
 	if (site->file_bytes > SITE_FILE_BYTES_MAX || !keep_file(site, path, copy, real)) {
-		site_error(site, from, "%s is one file too many: %u, and %zu MB together, are the "
-				       "most",
+		site_error(site, from,
+			"%s is one file too many: %u, and %zu MB together, are the "
+			"most",
 			path, SITE_FILES_MAX, SITE_FILE_BYTES_MAX >> 20);
 		return NULL;
 	}
@@ -339,8 +340,9 @@ static void read_includes(struct site *site, const struct yaml_node *root)
 
 	for (; item != NULL; item = item == list ? NULL : item->next) {
 		if (item->kind != YAML_TEXT) {
-			site_error(site, item, "include: write names of files, such as "
-					       "[hosts.d/*.yaml, rack7.csv]");
+			site_error(site, item,
+				"include: write names of files, such as "
+				"[hosts.d/*.yaml, rack7.csv]");
 		} else if (!yaml_tree_is_empty(item)) {
 			include(site, item);
 		}
@@ -404,8 +406,8 @@ void site_close(struct site *site)
 
 static const struct {
 	const char *noun;
-} kinds[SITE_KINDS] = {{"settings"}, {"profile"}, {"group"}, {"subnet"}, {"pool"}, {"host"},
-	{"image"}};
+} kinds[SITE_KINDS] = {
+	{"settings"}, {"profile"}, {"group"}, {"subnet"}, {"pool"}, {"host"}, {"image"}};
 
 const char *site_kind_noun(enum site_kind kind)
 {
@@ -475,7 +477,8 @@ struct site_object *site_add(struct site *site, enum site_kind kind, const struc
 		return NULL;
 	}
 	if (site->object_count == site->object_capacity) {
-		site->object_capacity = site->object_capacity == 0 ? 256 : site->object_capacity * 2;
+		site->object_capacity =
+			site->object_capacity == 0 ? 256 : site->object_capacity * 2;
 		site->objects = realloc(
 			site->objects, site->object_capacity * sizeof(struct site_object *));
 		assert(site->objects != NULL);

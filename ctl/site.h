@@ -38,9 +38,9 @@ struct site_object {
 	const char *name;
 	const struct yaml_node *node; /* the map that it was read from */
 	ProtobufCMessage *message;    /* Pxe__Subnet, Pxe__Pool ...; as protobuf-c unpacks it */
-	bool broken;                  /* an error was told: what is missing in it is not told, too */
-	bool ip_auto;                 /* host: an address is to be chosen */
-	const char *once_profile;     /* host: next boot; NULL: none */
+	bool broken;              /* an error was told: what is missing in it is not told, too */
+	bool ip_auto;             /* host: an address is to be chosen */
+	const char *once_profile; /* host: next boot; NULL: none */
 	uint32_t once_serial;
 	const char *from;   /* image: its files, as a path from here; NULL: not told */
 	const char *digest; /* image: digits that its current version begins with; NULL */
@@ -67,8 +67,7 @@ const char *site_owner(const struct site *site);
 size_t site_count(const struct site *site);
 const struct site_object *site_at(const struct site *site, size_t index);
 /* NULL: it is not in the file. */
-const struct site_object *site_find(
-	const struct site *site, enum site_kind kind, const char *name);
+const struct site_object *site_find(const struct site *site, enum site_kind kind, const char *name);
 /* "subnet". */
 const char *site_kind_noun(enum site_kind kind);
 /* Put the settings that the file names into `settings`. */

@@ -34,8 +34,8 @@ struct check {
 };
 
 /* "mac 52:54:00:aa:00:01" of two objects is an error at the second. */
-static void see(struct check *check, const struct site_object *object,
-	const struct yaml_node *node, const char *what)
+static void see(struct check *check, const struct site_object *object, const struct yaml_node *node,
+	const char *what)
 {
 	uint32_t hash = 2166136261u;
 	struct seen *seen;
@@ -45,8 +45,9 @@ static void see(struct check *check, const struct site_object *object,
 	}
 	for (seen = check->seen[hash % SEEN_SLOTS]; seen != NULL; seen = seen->next) {
 		if (strcmp(seen->what, what) == 0) {
-			site_error(check->site, node, "%s is there twice: %s %s has it, too (%s:%u)",
-				what, site_kind_noun(seen->object->kind), seen->object->name,
+			site_error(check->site, node,
+				"%s is there twice: %s %s has it, too (%s:%u)", what,
+				site_kind_noun(seen->object->kind), seen->object->name,
 				seen->node->file, seen->node->line);
 			return;
 		}
@@ -75,8 +76,8 @@ static const struct yaml_node *item_node(
 
 /* ---- names */
 
-static void unknown_name(struct check *check, const struct yaml_node *node, enum site_kind kind,
-	const char *name)
+static void unknown_name(
+	struct check *check, const struct yaml_node *node, enum site_kind kind, const char *name)
 {
 	const char *names[NAMES_MAX], *nearest;
 	size_t count = 0;
@@ -88,12 +89,14 @@ static void unknown_name(struct check *check, const struct yaml_node *node, enum
 	}
 	nearest = suggest_nearest(name, names, count);
 	site_error(check->site, node, "there is no %s '%.80s'%s%s%s", site_kind_noun(kind), name,
-		nearest != NULL ? "; did you mean '" : check->exists == NULL ? " in this file" : "",
+		nearest != NULL         ? "; did you mean '"
+		: check->exists == NULL ? " in this file"
+					: "",
 		nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
 }
 
-static void need(struct check *check, const struct yaml_node *node, enum site_kind kind,
-	const char *name)
+static void need(
+	struct check *check, const struct yaml_node *node, enum site_kind kind, const char *name)
 {
 	if (name[0] != '\0' && site_find(check->site, kind, name) == NULL &&
 		(check->exists == NULL || !check->exists(check->ctx, kind, name))) {
@@ -183,7 +186,8 @@ static void check_subnet(struct check *check, const struct site_object *object, 
 
 	if (subnet->network_ip.len == 0) {
 		if (!object->broken) {
-			site_error(check->site, object->node, "subnet %s has no cidr", object->name);
+			site_error(
+				check->site, object->node, "subnet %s has no cidr", object->name);
 		}
 		return;
 	}
@@ -329,8 +333,8 @@ static void check_reservation(
 	if (subnet == NULL) {
 		/* What the cluster has besides is judged by the cluster. */
 		if (check->exists == NULL && has_subnets(check)) {
-			site_error(check->site, node, "address %s is in no subnet of this file",
-				text);
+			site_error(
+				check->site, node, "address %s is in no subnet of this file", text);
 		}
 		return;
 	}
@@ -471,8 +475,7 @@ static void check_image_ref(
 static void check_profile(struct check *check, const struct site_object *object)
 {
 	const Pxe__Profile *profile = (const Pxe__Profile *)(const void *)object->message;
-	const struct yaml_node *items =
-		yaml_tree_get(site_key_node(object, "menu"), "items");
+	const struct yaml_node *items = yaml_tree_get(site_key_node(object, "menu"), "items");
 	const struct yaml_node *item = items != NULL ? items->first : NULL;
 	const char *flaw = profile_flaw(profile);
 

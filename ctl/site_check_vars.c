@@ -25,8 +25,8 @@ struct use {
 
 /* ---- the texts themselves */
 
-static void tell_place(struct site *site, const struct site_text *text,
-	struct template_place place, const char *message)
+static void tell_place(struct site *site, const struct site_text *text, struct template_place place,
+	const char *message)
 {
 	if (text->file != NULL) {
 		site_error_at(site, text->file, place.line, place.column, "%s", message);
@@ -139,8 +139,8 @@ static bool is_said(const struct use *use, const char *name)
 		bool counts = object->kind == SITE_GROUP &&
 			      (can_match(object) ||
 				      (use->host != NULL && in_group(use->host, object->name)));
-		counts = counts || (object->kind == SITE_SUBNET &&
-					   (subnet == NULL || object == subnet));
+		counts = counts ||
+			 (object->kind == SITE_SUBNET && (subnet == NULL || object == subnet));
 		if (counts && says(object, name)) {
 			return true;
 		}
@@ -161,9 +161,9 @@ static bool check_variable(void *ctx, const char *name, struct template_place pl
 	}
 	site_error(use->site, site_key_node(who, key),
 		"%s%s%s can get profile %s, whose %s uses {{vars.%s}}: no level says vars.%s",
-		use->host != NULL               ? "host "
-		: who->kind == SITE_CLUSTER     ? "any machine"
-						: site_kind_noun(who->kind),
+		use->host != NULL           ? "host "
+		: who->kind == SITE_CLUSTER ? "any machine"
+					    : site_kind_noun(who->kind),
 		use->host == NULL && who->kind != SITE_CLUSTER ? " " : "", who->name,
 		use->text->profile->name, use->text->what, variable, variable);
 	return false; /* one for each text and machine is enough */
@@ -187,8 +187,7 @@ static bool boots(const struct site_object *object, const char *profile)
 	return false;
 }
 
-static bool host_boots(
-	const struct site *site, const struct site_object *host, const char *profile)
+static bool host_boots(const struct site *site, const struct site_object *host, const char *profile)
 {
 	const Pxe__Host *message = (const Pxe__Host *)(const void *)host->message;
 

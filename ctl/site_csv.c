@@ -95,8 +95,8 @@ static void put_cell(struct csv *csv, struct yaml_node *row, const struct yaml_n
 {
 	const char *key = key_of(column->text), *dot = strchr(key, '.');
 	struct yaml_node *into = row, *name, *cell;
-	bool is_list = strcmp(key, "groups") == 0 || strcmp(key, "mac") == 0 ||
-		       strcmp(key, "ip") == 0;
+	bool is_list =
+		strcmp(key, "groups") == 0 || strcmp(key, "mac") == 0 || strcmp(key, "ip") == 0;
 
 	if (dot != NULL && (strncmp(key, "vars.", 5) == 0 || strncmp(key, "options.", 8) == 0)) {
 		into = child_map(csv, row,
@@ -116,8 +116,7 @@ static void put_cell(struct csv *csv, struct yaml_node *row, const struct yaml_n
 	for (const char *word = text; is_list && *word != '\0';) {
 		size_t length = strcspn(word, " ;");
 		if (length > 0) {
-			struct yaml_node *item =
-				yaml_tree_add(csv->site->tree, cell, YAML_TEXT);
+			struct yaml_node *item = yaml_tree_add(csv->site->tree, cell, YAML_TEXT);
 			item->text = yaml_tree_copy(csv->site->tree, word, length);
 			item->width = (unsigned)length;
 			item->quoted = true;
@@ -143,7 +142,8 @@ static bool read_header(struct csv *csv)
 		char *text = read_cell(csv, &at);
 
 		if (csv->column_count == COLUMNS_MAX || text[0] == '\0') {
-			site_error(csv->site, &at, text[0] == '\0'
+			site_error(csv->site, &at,
+				text[0] == '\0'
 					? "a column without a name: the first line names all, "
 					  "such as name,mac,ip,profile,groups"
 					: "more than 64 columns");
@@ -178,8 +178,9 @@ static void read_row(struct csv *csv, struct yaml_node *list)
 		char *text = read_cell(csv, &at);
 
 		if (i >= csv->column_count) {
-			site_error(csv->site, &at, "the line has more than the %zu columns of the "
-						   "first one",
+			site_error(csv->site, &at,
+				"the line has more than the %zu columns of the "
+				"first one",
 				csv->column_count);
 			csv->at += strcspn(csv->at, "\r\n");
 			break;
@@ -195,8 +196,7 @@ static void read_row(struct csv *csv, struct yaml_node *list)
 
 struct yaml_node *site_read_csv(struct site *site, const char *file, const char *text)
 {
-	struct csv csv = {
-		.site = site, .file = file, .at = text, .line_start = text, .line = 1};
+	struct csv csv = {.site = site, .file = file, .at = text, .line_start = text, .line = 1};
 	struct yaml_node *list = yaml_tree_add(site->tree, NULL, YAML_LIST);
 
 	list->file = file;

@@ -49,8 +49,8 @@ struct site_object *site_add(struct site *site, enum site_kind kind, const struc
 /* The path of a file that `from` names, relative to the file that `from` stands in. */
 char *site_path(struct site *site, const struct yaml_node *from);
 /* All of a file, kept for carets; NULL after telling why not. */
-const char *site_read_file(struct site *site, const struct yaml_node *from, const char *path,
-	size_t max_bytes);
+const char *site_read_file(
+	struct site *site, const struct yaml_node *from, const char *path, size_t max_bytes);
 const struct yaml_node *site_key_node(const struct site_object *object, const char *key);
 
 /* site_read.c: the sections of one file. */

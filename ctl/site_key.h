@@ -71,16 +71,15 @@ void site_value_write(struct import *im, struct import_node *map, const struct s
 /* site_value_list.c: values of several parts. */
 void site_read_boot(struct site *site, const struct yaml_node *value, struct site_object *object,
 	const struct site_key *key);
-void site_read_options(struct site *site, const struct yaml_node *value,
-	struct site_object *object, const struct site_key *key);
+void site_read_options(struct site *site, const struct yaml_node *value, struct site_object *object,
+	const struct site_key *key);
 void site_read_vars(struct site *site, const struct yaml_node *value, struct site_object *object,
 	const struct site_key *key);
-void site_read_quirks(struct site *site, const struct yaml_node *value,
-	struct site_object *object, const struct site_key *key);
-void site_read_loaders(struct site *site, const struct yaml_node *value,
-	struct site_object *object, const struct site_key *key);
-void site_read_match(
-	struct site *site, const struct yaml_node *value, struct site_object *object);
+void site_read_quirks(struct site *site, const struct yaml_node *value, struct site_object *object,
+	const struct site_key *key);
+void site_read_loaders(struct site *site, const struct yaml_node *value, struct site_object *object,
+	const struct site_key *key);
+void site_read_match(struct site *site, const struct yaml_node *value, struct site_object *object);
 void site_read_menu(struct site *site, const struct yaml_node *value, struct site_object *object);
 void site_read_templates(
 	struct site *site, const struct yaml_node *value, struct site_object *object);

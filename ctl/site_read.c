@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KEYS_MAX       40
-#define GROUP_STEP     10 /* between the orders of groups, so that one can be put between */
+#define KEYS_MAX        40
+#define GROUP_STEP      10 /* between the orders of groups, so that one can be put between */
 #define READ_NAME_BYTES 96
 
 void site_unknown_key(struct site *site, struct site_object *object, const struct yaml_node *key,
@@ -26,7 +26,8 @@ void site_unknown_key(struct site *site, struct site_object *object, const struc
 		snprintf(all + used, sizeof all - used, "%s%s", i == 0 ? "" : ", ", names[i]);
 	}
 	if (nearest != NULL) {
-		site_error(site, key, "unknown key '%.80s'; did you mean '%s'?", key->text, nearest);
+		site_error(
+			site, key, "unknown key '%.80s'; did you mean '%s'?", key->text, nearest);
 	} else {
 		site_error(site, key, "unknown key '%.80s'; there are: %s", key->text, all);
 	}
@@ -57,8 +58,8 @@ static void read_keys(
 	}
 }
 
-static const struct yaml_node *name_of(struct site *site, const struct yaml_node *map,
-	enum site_kind kind)
+static const struct yaml_node *name_of(
+	struct site *site, const struct yaml_node *map, enum site_kind kind)
 {
 	const struct yaml_node *name = yaml_tree_get(map, "name");
 
@@ -98,8 +99,9 @@ static void read_pool(struct site *site, const struct site_object *subnet,
 	struct site_object *pool;
 
 	if (map->kind != YAML_MAP) {
-		site_error(site, map, "a pool is a map of keys, such as {range: "
-				      "10.20.2.0-10.20.3.199}");
+		site_error(site, map,
+			"a pool is a map of keys, such as {range: "
+			"10.20.2.0-10.20.3.199}");
 		return;
 	}
 	/* The subnet's name, then NAME-2, NAME-3 ... */
@@ -125,8 +127,9 @@ static void read_subnet(struct site *site, const struct yaml_node *map)
 		return;
 	}
 	if (pools->kind != YAML_LIST) {
-		site_bad(site, subnet, pools, "pools: write a list, such as [{range: "
-					      "10.20.2.0-10.20.3.199}]");
+		site_bad(site, subnet, pools,
+			"pools: write a list, such as [{range: "
+			"10.20.2.0-10.20.3.199}]");
 		return;
 	}
 	for (const struct yaml_node *item = pools->first; item != NULL; item = item->next) {
@@ -154,8 +157,8 @@ static void read_group(struct site *site, const struct yaml_node *map)
 	if (yaml_tree_get(map, "match") == NULL &&
 		(strcmp(object->name, "known") == 0 || strcmp(object->name, "unknown") == 0)) {
 		group->match = edit_new(&pxe__match__descriptor);
-		group->match->known = object->name[0] == 'k' ? PXE__KNOWN__KNOWN_YES
-							     : PXE__KNOWN__KNOWN_NO;
+		group->match->known =
+			object->name[0] == 'k' ? PXE__KNOWN__KNOWN_YES : PXE__KNOWN__KNOWN_NO;
 	}
 }
 
@@ -209,8 +212,9 @@ static void read_owner(struct site *site, const struct yaml_node *node)
 	if (length == 0 || length > 63 || strchr("-_.", node->text[0]) != NULL ||
 		strspn(node->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				   "-_.") != length) {
-		site_error(site, node, "name: write up to 63 letters, digits, '-', '_' or '.': the "
-				       "objects that this file makes are marked with it");
+		site_error(site, node,
+			"name: write up to 63 letters, digits, '-', '_' or '.': the "
+			"objects that this file makes are marked with it");
 		return;
 	}
 	site->owner = node->text;
@@ -253,8 +257,9 @@ void site_read_root(struct site *site, const struct yaml_node *root, bool is_fir
 		{"profiles", SITE_PROFILE}, {"groups", SITE_GROUP}, {"hosts", SITE_HOST}};
 
 	if (root->kind != YAML_MAP) {
-		site_error(site, root, "a site file is a map: lines of the form 'hosts:' with "
-				       "lists under them");
+		site_error(site, root,
+			"a site file is a map: lines of the form 'hosts:' with "
+			"lists under them");
 		return;
 	}
 	for (const struct yaml_node *value = root->first; value != NULL; value = value->next) {
@@ -277,8 +282,8 @@ void site_read_root(struct site *site, const struct yaml_node *root, bool is_fir
 			site_error(site, value->key,
 				"%s: only the first file has that, not one that it includes", key);
 		} else if (strcmp(key, "include") != 0) {
-			site_unknown_key(site, NULL, value->key, names,
-				sizeof names / sizeof names[0]);
+			site_unknown_key(
+				site, NULL, value->key, names, sizeof names / sizeof names[0]);
 		}
 	}
 }

@@ -120,8 +120,8 @@ static void read_percent(struct site *site, const struct site_key *key,
 		digits[length - 1] = '\0';
 		number.text = digits;
 	}
-	site_get_number(site, object, &number, key->min, key->max,
-		site_field(object->message, key->at));
+	site_get_number(
+		site, object, &number, key->min, key->max, site_field(object->message, key->at));
 }
 
 /* ---- lists */
@@ -188,8 +188,8 @@ static void read_ips(struct site *site, const struct site_key *key, const struct
 }
 
 /* Names of objects, or paths in an image. */
-static void read_texts(struct site *site, const struct site_key *key,
-	const struct yaml_node *value, struct site_object *object)
+static void read_texts(struct site *site, const struct site_key *key, const struct yaml_node *value,
+	struct site_object *object)
 {
 	char ***list = site_field(object->message, key->at);
 	size_t *count = site_field(object->message, key->at2);
@@ -220,8 +220,8 @@ static void read_args(struct site *site, const struct site_key *key, const struc
 	iterator = NULL;
 	while ((item = site_next_item(site, object, value, &iterator)) != NULL) {
 		if (item->kind == YAML_TEXT) {
-			used += (size_t)snprintf(args + used, size - used, "%s%s",
-				used > 0 ? " " : "", item->text);
+			used += (size_t)snprintf(
+				args + used, size - used, "%s%s", used > 0 ? " " : "", item->text);
 		}
 	}
 	if (strchr(args, '\n') != NULL) {
@@ -299,8 +299,9 @@ static void read_host_ip(
 		if (item->kind == YAML_TEXT && strcmp(item->text, "auto") == 0) {
 			object->ip_auto = true;
 			if (value->count > 1) {
-				site_bad(site, object, item, "auto stands alone: the address is "
-							     "chosen");
+				site_bad(site, object, item,
+					"auto stands alone: the address is "
+					"chosen");
 			}
 		} else if (site_get_ip(site, object, item, &ip)) {
 			if (host->ip.len == 0) {
@@ -407,7 +408,10 @@ static int get_word(struct site *site, const struct yaml_node *node, struct site
 			return (int)i;
 		}
 		snprintf(all + used, sizeof all - used, "%s%s",
-			i == 0 ? "" : i + 1 == count ? " or " : ", ", words[i]);
+			i == 0           ? ""
+			: i + 1 == count ? " or "
+					 : ", ",
+			words[i]);
 	}
 	if (text != NULL) {
 		site_bad(site, object, node, "'%.60s': write %s", text, all);
@@ -491,8 +495,8 @@ static void remember_text(struct site *site, struct site_object *object,
 	const struct yaml_node *node, const char *what, const char *text)
 {
 	if (site->text_count % 64 == 0) {
-		site->texts = realloc(
-			site->texts, (site->text_count + 64) * sizeof(struct site_text));
+		site->texts =
+			realloc(site->texts, (site->text_count + 64) * sizeof(struct site_text));
 		assert(site->texts != NULL);
 	}
 	site->texts[site->text_count++] = (struct site_text){.profile = object,

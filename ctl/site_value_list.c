@@ -31,8 +31,8 @@ static void clear_messages(void *list, size_t *count)
 /* ---- DHCP options */
 
 /* What a subnet has a field of its own for; people write it as an option, too. */
-static bool put_subnet_field(struct site *site, const struct yaml_node *value,
-	struct site_object *object, unsigned code)
+static bool put_subnet_field(
+	struct site *site, const struct yaml_node *value, struct site_object *object, unsigned code)
 {
 	static const struct {
 		unsigned code;
@@ -121,7 +121,8 @@ static void read_option(struct site *site, const struct yaml_node *value,
 		return;
 	}
 	for (size_t i = 0; i < *count; i++) {
-		if ((*list)[i]->code == parsed.code && (int)(*list)[i]->space == (int)parsed.space &&
+		if ((*list)[i]->code == parsed.code &&
+			(int)(*list)[i]->space == (int)parsed.space &&
 			(*list)[i]->enterprise == parsed.enterprise) {
 			site_bad(site, object, value->key,
 				"%s: another name of the same option stands here, too",
@@ -138,8 +139,8 @@ static void read_option(struct site *site, const struct yaml_node *value,
 	edit_append_message(list, count, option);
 }
 
-void site_read_options(struct site *site, const struct yaml_node *value,
-	struct site_object *object, const struct site_key *key)
+void site_read_options(struct site *site, const struct yaml_node *value, struct site_object *object,
+	const struct site_key *key)
 {
 	clear_messages(site_field(object->message, key->at), site_field(object->message, key->at2));
 	if (!site_is_map(site, object, value, "{ntp-servers: [10.20.0.2], interface-mtu: 9000}")) {
@@ -180,8 +181,9 @@ void site_read_vars(struct site *site, const struct yaml_node *value, struct sit
 			return;
 		} else if (text != NULL &&
 			   (strlen(text) > VAR_VALUE_MAX || strpbrk(text, "\n\r\t") != NULL)) {
-			site_bad(site, object, item, "a variable's value is one line of at most %d "
-						     "bytes",
+			site_bad(site, object, item,
+				"a variable's value is one line of at most %d "
+				"bytes",
 				VAR_VALUE_MAX);
 		} else if (text != NULL) {
 			Pxe__Variable *variable = edit_new(&pxe__variable__descriptor);
@@ -230,17 +232,16 @@ static void read_quirk(struct site *site, const struct yaml_node *item, struct s
 		return;
 	}
 	text = site_get_text(site, object, item);
-	if (text != NULL &&
-		(text_duration_parse(text, &ms) != 0 || ms == 0 || ms > DELAY_MAX_MS)) {
-		site_bad(site, object, item, "'%.60s': write a time up to 10s, such as 500ms",
-			text);
+	if (text != NULL && (text_duration_parse(text, &ms) != 0 || ms == 0 || ms > DELAY_MAX_MS)) {
+		site_bad(
+			site, object, item, "'%.60s': write a time up to 10s, such as 500ms", text);
 	} else if (text != NULL) {
 		quirks->reply_delay_ms = (uint32_t)ms;
 	}
 }
 
-void site_read_quirks(struct site *site, const struct yaml_node *value,
-	struct site_object *object, const struct site_key *key)
+void site_read_quirks(struct site *site, const struct yaml_node *value, struct site_object *object,
+	const struct site_key *key)
 {
 	Pxe__Quirks **field = site_field(object->message, key->at);
 
@@ -302,8 +303,8 @@ void site_read_boot(struct site *site, const struct yaml_node *value, struct sit
 	}
 }
 
-void site_read_loaders(struct site *site, const struct yaml_node *value,
-	struct site_object *object, const struct site_key *key)
+void site_read_loaders(struct site *site, const struct yaml_node *value, struct site_object *object,
+	const struct site_key *key)
 {
 	void *list = site_field(object->message, key->at);
 	size_t *count = site_field(object->message, key->at2);
@@ -351,8 +352,9 @@ static void read_match_list(struct site *site, const struct yaml_node *value,
 	while ((item = site_next_item(site, object, value, &iterator)) != NULL) {
 		const char *text = site_get_text(site, object, item);
 		if (text == NULL || text[0] == '\0' || strlen(text) > 255) {
-			site_bad(site, object, item, "write 1 to 255 bytes, with * and ? for what "
-						     "may differ");
+			site_bad(site, object, item,
+				"write 1 to 255 bytes, with * and ? for what "
+				"may differ");
 		} else if (match_keys[key].is_hex &&
 			   strspn(text, "0123456789abcdefABCDEF:*?") != strlen(text)) {
 			site_bad(site, object, item,

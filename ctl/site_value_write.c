@@ -15,7 +15,8 @@
 #define OPTION_TEXT_BYTES 8192
 #define MENU_FOR_EVER_S   255
 
-static void write_number(struct import *im, struct import_node *map, const char *key, uint32_t value)
+static void write_number(
+	struct import *im, struct import_node *map, const char *key, uint32_t value)
 {
 	import_set_plain(im, map, key, import_text(im, "%" PRIu32, value));
 }
@@ -122,8 +123,8 @@ static void write_quirks(
 static void write_boot(struct import *im, struct import_node *map, const char *key,
 	const ProtobufCMessage *message, size_t at)
 {
-	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(
-		message->descriptor, "profiles");
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "profiles");
 	size_t count = *(const size_t *)site_field(message, field->quantifier_offset);
 	Pxe__ArchProfile *const *list =
 		*(Pxe__ArchProfile * *const *)site_field(message, field->offset);
@@ -155,8 +156,8 @@ static void write_macs(struct import *im, struct import_node *map, const char *k
 
 	for (size_t i = 0; i < count; i++) {
 		if (macs[i].len > 0 && macs[i].len <= 16) {
-			import_add(im, map, key,
-				text_hwaddr_format(macs[i].data, macs[i].len, text));
+			import_add(
+				im, map, key, text_hwaddr_format(macs[i].data, macs[i].len, text));
 		}
 	}
 }
@@ -179,8 +180,8 @@ static void write_identities(struct import *im, struct import_node *map, const c
 	}
 }
 
-static char *range_text(struct import *im, const ProtobufCBinaryData *first,
-	const ProtobufCBinaryData *last)
+static char *range_text(
+	struct import *im, const ProtobufCBinaryData *first, const ProtobufCBinaryData *last)
 {
 	return import_text(im, "%s-%s", ip_text(im, first), ip_text(im, last));
 }
@@ -280,9 +281,9 @@ static void write_word(
 	bool is_cluster = key->value == SITE_DHCP;
 
 	if ((word != 0 || is_cluster) && word >= 0 &&
-		word < (is_cluster                   ? 3
-			: key->value == SITE_CHAIN ? 5
-						   : 4)) {
+		word < (is_cluster                        ? 3
+			       : key->value == SITE_CHAIN ? 5
+							  : 4)) {
 		import_set(im, map, key->name,
 			is_cluster                 ? dhcp[word]
 			: key->value == SITE_CHAIN ? chains[word]
@@ -415,9 +416,7 @@ void site_value_write(struct import *im, struct import_node *map, const struct s
 	case SITE_LOADERS: write_list(im, map, key, message); return;
 	case SITE_QUIRKS: write_quirks(im, map, key->name, *pointer); return;
 	case SITE_BOOT: write_boot(im, map, key->name, message, key->at); return;
-	case SITE_HOST_IP:
-		write_host_ip(im, map, (const Pxe__Host *)(const void *)message);
-		return;
+	case SITE_HOST_IP: write_host_ip(im, map, (const Pxe__Host *)(const void *)message); return;
 	case SITE_SUBNET_DHCP:
 	case SITE_DHCP:
 	case SITE_CHAIN:

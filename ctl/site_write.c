@@ -76,8 +76,7 @@ static void write_named(struct import *im, struct import_node *root, const char 
 			protobuf_c_message_descriptor_get_field_by_name(
 				objects[i]->descriptor, "name");
 
-		import_set(im, map, "name",
-			*(char *const *)site_field(objects[i], field->offset));
+		import_set(im, map, "name", *(char *const *)site_field(objects[i], field->offset));
 		site_write_object(im, map, kind, objects[i]);
 	}
 }
@@ -90,8 +89,8 @@ int site_write(const struct site_lists *lists, const char *cluster, FILE *out)
 	size_t count;
 	int result;
 
-	site_write_object(
-		im, import_map(im, root, "cluster"), SITE_CLUSTER, &lists->settings->settings->base);
+	site_write_object(im, import_map(im, root, "cluster"), SITE_CLUSTER,
+		&lists->settings->settings->base);
 	write_subnets(im, root, lists->subnets, lists->pools);
 	write_images(im, root, lists->images);
 	objects = objects_of(lists->profiles, PXE__OBJECT_KIND__OBJECT_PROFILE, &count);
@@ -103,8 +102,9 @@ int site_write(const struct site_lists *lists, const char *cluster, FILE *out)
 	write_named(im, root, "groups", SITE_GROUP, objects, count);
 	objects = objects_of(lists->hosts, PXE__OBJECT_KIND__OBJECT_HOST, &count);
 	write_named(im, root, "hosts", SITE_HOST, objects, count);
-	fprintf(out, "# site.yaml: what the cluster %s has. Change it, then: pxectl diff -f "
-		     "site.yaml\n",
+	fprintf(out,
+		"# site.yaml: what the cluster %s has. Change it, then: pxectl diff -f "
+		"site.yaml\n",
 		cluster);
 	result = import_write_tree(im, out);
 	import_free(im);
@@ -124,8 +124,8 @@ static const char *list_text(struct import *im, const struct import_node *list)
 
 	for (const struct import_node *item = list->first; item != NULL; item = item->next) {
 		if (item->kind == IMPORT_TEXT) {
-			text = import_text(im, "%s%s%s", text, item == list->first ? "" : ", ",
-				item->text);
+			text = import_text(
+				im, "%s%s%s", text, item == list->first ? "" : ", ", item->text);
 		}
 	}
 	return import_text(im, "%s]", text);
@@ -139,7 +139,7 @@ static const char *map_text(struct import *im, const struct import_node *map)
 	for (const struct import_node *item = map->first; item != NULL; item = item->next) {
 		text = import_text(im, "%s%s%s: %s", text, item == map->first ? "" : ", ",
 			item->key,
-			item->kind == IMPORT_TEXT ? item->text
+			item->kind == IMPORT_TEXT   ? item->text
 			: item->kind == IMPORT_LIST ? list_text(im, item)
 						    : "...");
 	}
@@ -161,8 +161,8 @@ static const char *node_text(struct import *im, const struct import_node *node)
 		return node->first == node->last ? node->first->text : list_text(im, node);
 	}
 	for (const struct import_node *item = node->first; item != NULL; item = item->next) {
-		text = import_text(im, "%s%s%s", text, item == node->first ? "" : ", ",
-			map_text(im, item));
+		text = import_text(
+			im, "%s%s%s", text, item == node->first ? "" : ", ", map_text(im, item));
 	}
 	return import_text(im, "%s]", text);
 }
@@ -207,8 +207,7 @@ static const char *find_leaf(const struct leaf *leaves, size_t count, const char
 
 size_t site_each_difference(enum site_kind kind, const ProtobufCMessage *before,
 	const ProtobufCMessage *after,
-	void (*visit)(void *ctx, const char *key, const char *before, const char *after),
-	void *ctx)
+	void (*visit)(void *ctx, const char *key, const char *before, const char *after), void *ctx)
 {
 	struct leaf old[LEAVES_MAX], new[LEAVES_MAX];
 	size_t count, differences = 0;

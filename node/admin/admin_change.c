@@ -44,7 +44,7 @@ Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict)
 	return PXE__ADMIN_STATUS__ADMIN_REFUSED;
 }
 
-static const char *verdict_words(Pxe__Verdict verdict)
+const char *admin_verdict_words(Pxe__Verdict verdict)
 {
 	const ProtobufCEnumValue *value =
 		protobuf_c_enum_descriptor_get_value(&pxe__verdict__descriptor, (int)verdict);
@@ -60,7 +60,8 @@ static void reply_done(struct admin *admin, const struct admin_client *client, P
 	char text[256];
 
 	reply.status = admin_status_of_verdict(verdict);
-	snprintf(text, sizeof text, "%s", detail[0] != '\0' ? detail : verdict_words(verdict));
+	snprintf(
+		text, sizeof text, "%s", detail[0] != '\0' ? detail : admin_verdict_words(verdict));
 	if (reply.status == PXE__ADMIN_STATUS__ADMIN_OK) {
 		done.revision = revision;
 		done.id = id;
@@ -116,7 +117,7 @@ static void reply_token(struct admin *admin, const struct admin_pending *pending
 }
 
 /* "from pxe1" (the unix socket), "from pxe2" (its pxectl came here), "by alice". */
-static const char *asker(const struct admin *admin, const struct admin_client *client,
+const char *admin_asker(const struct admin *admin, const struct admin_client *client,
 	char *ret_text, size_t text_bytes)
 {
 	const Pxe__Member *self = model_member(admin_model(admin), admin->config.self);
@@ -153,10 +154,10 @@ static void tell(struct admin *admin, const struct admin_pending *pending, Pxe__
 	const char *what = pending->kind == ADMIN_PENDING_TOKEN ? "join token made" : pending->text;
 	char who[ADMIN_USER_BYTES + 8];
 
-	asker(admin, &pending->client, who, sizeof who);
+	admin_asker(admin, &pending->client, who, sizeof who);
 	if (verdict != PXE__VERDICT__VERDICT_OK) {
 		log_info("refused: %s, %s: %s", what, who,
-			detail[0] != '\0' ? detail : verdict_words(verdict));
+			detail[0] != '\0' ? detail : admin_verdict_words(verdict));
 		return;
 	}
 	if (pending->member_removed) {
@@ -279,7 +280,7 @@ static const char *refuse_put(const struct admin *admin, const Pxe__Put *put)
 	return NULL;
 }
 
-static const char *refuse_change(const struct admin *admin, const Pxe__Command *command)
+const char *admin_refuse_change(const struct admin *admin, const Pxe__Command *command)
 {
 	if (command == NULL) {
 		return "an empty change";
@@ -288,6 +289,7 @@ static const char *refuse_change(const struct admin *admin, const Pxe__Command *
 		return refuse_put(admin, command->put);
 	}
 	if (command->op_case == PXE__COMMAND__OP_REMOVE ||
+		command->op_case == PXE__COMMAND__OP_BOOT_ONCE ||
 		command->op_case == PXE__COMMAND__OP_RELEASE ||
 		command->op_case == PXE__COMMAND__OP_LEASE_IMPORT ||
 		command->op_case == PXE__COMMAND__OP_BOOT_ONCE ||
@@ -412,7 +414,7 @@ void admin_on_change(
 	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request)
 {
 	Pxe__Command *command = request->change->command;
-	const char *refusal = refuse_change(admin, command);
+	const char *refusal = admin_refuse_change(admin, command);
 	struct admin_pending *pending;
 
 	if (refusal != NULL) {

@@ -14,6 +14,7 @@
 
 #define ADMIN_IDENTITY_MAX 255 /* ZeroMQ's limit */
 #define ADMIN_DOORS        3
+#define ADMIN_CHANGES_MAX  512  /* in one request */
 #define ADMIN_PROPOSE_MS   8000 /* how long a change waits for its outcome */
 #define ADMIN_TEXT_BYTES   640
 #define ADMIN_REMOVED                                                                              \
@@ -121,6 +122,16 @@ void admin_on_change(
 void admin_on_token_create(
 	struct admin *admin, const struct admin_client *client, const Pxe__AdminRequest *request);
 Pxe__AdminStatus admin_status_of_verdict(Pxe__Verdict verdict);
+/* Its name, for refusals without a text. */
+const char *admin_verdict_words(Pxe__Verdict verdict);
+/* "from pxe1" (the unix socket), "from pxe2" (its pxectl came here), "by alice". */
+const char *admin_asker(const struct admin *admin, const struct admin_client *client,
+	char *ret_text, size_t text_bytes);
+/* What an operator may not do: NULL, or why. command may be NULL. */
+const char *admin_refuse_change(const struct admin *admin, const Pxe__Command *command);
+/* admin_changes.c */
+void admin_on_changes(
+	struct admin *admin, const struct admin_client *client, const Pxe__Changes *changes);
 /* admin_quorum.c: "no quorum: 1 of 3 voters answers (pxe3); pxe1 silent for 4m 12s ..." */
 char *admin_quorum_line(const struct replica_view *view, const struct model *model, char *ret_text,
 	size_t text_bytes);

@@ -18,7 +18,7 @@
 #define ADMIN_TICK_MS          200
 #define ADMIN_REPLY_HWM        2000
 #define ADMIN_REQUEST_HWM      8     /* requests of one connection that wait for us */
-#define ADMIN_REQUEST_BLOCKS   32768 /* of memory: an image's file list takes three for a file */
+#define ADMIN_REQUEST_BLOCKS   65536 /* of memory: an image's file list takes three for a file */
 #define ADMIN_REQUEST_HEAP     (8u << 20) /* bytes */
 #define ADMIN_HANDSHAKE_MS     3000       /* a connection that does not say who it is ends */
 #define ADMIN_JOIN_REQUEST_MAX 16384 /* bytes; anybody with a token's public part may send one */
@@ -201,8 +201,10 @@ static void dispatch(
 	case PXE__ADMIN_REQUEST__BODY_BOOT_LOG:
 		admin_on_boot_log(admin, client, request->boot_log);
 		return;
-	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
 	case PXE__ADMIN_REQUEST__BODY_CHANGES:
+		admin_on_changes(admin, client, request->changes);
+		return;
+	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
 	case PXE__ADMIN_REQUEST__BODY_IMAGE_VERIFY:
 	case PXE__ADMIN_REQUEST__BODY_PUSH_FILES:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;

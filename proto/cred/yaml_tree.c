@@ -161,8 +161,7 @@ static void set_text(struct builder *builder, struct yaml_node *node, struct fy_
 	struct fy_token *token = event->scalar.value;
 	size_t bytes = 0;
 	const char *text = token == NULL ? "" : fy_token_get_text(token, &bytes);
-	enum fy_scalar_style style =
-		token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
+	enum fy_scalar_style style = token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
 
 	if (text == NULL) {
 		text = "";
@@ -267,9 +266,7 @@ static void on_event(struct builder *builder, struct fy_event *event)
 		return;
 	}
 	switch ((int)event->type) {
-	case FYET_SCALAR:
-		set_text(builder, new_value(builder, event, YAML_TEXT), event);
-		break;
+	case FYET_SCALAR: set_text(builder, new_value(builder, event, YAML_TEXT), event); break;
 	case FYET_ALIAS: on_alias(builder, event); break;
 	case FYET_SEQUENCE_START: on_begin(builder, event, YAML_LIST); break;
 	case FYET_MAPPING_START: on_begin(builder, event, YAML_MAP); break;
