@@ -308,6 +308,9 @@ static bool on_reply(struct request *request, int i, const Pxe__AdminReply *repl
 			reply->message[0] != '\0' ? reply->message
 						  : "the node refuses, and does not say why");
 		request->exit_code = (int)ctl_exit_of(reply->status);
+		if (request->call->on_refused != NULL) {
+			request->call->on_refused(request->call->ctx, reply);
+		}
 		return true;
 	}
 	if (!request->call->on_reply(request->call->ctx, reply) || !reply->more) {

@@ -24,6 +24,8 @@ struct client_call {
 	bool ends_in_time; /* when the time is up after a first answer: that is success (watch) */
 	/* Each reply; the last has more == false. False: that is enough. */
 	bool (*on_reply)(void *ctx, const Pxe__AdminReply *reply);
+	/* The answer is a refusal, which says more than its text. May be NULL. */
+	void (*on_refused)(void *ctx, const Pxe__AdminReply *reply);
 	/* The node whose parts came is gone, all begins anew elsewhere. May be NULL. */
 	void (*on_restart)(void *ctx);
 	void *ctx;

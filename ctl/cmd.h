@@ -78,6 +78,11 @@ int cmd_machine_list(struct ctl *ctl, const struct invocation *in);
 int cmd_machine_show(struct ctl *ctl, const struct invocation *in);
 int cmd_machine_remove(struct ctl *ctl, const struct invocation *in);
 int cmd_host_adopt(struct ctl *ctl, const struct invocation *in);
+/* cmd_site.c */
+int cmd_validate(struct ctl *ctl, const struct invocation *in);
+int cmd_diff(struct ctl *ctl, const struct invocation *in);
+int cmd_apply(struct ctl *ctl, const struct invocation *in);
+int cmd_export(struct ctl *ctl, const struct invocation *in);
 /* cmd_option.c */
 int cmd_option_list(struct ctl *ctl, const struct invocation *in);
 int cmd_version(struct ctl *ctl, const struct invocation *in);

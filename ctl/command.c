@@ -234,6 +234,7 @@ static const char *long_name(char letter)
 {
 	switch (letter) {
 	case 'o': return "output";
+	case 'f': return "file";
 	case 'q': return "quiet";
 	case 'y': return "yes";
 	case 'h': return "help";

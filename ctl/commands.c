@@ -70,6 +70,23 @@ static const struct command_option restore_options[] = {
 	{"no-start", NULL, false, "restore, do not start pxed"},
 };
 
+#define SITE_FILE                                                                                  \
+	{                                                                                          \
+		"file", "FILE", false, "the site file (or -f FILE)"                                \
+	}
+#define SITE_PRUNE                                                                                 \
+	{                                                                                          \
+		"prune", NULL, false, "remove what this file made and does not say any more"       \
+	}
+static const struct command_option site_options[] = {SITE_FILE};
+static const struct command_option diff_options[] = {SITE_FILE, SITE_PRUNE};
+static const struct command_option apply_options[] = {
+	SITE_FILE,
+	SITE_PRUNE,
+	{"dry-run", NULL, false, "show it, change nothing"},
+	{"if-revision", "N", false, "only if nothing was changed since, as diff told it"},
+};
+
 /* What every level of the configuration may say. */
 #define TERMS                                                                                      \
 	{"lease", "TIME", false, "lease time; default"},                                           \
@@ -434,6 +451,22 @@ const struct command command_table[] = {
 		"is refused is told with\nits line; run it again, it is safe.",
 		"  pxectl lease import --from dnsmasq /var/lib/misc/dnsmasq.leases",
 		OPTIONS(lease_import_options), cmd_lease_import},
+	{"validate", NULL, "[FILE]", 0, 1, "is a site file in order? asks no cluster",
+		"Errors are told with file, line and column. Included files, scripts and templates "
+		"are read, too.",
+		"  pxectl validate -f site.yaml", OPTIONS(site_options), cmd_validate},
+	{"diff", NULL, "[FILE]", 0, 1, "what apply of a site file would change",
+		"Ends with 0: nothing, 1: something.", "  pxectl diff -f site.yaml",
+		OPTIONS(diff_options), cmd_diff},
+	{"apply", NULL, "[FILE]", 0, 1, "make the cluster as a site file says",
+		"Objects that are not in the file stay. Run again, it changes nothing more; broken "
+		"off, it is run again.",
+		"  pxectl apply -f site.yaml --dry-run\n  pxectl apply -f site.yaml "
+		"--if-revision 18342",
+		OPTIONS(apply_options), cmd_apply},
+	{"export", NULL, NULL, 0, 0, "print what the cluster has as a site file",
+		"Everything but members, keys, leases and the files of images.",
+		"  pxectl export > site.yaml", NO_OPTIONS, cmd_export},
 	{"import", "dnsmasq", "PATH ...", 1, COMMAND_ARGS_MAX,
 		"print dnsmasq's configuration as a site file; changes nothing",
 		"A file, or a directory of them; included files are read, too. What is not "

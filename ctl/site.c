@@ -38,11 +38,8 @@ static void add_remark(
 static struct site_remark at_node(
 	const struct site *site, const struct yaml_node *node, bool is_warning)
 {
-	struct site_remark remark = {.is_warning = is_warning,
-		.file = site->file_count > 0 ? site->files[0].path : "site file",
-		.line = 1,
-		.column = 1,
-		.width = 1};
+	struct site_remark remark = {
+		.is_warning = is_warning, .file = site->path, .line = 1, .column = 1, .width = 1};
 
 	if (node != NULL) {
 		remark.file = node->file;
@@ -373,6 +370,7 @@ struct site *site_open(const char *path, const char *text, bool no_files)
 	site->tree = yaml_tree_new();
 	site->no_files = no_files;
 	path = yaml_tree_copy(site->tree, path, strlen(path));
+	site->path = path;
 	default_owner(site, path);
 	read_one(site, NULL, path,
 		text == NULL ? NULL : yaml_tree_copy(site->tree, text, strlen(text)));

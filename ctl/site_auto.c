@@ -61,8 +61,8 @@ static int compare_ips(const void *a, const void *b)
 
 static bool is_taken(const struct taken *taken, uint32_t ip)
 {
-	return taken->count > 0 && bsearch(&ip, taken->ips, taken->count, sizeof ip,
-					   compare_ips) != NULL;
+	return taken->count > 0 &&
+	       bsearch(&ip, taken->ips, taken->count, sizeof ip, compare_ips) != NULL;
 }
 
 /* All that no host may be given, sorted. */
@@ -86,9 +86,8 @@ static void collect(const struct site *site, const struct site_have *have, struc
 		if (object->kind == SITE_HOST) {
 			take_host(taken, (const Pxe__Host *)(const void *)object->message);
 		} else if (object->kind == SITE_SUBNET) {
-			take(taken,
-				msg_ip4_get(((const Pxe__Subnet *)(const void *)object->message)
-						    ->gateway_ip));
+			take(taken, msg_ip4_get(((const Pxe__Subnet *)(const void *)object->message)
+							->gateway_ip));
 		}
 	}
 	qsort(taken->ips, taken->count, sizeof *taken->ips, compare_ips);
@@ -233,8 +232,8 @@ static int compare_held(const void *a, const void *b)
 	return memcmp(one->data->data, other->data->data, one->data->len);
 }
 
-static void hold(struct helds *helds, char kind, const ProtobufCBinaryData *list, size_t count,
-	size_t step)
+static void hold(
+	struct helds *helds, char kind, const ProtobufCBinaryData *list, size_t count, size_t step)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (list[i].len == 0) {
@@ -262,8 +261,7 @@ static void hold_all(struct helds *helds, const Pxe__Host *host, size_t step)
 static bool has(const ProtobufCBinaryData *list, size_t count, const ProtobufCBinaryData *data)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (list[i].len == data->len &&
-			memcmp(list[i].data, data->data, data->len) == 0) {
+		if (list[i].len == data->len && memcmp(list[i].data, data->data, data->len) == 0) {
 			return true;
 		}
 	}
@@ -330,8 +328,7 @@ static void mark_hosts(const struct site_plan *plan, bool *in_the_way)
 
 	for (size_t i = 0; i < plan->count; i++) {
 		if (host_of(&plan->steps[i]) != NULL && plan->steps[i].before != NULL) {
-			hold_all(&held,
-				(const Pxe__Host *)(const void *)plan->steps[i].before, i);
+			hold_all(&held, (const Pxe__Host *)(const void *)plan->steps[i].before, i);
 		}
 		if (host_of(&plan->steps[i]) != NULL) {
 			hold_all(&wanted, host_of(&plan->steps[i]), i);
@@ -341,8 +338,8 @@ static void mark_hosts(const struct site_plan *plan, bool *in_the_way)
 		qsort(held.list, held.count, sizeof *held.list, compare_held);
 	}
 	for (size_t i = 0; i < wanted.count && held.count > 0; i++) {
-		const struct held *found = bsearch(&wanted.list[i], held.list, held.count,
-			sizeof *held.list, compare_held);
+		const struct held *found = bsearch(
+			&wanted.list[i], held.list, held.count, sizeof *held.list, compare_held);
 		if (found != NULL && found->step != wanted.list[i].step) {
 			in_the_way[found->step] = true;
 		}

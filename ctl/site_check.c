@@ -309,14 +309,19 @@ static const struct site_object *pool_of(const struct check *check, uint32_t ip)
 
 /* ---- hosts */
 
-static bool has_subnets(const struct check *check)
+/* Does the file say all that there is? Not without any subnet, nor with one that was not read. */
+static bool knows_subnets(const struct check *check)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < check->site->object_count; i++) {
-		if (check->site->objects[i]->kind == SITE_SUBNET) {
-			return true;
+		const struct site_object *object = check->site->objects[i];
+		if (object->kind == SITE_SUBNET && object->broken) {
+			return false;
 		}
+		any = any || object->kind == SITE_SUBNET;
 	}
-	return false;
+	return any;
 }
 
 static void check_reservation(
@@ -332,7 +337,7 @@ static void check_reservation(
 	see(check, object, node, what);
 	if (subnet == NULL) {
 		/* What the cluster has besides is judged by the cluster. */
-		if (check->exists == NULL && has_subnets(check)) {
+		if (check->exists == NULL && knows_subnets(check)) {
 			site_error(
 				check->site, node, "address %s is in no subnet of this file", text);
 		}

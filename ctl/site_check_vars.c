@@ -160,12 +160,13 @@ static bool check_variable(void *ctx, const char *name, struct template_place pl
 		return true;
 	}
 	site_error(use->site, site_key_node(who, key),
-		"%s%s%s can get profile %s, whose %s uses {{vars.%s}}: no level says vars.%s",
+		"%s%s%s can get profile %s, and {{vars.%s}} stands in its %s: no level says "
+		"vars.%s",
 		use->host != NULL           ? "host "
 		: who->kind == SITE_CLUSTER ? "any machine"
 					    : site_kind_noun(who->kind),
 		use->host == NULL && who->kind != SITE_CLUSTER ? " " : "", who->name,
-		use->text->profile->name, use->text->what, variable, variable);
+		use->text->profile->name, variable, use->text->what, variable);
 	return false; /* one for each text and machine is enough */
 }
 

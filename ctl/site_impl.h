@@ -28,6 +28,7 @@ struct site_slot {
 struct site {
 	struct yaml_tree *tree; /* memory of all that is read */
 	bool no_files;
+	const char *path;             /* of the first file */
 	const struct yaml_node *root; /* of the first file; NULL: it is not sound */
 	struct site_file files[SITE_FILES_MAX];
 	size_t file_count, file_bytes;

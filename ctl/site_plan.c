@@ -51,8 +51,8 @@ static bool wants(const struct site *site, bool once)
 }
 
 /* All lists; *ret_moved: somebody changed something meanwhile. */
-static int fetch_once(struct ctl *ctl, const struct site *site, struct site_have *have,
-	bool *ret_moved)
+static int fetch_once(
+	struct ctl *ctl, const struct site *site, struct site_have *have, bool *ret_moved)
 {
 	int result = CTL_OK;
 
@@ -159,16 +159,15 @@ bool site_plan_exists(void *ctx, enum site_kind kind, const char *name)
 
 /* ---- steps */
 
-static struct site_step *add_step(struct site_plan *plan, enum site_step_kind step,
-	enum site_kind kind, const char *name)
+static struct site_step *add_step(
+	struct site_plan *plan, enum site_step_kind step, enum site_kind kind, const char *name)
 {
 	if (plan->count == plan->capacity) {
 		plan->capacity = plan->capacity == 0 ? 256 : plan->capacity * 2;
 		plan->steps = realloc(plan->steps, plan->capacity * sizeof *plan->steps);
 		assert(plan->steps != NULL);
 	}
-	plan->steps[plan->count] =
-		(struct site_step){.step = step, .kind = kind, .name = name};
+	plan->steps[plan->count] = (struct site_step){.step = step, .kind = kind, .name = name};
 	plan->added += step == SITE_ADD;
 	plan->changed += step == SITE_CHANGE;
 	plan->removed += step == SITE_REMOVE;
@@ -232,16 +231,14 @@ static void plan_object(struct site *site, const struct site_have *have,
 
 	set_owner(after, before != NULL ? owner_of(before) : site_owner(site));
 	if (object->ip_auto && before != NULL) {
-		site_auto_keep((const Pxe__Host *)(const void *)before,
-			(Pxe__Host *)(void *)after);
+		site_auto_keep((const Pxe__Host *)(const void *)before, (Pxe__Host *)(void *)after);
 	}
 	if (before != NULL && !differs(object->kind, before, after) &&
 		!(object->ip_auto && ((const Pxe__Host *)(const void *)before)->ip.len == 0)) {
 		protobuf_c_message_free_unpacked(after, NULL);
 		return;
 	}
-	step = add_step(
-		plan, before != NULL ? SITE_CHANGE : SITE_ADD, object->kind, object->name);
+	step = add_step(plan, before != NULL ? SITE_CHANGE : SITE_ADD, object->kind, object->name);
 	step->object = object;
 	step->before = before;
 	step->after = after;
@@ -265,8 +262,7 @@ static void plan_kind(struct site *site, const struct site_have *have, enum site
 	}
 }
 
-static void plan_settings(
-	struct site *site, const struct site_have *have, struct site_plan *plan)
+static void plan_settings(struct site *site, const struct site_have *have, struct site_plan *plan)
 {
 	const struct site_object *object = site_find(site, SITE_CLUSTER, "");
 	const Pxe__Settings *before = have->list[SITE_CLUSTER]->settings;
@@ -366,8 +362,8 @@ static void plan_once(struct site *site, const struct site_have *have, struct si
 
 /* ---- the whole */
 
-void site_plan_make(struct site *site, const struct site_have *have, bool prune,
-	struct site_plan *ret_plan)
+void site_plan_make(
+	struct site *site, const struct site_have *have, bool prune, struct site_plan *ret_plan)
 {
 	memset(ret_plan, 0, sizeof *ret_plan);
 	for (size_t i = 0; i < site_count(site); i++) {

@@ -42,8 +42,8 @@ void site_plan_have_fini(struct site_have *have);
 bool site_plan_exists(void *ctx, enum site_kind kind, const char *name);
 
 /* Errors that only the cluster shows are told as site_error(). */
-void site_plan_make(struct site *site, const struct site_have *have, bool prune,
-	struct site_plan *ret_plan);
+void site_plan_make(
+	struct site *site, const struct site_have *have, bool prune, struct site_plan *ret_plan);
 void site_plan_fini(struct site_plan *plan);
 /* "~ host n07  ip: a -> b", "+ host n19  ...", "- host n3". */
 void site_plan_show(const struct site_plan *plan, FILE *out);

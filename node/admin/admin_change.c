@@ -289,7 +289,6 @@ const char *admin_refuse_change(const struct admin *admin, const Pxe__Command *c
 		return refuse_put(admin, command->put);
 	}
 	if (command->op_case == PXE__COMMAND__OP_REMOVE ||
-		command->op_case == PXE__COMMAND__OP_BOOT_ONCE ||
 		command->op_case == PXE__COMMAND__OP_RELEASE ||
 		command->op_case == PXE__COMMAND__OP_LEASE_IMPORT ||
 		command->op_case == PXE__COMMAND__OP_BOOT_ONCE ||

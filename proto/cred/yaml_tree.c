@@ -173,9 +173,6 @@ static void set_text(struct builder *builder, struct yaml_node *node, struct fy_
 	node->text = yaml_tree_copy(builder->tree, text, bytes);
 	node->quoted = style != FYSS_PLAIN;
 	node->width = bytes > 0 && bytes < 1000 ? (unsigned)bytes : 1;
-	if (node->quoted && style != FYSS_LITERAL && style != FYSS_FOLDED) {
-		node->width += 2;
-	}
 }
 
 /* A key of the open map; it must be a text, and new. */
