@@ -464,7 +464,7 @@ const struct command command_table[] = {
 		"  pxectl apply -f site.yaml --dry-run\n  pxectl apply -f site.yaml "
 		"--if-revision 18342",
 		OPTIONS(apply_options), cmd_apply},
-	{"export", NULL, NULL, 0, 0, "print what the cluster has as a site file",
+	{"export", NULL, "", 0, 0, "print what the cluster has as a site file",
 		"Everything but members, keys, leases and the files of images.",
 		"  pxectl export > site.yaml", NO_OPTIONS, cmd_export},
 	{"import", "dnsmasq", "PATH ...", 1, COMMAND_ARGS_MAX,
