@@ -191,6 +191,8 @@ void admin_on_boot_log(
 /* admin_push.c */
 void admin_on_push_begin(
 	struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push);
+void admin_on_push_files(
+	struct admin *admin, const struct admin_client *client, const Pxe__PushFiles *push);
 void admin_on_push_data(
 	struct admin *admin, const struct admin_client *client, const Pxe__PushData *push);
 void admin_on_push_commit(

@@ -1,8 +1,8 @@
 /* Pushed images: handed to the image intake, answered from its callbacks; then, after the commit,
  * told how far the copies are until every living full member holds the image.
  *
- *   PushBegin -> PushMissing    PushData -> PushProgress    PushCommit -> PushState ... PushState
- * (last: more = false)
+ *   PushBegin -> PushMissing    PushData, PushFiles -> PushProgress    PushCommit -> PushState ...
+ * PushState (last: more = false)
  */
 #include "node/admin/admin_impl.h"
 
@@ -135,6 +135,44 @@ void admin_on_push_data(
 		memcpy(pending->key, push->sha256.data, 32);
 		image_intake_data(admin->config.intake, pending->key, push->offset, push->data.data,
 			push->data.len, push->last, on_received, pending);
+	}
+}
+
+static void on_files(void *ctx, int error, const char *message)
+{
+	struct admin_pending *pending = ctx;
+
+	on_received(ctx, error, message, pending->number);
+}
+
+/* Files that are whole; the answer names the last. */
+void admin_on_push_files(
+	struct admin *admin, const struct admin_client *client, const Pxe__PushFiles *push)
+{
+	struct blob_small files[INTAKE_FILES_MAX];
+	struct admin_pending *pending;
+	const char *why = NULL;
+
+	if (push->n_files == 0 || push->n_files > INTAKE_FILES_MAX) {
+		why = "the request names no files, or too many at once";
+	}
+	for (size_t i = 0; why == NULL && i < push->n_files; i++) {
+		const Pxe__PushData *file = push->files[i];
+		if (file->sha256.len != 32 || file->offset != 0 || !file->last) {
+			why = "a file of the request is not whole";
+			break;
+		}
+		files[i] = (struct blob_small){.data = file->data.data, .bytes = file->data.len};
+		memcpy(files[i].sha256, file->sha256.data, 32);
+	}
+	if (refuse(admin, client, why)) {
+		return;
+	}
+	pending = admin_pending_new(admin, client, ADMIN_PENDING_PUSH);
+	if (pending != NULL) {
+		memcpy(pending->key, files[push->n_files - 1].sha256, 32);
+		pending->number = files[push->n_files - 1].bytes;
+		image_intake_files(admin->config.intake, files, push->n_files, on_files, pending);
 	}
 }
 

@@ -189,6 +189,9 @@ static void dispatch(
 	case PXE__ADMIN_REQUEST__BODY_PUSH_DATA:
 		admin_on_push_data(admin, client, request->push_data);
 		return;
+	case PXE__ADMIN_REQUEST__BODY_PUSH_FILES:
+		admin_on_push_files(admin, client, request->push_files);
+		return;
 	case PXE__ADMIN_REQUEST__BODY_PUSH_COMMIT:
 		admin_on_push_commit(admin, client, request);
 		return;
@@ -206,7 +209,6 @@ static void dispatch(
 		return;
 	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
 	case PXE__ADMIN_REQUEST__BODY_IMAGE_VERIFY:
-	case PXE__ADMIN_REQUEST__BODY_PUSH_FILES:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;
 	}
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,

@@ -91,6 +91,8 @@ static void op_free(struct intake_op *op)
 	free(op->missing);
 	free(op->missing_bytes);
 	free(op->data);
+	free(op->files);
+	free(op->file_blobs);
 	free(op);
 }
 
@@ -132,6 +134,7 @@ static void op_call_back(struct intake_op *op)
 			op->error == 0 ? op->missing_count : 0);
 		break;
 	case INTAKE_DATA: op->done.data(op->ctx, op->error, op->message, op->received); break;
+	case INTAKE_FILES: op->done.files(op->ctx, op->error, op->message); break;
 	case INTAKE_COMMIT: op->done.commit(op->ctx, op->error, op->message, op->revision); break;
 	}
 }
@@ -213,6 +216,29 @@ static void after_data(struct intake_op *op)
 	if (blob != NULL) {
 		blob_next(intake, blob);
 	}
+	intake_unreference(intake);
+}
+
+static void after_files(struct intake_op *op)
+{
+	struct image_intake *intake = op->intake;
+	struct intake_blob **blobs = op->file_blobs;
+	size_t count = op->file_count;
+
+	op->file_blobs = NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (blobs[i] != NULL) {
+			blobs[i]->complete = op->files[i].error == 0;
+		}
+	}
+	intake->references++; /* the callback may be the last that holds it */
+	op_finish(op);
+	for (size_t i = 0; i < count; i++) {
+		if (blobs[i] != NULL) {
+			blob_next(intake, blobs[i]);
+		}
+	}
+	free(blobs);
 	intake_unreference(intake);
 }
 
@@ -331,6 +357,7 @@ static void after_op(uv_work_t *request, int status)
 	switch (op->kind) {
 	case INTAKE_BEGIN: after_begin(op); break;
 	case INTAKE_DATA: after_data(op); break;
+	case INTAKE_FILES: after_files(op); break;
 	case INTAKE_COMMIT: after_commit(op); break;
 	}
 }
@@ -394,6 +421,64 @@ void image_intake_data(struct image_intake *intake, const uint8_t sha256[32], ui
 	}
 	blob->tail = op;
 	blob->queued++;
+}
+
+/* A file of the batch: its blob becomes the batch's until it is written. */
+static void files_take(struct intake_op *op, size_t i, const struct blob_small *file)
+{
+	struct intake_blob *blob = blob_of(op->intake, file->sha256);
+
+	if (blob == NULL) {
+		op->files[i].error = -ENOENT;
+	} else if (blob->working || blob->writer != NULL) {
+		op->files[i].error = -EBUSY;
+	} else if (blob->bytes != file->bytes) {
+		op->files[i].error = -EINVAL;
+	} else {
+		op->file_blobs[i] = blob;
+		blob->working = true;
+	}
+}
+
+void image_intake_files(struct image_intake *intake, const struct blob_small *files, size_t count,
+	image_intake_files_cb *done, void *ctx)
+{
+	struct intake_op *op = op_new(intake, INTAKE_FILES, ctx);
+	size_t total = 0, used = 0;
+
+	assert(intake != NULL && !intake->closing && done != NULL);
+	op->done.files = done;
+	intake->references++;
+	for (size_t i = 0; i < count && total <= INTAKE_FILES_BYTES; i++) {
+		total += files[i].bytes <= INTAKE_FILES_BYTES ? files[i].bytes
+							      : INTAKE_FILES_BYTES + 1;
+	}
+	if (count > INTAKE_FILES_MAX || total > INTAKE_FILES_BYTES) {
+		op->error = -EINVAL;
+		snprintf(op->message, sizeof op->message,
+			"at most %d files with %u bytes together: send larger ones in parts",
+			INTAKE_FILES_MAX, INTAKE_FILES_BYTES);
+		op_start(op);
+		return;
+	}
+	op->data = malloc(total + 1);
+	op->files = calloc(count + 1, sizeof *op->files);
+	op->file_blobs = calloc(count + 1, sizeof(struct intake_blob *));
+	if (op->data == NULL || op->files == NULL || op->file_blobs == NULL) {
+		abort();
+	}
+	op->file_count = count;
+	for (size_t i = 0; i < count; i++) {
+		op->files[i] = files[i];
+		op->files[i].data = op->data + used;
+		op->files[i].error = 0;
+		if (files[i].bytes > 0) {
+			memcpy(op->data + used, files[i].data, files[i].bytes);
+		}
+		used += files[i].bytes;
+		files_take(op, i, &files[i]);
+	}
+	op_start(op);
 }
 
 void image_intake_commit(struct image_intake *intake, const Pxe__ImageVersion *version,

@@ -3,6 +3,7 @@
  *
  *   begin(version)  -> which blobs are missing here
  *   data(sha256...) -> bytes, in order of offset; a blob is verified when its last byte is there
+ *   files(...)      -> small ones, several at once
  *   commit(version) -> all blobs are held, the digest is right: ImageStage, then ImageHeld of this
  * node, through the log
  *
@@ -42,6 +43,8 @@ typedef void image_intake_begin_cb(void *ctx, int error, const char *message,
 	const uint8_t (*missing)[32], size_t missing_count);
 /* received: bytes of the blob that are here now, all of it when done. */
 typedef void image_intake_data_cb(void *ctx, int error, const char *message, uint64_t received);
+/* Of several files: the first failure, if any. */
+typedef void image_intake_files_cb(void *ctx, int error, const char *message);
 typedef void image_intake_commit_cb(void *ctx, int error, const char *message, uint64_t revision);
 
 int image_intake_open(const struct image_intake_config *config, struct image_intake **ret_intake);
@@ -52,6 +55,13 @@ void image_intake_begin(struct image_intake *intake, const Pxe__ImageVersion *ve
  * (received tells where to go on). last: the blob is complete after these bytes. */
 void image_intake_data(struct image_intake *intake, const uint8_t sha256[32], uint64_t offset,
 	const uint8_t *data, size_t bytes, bool last, image_intake_data_cb *done, void *ctx);
+/* Several small files that are whole, together at most INTAKE_FILES_BYTES and INTAKE_FILES_MAX
+ * (else -EINVAL): written together, which costs the disk far less. Copied. What is good of them is
+ * kept even if another one fails. */
+#define INTAKE_FILES_MAX   BLOB_MANY_MAX
+#define INTAKE_FILES_BYTES (256u << 10)
+void image_intake_files(struct image_intake *intake, const struct blob_small *files, size_t count,
+	image_intake_files_cb *done, void *ctx);
 /* request_id: 16 bytes, the same for every retry of one commit, or NULL. version->digest must be
  * set. */
 void image_intake_commit(struct image_intake *intake, const Pxe__ImageVersion *version,

@@ -9,7 +9,7 @@
 #define INTAKE_PIN_MS    (60 * 60 * 1000)
 #define INTAKE_QUEUE_MAX 64 /* chunks of one blob that wait */
 
-enum intake_kind { INTAKE_BEGIN, INTAKE_DATA, INTAKE_COMMIT };
+enum intake_kind { INTAKE_BEGIN, INTAKE_DATA, INTAKE_FILES, INTAKE_COMMIT };
 
 struct intake_op {
 	uv_work_t work;
@@ -20,6 +20,7 @@ struct intake_op {
 	union {
 		image_intake_begin_cb *begin;
 		image_intake_data_cb *data;
+		image_intake_files_cb *files;
 		image_intake_commit_cb *commit;
 	} done;
 	Pxe__ImageVersion *version; /* BEGIN, COMMIT: own copy */
@@ -30,6 +31,10 @@ struct intake_op {
 	uint64_t offset;
 	uint8_t *data;
 	size_t data_bytes;
+	struct blob_small *files; /* FILES: data points into `data`; error of those that are not
+				     to be written is set before */
+	struct intake_blob **file_blobs; /* of each; NULL: not declared, or busy */
+	size_t file_count;
 	/* out */
 	uint8_t (*missing)[32];
 	uint64_t *missing_bytes;

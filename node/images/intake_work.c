@@ -71,8 +71,29 @@ static int compare_files(const void *a, const void *b)
 		(*(Pxe__ImageFile *const *)b)->sha256.data, 32);
 }
 
+/* Before a byte travels: an image that would fill the disk is refused whole. What is here of
+ * unfinished files is not counted, as it may be rubbish. */
+static void check_room(struct intake_op *op, uint64_t needed)
+{
+	uint64_t room;
+	int err = blob_room(op->intake->config.blobs, &room);
+
+	if (err != 0) {
+		op->error = err;
+		snprintf(op->message, sizeof op->message, "the node's disk: %s", strerror(-err));
+	} else if (needed > room) {
+		op->error = -ENOSPC;
+		snprintf(op->message, sizeof op->message,
+			"the node's disk has room for %" PRIu64 " more bytes of images (some is "
+			"kept free for the state), the image needs %" PRIu64
+			": remove images there, or give it a larger disk",
+			room, needed);
+	}
+}
+
 static void run_begin(struct intake_op *op)
 {
+	uint64_t needed = 0;
 	Pxe__ImageVersion *version = op->version;
 	uint64_t until_ms = intake_now_ms() + INTAKE_PIN_MS;
 	int err = manifest_check(version, op->message, sizeof op->message);
@@ -101,7 +122,9 @@ static void run_begin(struct intake_op *op)
 		}
 		memcpy(op->missing[op->missing_count], file->sha256.data, 32);
 		op->missing_bytes[op->missing_count++] = file->bytes;
+		needed += file->bytes;
 	}
+	check_room(op, needed);
 }
 
 static void run_commit(struct intake_op *op)
@@ -219,6 +242,49 @@ static void run_data(struct intake_op *op)
 	op->received = blob->have;
 }
 
+/* Not declared any more, but here: a repeated request. */
+static void files_settle(struct intake_op *op, struct blob_small *file)
+{
+	uint64_t bytes;
+
+	if (file->error == -ENOENT && blob_exists(op->intake->config.blobs, file->sha256, &bytes) &&
+		bytes == file->bytes) {
+		file->error = 0;
+	}
+	if (file->error == 0 || op->error != 0) {
+		return;
+	}
+	if (file->error == -ENOENT) {
+		op_fail(op, -ENOENT, "a file was not declared here: begin the push again");
+	} else if (file->error == -EINVAL) {
+		op_fail(op, -EINVAL, "a file was declared with another size");
+	} else {
+		fail_disk(op, file->error);
+	}
+}
+
+static void run_files(struct intake_op *op)
+{
+	struct blob_small wanted[INTAKE_FILES_MAX];
+	size_t from[INTAKE_FILES_MAX], count = 0;
+
+	for (size_t i = 0; i < op->file_count; i++) {
+		if (op->file_blobs[i] != NULL) {
+			image_guard_pin(op->intake->config.guard, op->files[i].sha256,
+				intake_now_ms() + INTAKE_PIN_MS);
+			from[count] = i;
+			wanted[count++] = op->files[i];
+		}
+	}
+	blob_write_many(op->intake->config.blobs, wanted, count);
+	for (size_t i = 0; i < count; i++) {
+		op->files[from[i]].error = wanted[i].error;
+	}
+	for (size_t i = 0; i < op->file_count; i++) {
+		files_settle(op, &op->files[i]);
+	}
+}
+
 void intake_work_run(uv_work_t *request)
 {
 	struct intake_op *op = request->data;
@@ -232,6 +298,7 @@ void intake_work_run(uv_work_t *request)
 			run_data(op);
 		}
 		break;
+	case INTAKE_FILES: run_files(op); break;
 	case INTAKE_COMMIT: run_commit(op); break;
 	}
 }

@@ -35,10 +35,18 @@ int blob_remove(struct blob_store *store, const uint8_t sha256[32]);
 int blob_each(struct blob_store *store,
 	bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx);
 
-/* Write one blob. expected_bytes: refused with -ENOSPC when the disk would keep less than 64 MiB
- * free. The writer continues an interrupted download of the same hash when resume is true (also
- * after a crash); *ret_have is then how many bytes are there already. -EBUSY: another writer of
- * this blob is open. A writer is one thread's at a time. */
+/* What new blobs must leave free on a file system of so many bytes, for the state and its log: 5 %
+ * and at least 1 GiB, but no more than 10 %. Pure. */
+uint64_t blob_reserve_bytes(uint64_t file_system_bytes);
+/* Bytes that new blobs may take now; 0 when the disk is fuller than it should be. Or negative
+ * errno.
+ */
+int blob_room(const struct blob_store *store, uint64_t *ret_bytes);
+
+/* Write one blob. expected_bytes: refused with -ENOSPC when there is no such room (blob_room()).
+ * The writer continues an interrupted download of the same hash when resume is true (also after a
+ * crash); *ret_have is then how many bytes are there already. -EBUSY: another writer of this blob
+ * is open. A writer is one thread's at a time. */
 int blob_writer_open(struct blob_store *store, const uint8_t sha256[32], uint64_t expected_bytes,
 	bool resume, struct blob_writer **ret_writer, uint64_t *ret_have);
 /* A read-only descriptor (the caller closes it) of what is being written: it grows with each
@@ -51,6 +59,19 @@ int blob_writer_append(struct blob_writer *writer, const void *data, size_t byte
 int blob_writer_commit(struct blob_writer *writer);
 /* keep: leave what is there for a later resume. Frees the writer. */
 void blob_writer_abort(struct blob_writer *writer, bool keep);
+
+/* A small file that is whole. */
+struct blob_small {
+	uint8_t sha256[32];
+	const uint8_t *data;
+	size_t bytes;
+	int error; /* out: 0 it is here, on the disk; or as blob_writer_open(), _append(), _commit()
+		    */
+};
+
+/* Write several at once, at most BLOB_MANY_MAX: they share two syncs. */
+#define BLOB_MANY_MAX 128
+void blob_write_many(struct blob_store *store, struct blob_small *files, size_t count);
 
 /* SHA-256 by GnuTLS. */
 struct blob_hash;

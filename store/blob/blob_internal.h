@@ -6,10 +6,9 @@
 
 #include <stdatomic.h>
 
-#define BLOB_NAME_BYTES     (3 + 64 + 1)     /* "ab/" and 64 digits */
-#define BLOB_PART_BYTES     (9 + 64 + 5 + 1) /* "incoming/", 64 digits, ".part" */
-#define BLOB_FREE_MIN_BYTES (64ull << 20)    /* what a write leaves free on the disk */
-#define BLOB_READ_BYTES     (256u << 10)
+#define BLOB_NAME_BYTES (3 + 64 + 1)     /* "ab/" and 64 digits */
+#define BLOB_PART_BYTES (9 + 64 + 5 + 1) /* "incoming/", 64 digits, ".part" */
+#define BLOB_READ_BYTES (256u << 10)
 
 struct blob_store {
 	int fd; /* the directory */
@@ -22,6 +21,11 @@ void blob_part_name(const uint8_t sha256[32], char ret_name[BLOB_PART_BYTES]);
 bool blob_name_parse(const char *digits, uint8_t ret_sha256[32]);
 /* Sync a directory below the store ("." for itself). */
 int blob_sync_directory(const struct blob_store *store, const char *name);
+/* The two halves of a commit, without any sync. Hash and size are right: 0, or -EBADMSG (what was
+ * written is gone). */
+int blob_writer_prove(struct blob_writer *writer);
+/* Give the blob its name; *ret_made: the folder that holds it is new. */
+int blob_writer_name(struct blob_writer *writer, bool *ret_made);
 /* Read fd from its start to the end into the hash; *ret_bytes is what was read. */
 int blob_hash_file(int fd, struct blob_hash *hash, uint64_t *ret_bytes);
 

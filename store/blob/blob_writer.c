@@ -13,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define BLOB_RESERVE_MIN (UINT64_C(1) << 30)
+
 /* incoming/HASH.part is locked for as long as its writer lives, so that two writers of one blob
  * never meet. Resuming reads what is there into the hash again: after a power loss it may be
  * anything, and the hash at the end is the proof. */
@@ -24,18 +26,34 @@ struct blob_writer {
 	int fd;
 };
 
-static int room_check(const struct blob_store *store, uint64_t bytes)
+uint64_t blob_reserve_bytes(uint64_t file_system_bytes)
 {
+	uint64_t reserve = file_system_bytes / 20, small = file_system_bytes / 10;
+
+	reserve = reserve > BLOB_RESERVE_MIN ? reserve : BLOB_RESERVE_MIN;
+	return reserve < small ? reserve : small;
+}
+
+int blob_room(const struct blob_store *store, uint64_t *ret_bytes)
+{
+	uint64_t free_bytes, reserve_bytes;
 	struct statvfs fs;
-	uint64_t free_bytes;
 
 	if (fstatvfs(store->fd, &fs) != 0) {
 		return -errno;
 	}
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return free_bytes < BLOB_FREE_MIN_BYTES || free_bytes - BLOB_FREE_MIN_BYTES < bytes
-		       ? -ENOSPC
-		       : 0;
+	reserve_bytes = blob_reserve_bytes((uint64_t)fs.f_blocks * fs.f_frsize);
+	*ret_bytes = free_bytes > reserve_bytes ? free_bytes - reserve_bytes : 0;
+	return 0;
+}
+
+static int room_check(const struct blob_store *store, uint64_t bytes)
+{
+	uint64_t room;
+	int err = blob_room(store, &room);
+
+	return err != 0 ? err : bytes > room ? -ENOSPC : 0;
 }
 
 /* Open and lock the part file. The file that was locked must still be the one that the name means:
@@ -167,52 +185,64 @@ int blob_writer_append(struct blob_writer *writer, const void *data, size_t byte
 	return 0;
 }
 
-/* Durable before visible: the bytes, then the name, then the folder that holds the name. */
-static int part_publish(struct blob_writer *writer, const char *part)
-{
-	char name[BLOB_NAME_BYTES], folder[3];
-	bool made;
-
-	blob_name(writer->sha256, name);
-	memcpy(folder, name, 2);
-	folder[2] = '\0';
-	if (fchmod(writer->fd, 0440) != 0 || fdatasync(writer->fd) != 0) {
-		return -errno;
-	}
-	made = mkdirat(writer->store->fd, folder, 0750) == 0;
-	if (!made && errno != EEXIST) {
-		return -errno;
-	}
-	if (made) {
-		int err = blob_sync_directory(writer->store, ".");
-		if (err != 0) {
-			return err;
-		}
-	}
-	if (renameat(writer->store->fd, part, writer->store->fd, name) != 0) {
-		return -errno;
-	}
-	return blob_sync_directory(writer->store, folder);
-}
-
-int blob_writer_commit(struct blob_writer *writer)
+int blob_writer_prove(struct blob_writer *writer)
 {
 	char part[BLOB_PART_BYTES];
 	uint8_t actual[32];
+
+	assert(writer != NULL && writer->hash != NULL);
+	blob_hash_final(writer->hash, actual);
+	writer->hash = NULL;
+	if (writer->written_bytes == writer->expected_bytes &&
+		memcmp(actual, writer->sha256, 32) == 0) {
+		return 0;
+	}
+	blob_part_name(writer->sha256, part);
+	unlinkat(writer->store->fd, part, 0); /* not a byte of it can be trusted */
+	return -EBADMSG;
+}
+
+int blob_writer_name(struct blob_writer *writer, bool *ret_made)
+{
+	char name[BLOB_NAME_BYTES], part[BLOB_PART_BYTES], folder[3];
+
+	blob_part_name(writer->sha256, part);
+	blob_name(writer->sha256, name);
+	memcpy(folder, name, 2);
+	folder[2] = '\0';
+	*ret_made = mkdirat(writer->store->fd, folder, 0750) == 0;
+	if (!*ret_made && errno != EEXIST) {
+		return -errno;
+	}
+	if (fchmod(writer->fd, 0440) != 0 ||
+		renameat(writer->store->fd, part, writer->store->fd, name) != 0) {
+		return -errno;
+	}
+	return 0;
+}
+
+/* Durable before visible: the bytes, then the name, then the folders that hold the name. */
+int blob_writer_commit(struct blob_writer *writer)
+{
+	char name[BLOB_NAME_BYTES];
+	bool made = false;
 	int err;
 
 	assert(writer != NULL);
-	blob_part_name(writer->sha256, part);
-	blob_hash_final(writer->hash, actual);
-	writer->hash = NULL;
-	if (writer->written_bytes != writer->expected_bytes ||
-		memcmp(actual, writer->sha256, 32) != 0) {
-		err = -EBADMSG;
-	} else {
-		err = part_publish(writer, part);
+	err = blob_writer_prove(writer);
+	if (err == 0 && fdatasync(writer->fd) != 0) {
+		err = -errno;
 	}
-	if (err == -EBADMSG) {
-		unlinkat(writer->store->fd, part, 0); /* not a byte of it can be trusted */
+	if (err == 0) {
+		err = blob_writer_name(writer, &made);
+	}
+	if (err == 0 && made) {
+		err = blob_sync_directory(writer->store, ".");
+	}
+	if (err == 0) {
+		blob_name(writer->sha256, name);
+		name[2] = '\0';
+		err = blob_sync_directory(writer->store, name);
 	}
 	writer_free(writer);
 	return err;

@@ -270,6 +270,49 @@ static void test_a_full_disk_is_refused_before_the_first_byte(void **state)
 	assert_null(writer);
 }
 
+static void test_room_is_kept_for_the_state(void **state)
+{
+	const uint64_t gib = UINT64_C(1) << 30;
+
+	(void)state;
+	assert_int_equal(blob_reserve_bytes(100 * gib), 5 * gib);
+	assert_int_equal(blob_reserve_bytes(15 * gib), gib);    /* at least 1 GiB */
+	assert_int_equal(blob_reserve_bytes(5 * gib), gib / 2); /* but no more than a tenth */
+	assert_int_equal(blob_reserve_bytes(0), 0);
+}
+
+static void test_many_small_blobs_are_each_judged(void **state)
+{
+	struct fixture *f = *state;
+	struct blob_writer *writer;
+	struct blob_small files[4];
+	uint64_t bytes;
+
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const data[4] = {"good", "wrong", "busy", "here"};
+		struct blob_hash *hash = blob_hash_new();
+		files[i] = (struct blob_small){
+			.data = (const uint8_t *)data[i], .bytes = strlen(data[i])};
+		blob_hash_update(hash, data[i], files[i].bytes);
+		blob_hash_final(hash, files[i].sha256);
+	}
+	files[1].sha256[0] ^= 1;
+	assert_int_equal(blob_writer_open(f->store, files[2].sha256, 4, false, &writer, NULL), 0);
+	blob_write_many(f->store, files + 3, 1);
+	assert_int_equal(files[3].error, 0);
+	blob_write_many(f->store, files, 4);
+	assert_int_equal(files[0].error, 0);
+	assert_int_equal(files[1].error, -EBADMSG);
+	assert_int_equal(files[2].error, -EBUSY);
+	assert_int_equal(files[3].error, 0);
+	assert_int_equal(blob_verify(f->store, files[0].sha256), 0);
+	assert_false(blob_exists(f->store, files[1].sha256, &bytes));
+	assert_false(blob_exists(f->store, files[2].sha256, &bytes));
+	blob_writer_abort(writer, false);
+	blob_write_many(f->store, files + 2, 1); /* its lock was given back */
+	assert_int_equal(files[2].error, 0);
+}
+
 /* A child writes until it is shot, again and again: never is an incomplete blob visible, and the
  * last try completes. */
 static void test_kill_during_a_write_shows_nothing_incomplete(void **state)
@@ -434,6 +477,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_each_visits_blobs_and_nothing_else, setup, teardown),
 		cmocka_unit_test(test_a_store_that_cannot_be_made_says_which),
+		cmocka_unit_test(test_room_is_kept_for_the_state),
+		cmocka_unit_test_setup_teardown(
+			test_many_small_blobs_are_each_judged, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -682,6 +682,116 @@ static void test_chunks_without_waiting_are_all_answered(void **state)
 	push_fini(&p);
 }
 
+static void on_files(void *ctx, int error, const char *message)
+{
+	on_data(ctx, error, message, 0);
+}
+
+static int send_files(struct push *p, const struct blob_small *files, size_t count)
+{
+	p->done = false;
+	image_intake_files(p->node->intake, files, count, on_files, p);
+	assert_false(p->done);
+	run_until(p->cluster, push_done, p);
+	return p->error;
+}
+
+#define SMALL_FILES 3
+
+struct smalls {
+	struct blob_small at[SMALL_FILES];
+	uint8_t data[SMALL_FILES][500];
+	Pxe__ImageFile file[SMALL_FILES], *files[SMALL_FILES];
+	char path[SMALL_FILES][16];
+};
+
+/* Instead of the image's own files. */
+static void smalls_make(struct smalls *s, struct push *p)
+{
+	for (size_t i = 0; i < SMALL_FILES; i++) {
+		memset(s->data[i], (int)i, sizeof s->data[i]);
+		s->at[i] = (struct blob_small){.data = s->data[i], .bytes = sizeof s->data[i]};
+		fixture_sha(s->data[i], sizeof s->data[i], s->at[i].sha256);
+		snprintf(s->path[i], sizeof s->path[i], "f%03zu", i);
+		pxe__image_file__init(&s->file[i]);
+		s->file[i].path = s->path[i];
+		s->file[i].bytes = sizeof s->data[i];
+		s->file[i].sha256 = (ProtobufCBinaryData){32, s->at[i].sha256};
+		s->files[i] = &s->file[i];
+	}
+	p->version.files = s->files;
+	p->version.n_files = SMALL_FILES;
+	p->version.digest.len = 0;
+}
+
+static unsigned smalls_here(const struct smalls *s, struct cluster *c)
+{
+	unsigned here = 0;
+
+	for (size_t i = 0; i < SMALL_FILES; i++) {
+		here += blob_verify(c->node[0].f->blobs, s->at[i].sha256) == 0;
+	}
+	return here;
+}
+
+static void test_small_files_are_taken_together(void **state)
+{
+	struct cluster *c = *state;
+	struct smalls s;
+	struct push p;
+
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	smalls_make(&s, &p);
+	assert_int_equal(send_files(&p, s.at, 2), -ENOENT); /* not declared */
+	assert_int_equal(begin(&p), 0);
+	assert_int_equal(send_files(&p, s.at, 3), 0);
+	assert_int_equal(smalls_here(&s, c), 3);
+	assert_int_equal(send_files(&p, s.at, 3), 0); /* a repeated request */
+	assert_int_equal(begin(&p), 0);
+	assert_int_equal(p.missing_count, 0);
+	push_fini(&p);
+}
+
+/* One file is wrong: the others are taken, it is asked for again. */
+static void test_a_wrong_file_among_others_is_not_taken(void **state)
+{
+	struct cluster *c = *state;
+	struct smalls s;
+	struct push p;
+
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	smalls_make(&s, &p);
+	assert_int_equal(begin(&p), 0);
+	s.data[1][5] ^= 1;
+	assert_int_equal(send_files(&p, s.at, 3), -EBADMSG);
+	assert_int_equal(smalls_here(&s, c), 2);
+	assert_int_equal(begin(&p), 0);
+	assert_int_equal(p.missing_count, 1);
+	s.at[1].bytes--;
+	assert_int_equal(send_files(&p, s.at + 1, 1), -EINVAL); /* another size */
+	s.at[1].bytes++;
+	s.data[1][5] ^= 1;
+	assert_int_equal(send_files(&p, s.at + 1, 1), 0);
+	s.at[0].bytes = INTAKE_FILES_BYTES + 1;
+	assert_int_equal(send_files(&p, s.at, 1), -EINVAL);
+	push_fini(&p);
+}
+
+static void test_an_image_that_would_fill_the_disk_is_refused(void **state)
+{
+	struct cluster *c = *state;
+	struct push p;
+
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	p.version.digest.len = 0;
+	p.file[1].bytes = UINT64_C(1) << 41;
+	assert_int_equal(begin(&p), -ENOSPC);
+	assert_non_null(strstr(p.message, "2199023"));
+	assert_non_null(strstr(p.message, "room for"));
+	assert_int_equal(send_chunk(&p, 0, 0, 1000, false), -ENOENT); /* nothing was declared */
+	push_fini(&p);
+}
+
 static void damage(struct fixture *f, const uint8_t sha256[32])
 {
 	char path[256];
@@ -871,6 +981,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_bytes_are_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_chunks_without_waiting_are_all_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_small_files_are_taken_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_wrong_file_among_others_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_an_image_that_would_fill_the_disk_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_damaged_store_heals, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_an_absent_holder_is_waited_for, setup, teardown),
