@@ -50,12 +50,14 @@ int cmd_import_dnsmasq(struct ctl *ctl, const struct invocation *in);
 int cmd_import_dhcpd(struct ctl *ctl, const struct invocation *in);
 int cmd_import_kea(struct ctl *ctl, const struct invocation *in);
 int cmd_lease_import(struct ctl *ctl, const struct invocation *in);
-/* cmd_image.c, cmd_push.c, cmd_image_add.c, cmd_image_version.c, cmd_pull.c, cmd_loaders.c */
+/* cmd_image.c, cmd_push.c, cmd_image_add.c, cmd_image_version.c, cmd_pull.c, cmd_loaders.c,
+ * cmd_add_os.c */
 int cmd_image_list(struct ctl *ctl, const struct invocation *in);
 int cmd_image_show(struct ctl *ctl, const struct invocation *in);
 int cmd_image_remove(struct ctl *ctl, const struct invocation *in);
 /* The values of --only. */
 size_t cmd_push_patterns(const struct invocation *in, const char *ret_patterns[COMMAND_GIVEN_MAX]);
+int cmd_profile_add_os(struct ctl *ctl, const struct invocation *in);
 int cmd_image_tag(struct ctl *ctl, const struct invocation *in);
 int cmd_image_diff(struct ctl *ctl, const struct invocation *in);
 int cmd_image_gc(struct ctl *ctl, const struct invocation *in);

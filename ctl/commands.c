@@ -215,6 +215,17 @@ static const struct command_option push_options[] = {
 	{"as-file", NULL, false, "an ISO image or archive as it is, not what it holds"},
 };
 
+static const struct command_option add_os_options[] = {
+	{"image", "NAME", false,
+		"image that holds the installer (default: of the profile's or the system's name)"},
+	{"preseed", "FILE", false,
+		"your answers (preseed, kickstart, autoinstall) in place of the ones that are "
+		"made"},
+	{"args", "TEXT", false, "more kernel arguments"},
+	{"var", "NAME=VALUE", true, "variable of the answers; see: profile show NAME"},
+	{"chain", "ipxe|grub|shim|pxelinux", false, "what starts the kernel"},
+};
+
 static const struct command_option gc_options[] = {
 	{"dry-run", NULL, false, "say what would be removed"},
 };
@@ -438,6 +449,21 @@ const struct command command_table[] = {
 		OPTIONS(profile_options), objects_add},
 	{"profile", "set", "NAME", 1, 1, "change what is named, nothing else", NULL, NULL,
 		OPTIONS(profile_options), objects_set},
+	{"profile", "add-os", "OS NAME", 2, 2,
+		"a profile that installs an operating system by itself, from an image with its "
+		"installer",
+		"debian-12 is tested; debian-11, debian-13, ubuntu, fedora, rhel, opensuse, "
+		"alpine, "
+		"arch and memtest are known\nlayouts. Variables of debian-*: disk (default: the "
+		"first), mirror, mirror_directory, suite, proxy, locale,\nkeyboard, timezone, "
+		"tasks, "
+		"packages, root_password_hash, ssh_key; on any level of the configuration.",
+		"  pxectl image push debian-12 /usr/lib/debian-installer/images/12/amd64/text\n"
+		"  pxectl profile add-os debian-12 install --var disk=/dev/sda --var "
+		"ssh_key=\"$(cat "
+		"key.pub)\"\n"
+		"  pxectl boot once n07 install",
+		OPTIONS(add_os_options), cmd_profile_add_os},
 	REMOVE("profile"),
 	{"lease", "list", "[IP|MAC|HOST]", 0, 1, "who holds which address", NULL, NULL, NO_OPTIONS,
 		cmd_lease_list},

@@ -364,3 +364,42 @@ def test_ctrl_c_leaves_nothing_behind(healthy, tree, tmp_path):
     process.send_signal(signal.SIGINT)
     process.wait(timeout=20)
     wait_for("its removal", lambda: not leftovers(tmp_path), 20)
+
+
+DEBIAN = "/usr/lib/debian-installer/images/12/amd64/text"
+
+
+def test_a_profile_for_the_debian_installer_is_made_of_its_image(healthy):
+    node = healthy.nodes[0]
+    done = node.pxectl("profile", "add-os", "debian-12", "install", check=False)
+    assert done.returncode == 6 and "debian-installer-12-netboot-amd64" in done.stderr, done
+    node.pxectl("image", "push", "debian-12", DEBIAN, "--only", "linux", "--only", "initrd.gz", timeout=120)
+    done = node.pxectl("profile", "add-os", "fedora", "wrong", "--image", "debian-12", check=False)
+    assert done.returncode == 6 and "images/pxeboot/vmlinuz" in done.stderr, done
+    assert node.pxectl("profile", "add-os", "plan9", "wrong", check=False).returncode == 2
+    node.pxectl("profile", "add-os", "debian-12", "install", "--args", "console=ttyS0", "--var", "disk=/dev/vda", "--var", "mirror=10.77.0.1")
+    node.pxectl("host", "add", "victim", "--mac", "52:54:00:77:00:01", "--ip", "10.77.0.60", "--profile", "install")
+    script = node.pxectl("boot", "explain", "52:54:00:77:00:01", "--arch", "bios", "--script").stdout
+    assert "debian-installer/amd64/linux" in script and "/t/52-54-00-77-00-01/preseed.cfg" in script and "console=ttyS0" in script
+    text = node.exec("curl", "-fsS", f"http://{node.ip}/t/52-54-00-77-00-01/preseed.cfg").stdout
+    assert "partman-auto/disk string /dev/vda" in text and "mirror/http/hostname string 10.77.0.1" in text
+    assert "get_hostname string victim" in text and "phone-home/52:54:00:77:00:01?status=ok" in text and "{{" not in text
+
+
+def test_verify_finds_a_damaged_file_and_it_is_fetched_anew(healthy, tree):
+    node, other = healthy.nodes[0], healthy.nodes[1]
+    node.pxectl("image", "push", "sound", tree, timeout=120)
+    done = node.pxectl("image", "verify", "sound", timeout=120)
+    assert done.stdout.count(" ok") == 3, done
+    digest = hashlib.sha256((tree / "install.amd" / "vmlinuz").read_bytes()).hexdigest()
+    blob = next(path for path in (other.dir / "data").rglob("*") if path.name == digest)
+    mode = blob.stat().st_mode
+    blob.chmod(0o600)
+    with open(blob, "r+b") as file:
+        file.seek(1000)
+        file.write(b"damaged")
+    blob.chmod(mode)
+    done = node.pxectl("image", "verify", "sound", check=False, timeout=120)
+    assert done.returncode == 1 and "pxe2" in done.stderr and "install.amd/vmlinuz" in done.stderr, done
+    wait_for("the file to be whole again", lambda: node.pxectl("image", "verify", "sound", check=False, timeout=120).returncode == 0, 60, 1)
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() == digest
