@@ -20,7 +20,7 @@ once pxectl subnet add lab "$network" --gateway "$gateway" --dns "$dns" --lease 
 once pxectl pool add lab --subnet lab --range "$range"
 
 # The boot programs of Debian's package `ipxe`, then what the machines run. A push sends only what is not there yet.
-pxectl image push ipxe /usr/lib/ipxe --only '*.kpxe' --only '*.efi'
+pxectl image add-loaders ipxe
 pxectl image push linux "$image"
 
 once pxectl profile add linux --image linux --kernel vmlinuz --initrd initrd.img --args 'console=tty0 console=ttyS0'

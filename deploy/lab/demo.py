@@ -42,7 +42,7 @@ def configure(lab, guest):
     first = lab.nodes[0]
     first.pxectl("subnet", "add", "lab", "10.77.0.0/24", "--gateway", "10.77.0.1", "--dns", "10.77.0.11", "--lease", "10m")
     first.pxectl("pool", "add", "lab", "--subnet", "lab", "--range", f"10.77.0.100-10.77.0.{99 + ADDRESSES}")
-    first.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    first.pxectl("image", "add-loaders", "ipxe", timeout=120)
     first.pxectl("image", "push", "tiny", guest, timeout=120)
     first.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
                  "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}",

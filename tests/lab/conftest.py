@@ -149,7 +149,7 @@ def bootable(lab, files):
     """Images `ipxe` and `tiny` and profile `tiny` are there."""
     node = lab.nodes[0]
     if not node.json("profile", "list")["profiles"]:
-        node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+        node.pxectl("image", "add-loaders", "ipxe", timeout=120)
         node.pxectl("image", "push", "tiny", files, timeout=120)
         node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img")
     return lab
