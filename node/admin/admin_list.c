@@ -446,24 +446,39 @@ static size_t base_urls(const struct admin *admin, char urls[MODEL_MEMBERS_MAX][
 	return used;
 }
 
-/* By what is said of the machine in the question; its classes and its relay are not known here.
- * The names of its groups go to ret_names, and who points there. */
+/* What the question does not say is as the machine said it last. */
+static void explain_as_seen(
+	const struct model *model, const Pxe__BootExplainQuery *query, struct boot_client *who)
+{
+	const Pxe__Machine *machine =
+		who->mac_bytes > 0 ? model_machine_seen(model, who->mac, who->mac_bytes) : NULL;
+	const char *vendor_class = query->vendor_class;
+
+	if (machine != NULL && query->arch[0] == '\0' && machine->has_arch &&
+		machine->arch < UINT16_MAX) {
+		who->arch = (uint16_t)machine->arch;
+	}
+	if (machine != NULL && !who->has_uuid && machine->uuid.len == sizeof who->uuid) {
+		who->has_uuid = true;
+		memcpy(who->uuid, machine->uuid.data, sizeof who->uuid);
+	}
+	if (machine != NULL && vendor_class[0] == '\0') {
+		vendor_class = machine->vendor_class;
+	}
+	snprintf(who->vendor_class, sizeof who->vendor_class, "%s", vendor_class);
+	snprintf(who->user_class, sizeof who->user_class, "%s", query->user_class);
+}
+
+/* The names of the machine's groups go to ret_names, and who points there. */
 static void explain_groups(
 	const struct admin *admin, struct boot_client *who, char ret_names[EXPLAIN_GROUPS_BYTES])
 {
-	const struct model *model = admin_model(admin);
-	Pxe__ClientInfo info = PXE__CLIENT_INFO__INIT;
 	struct model_levels *levels = malloc(sizeof *levels);
 
 	if (levels == NULL) {
 		return;
 	}
-	info.mac = (ProtobufCBinaryData){who->mac_bytes, who->mac};
-	info.uuid = (ProtobufCBinaryData){who->has_uuid ? sizeof who->uuid : 0, who->uuid};
-	info.has_arch = who->arch != UINT16_MAX;
-	info.arch = who->arch;
-	model_levels_of(model, model_subnet_of(model, who->subnet_ip), &info, who->ip, levels);
-	boot_client_of_levels(levels, who);
+	boot_levels_of_model(admin_model(admin), who, levels);
 	for (size_t i = 0, used = 0; i < levels->count && used < EXPLAIN_GROUPS_BYTES; i++) {
 		if (strcmp(levels->level[i].kind, "group") == 0) {
 			used += (size_t)snprintf(ret_names + used, EXPLAIN_GROUPS_BYTES - used,
@@ -497,6 +512,9 @@ void admin_on_boot_explain(
 	who.ip = known_ip(admin_model(admin), &who);
 	who.subnet_ip = who.ip != 0 ? who.ip : msg_ip4_get(self->serve_ip);
 	boot_source_of_model(admin_model(admin), &source);
+	source.self = admin->config.self;
+	who.now_ms = model_stamp_ms(admin_model(admin));
+	explain_as_seen(admin_model(admin), query, &who);
 	explain_groups(admin, &who, groups);
 	reply.explanation = boot_explain(&source, &who, msg_ip4_get(self->serve_ip),
 		(uint16_t)self->http_port, url_list, base_urls(admin, urls, url_list));

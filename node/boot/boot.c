@@ -22,10 +22,29 @@ static void base_url(uint32_t ip, uint16_t port, char *url, size_t url_bytes)
 	}
 }
 
+/* Found in a way that only the answer of DHCP knows: a group may go by the user class or the relay,
+ * a host by the relay's circuit, and the menu's item was chosen before. */
 static bool is_told_by_url(const struct boot_choice *choice)
 {
-	return strncmp(choice->profile_from, "group ", 6) == 0 ||
-	       strncmp(choice->profile_from, "menu", 4) == 0;
+	return choice->profile != NULL &&
+	       (strncmp(choice->profile_from, "group ", 6) == 0 ||
+		       strncmp(choice->profile_from, "menu", 4) == 0 ||
+		       (strncmp(choice->profile_from, "host ", 5) == 0 &&
+			       strncmp(choice->host_from, "client", 6) == 0));
+}
+
+struct query {
+	char text[256];
+	size_t used;
+};
+
+static void query_add(struct query *query, const char *name, const char *value)
+{
+	int bytes = snprintf(query->text + query->used, sizeof query->text - query->used, "%c%s=%s",
+		query->used == 0 ? '?' : '&', name, value);
+
+	assert(bytes > 0 && (size_t)bytes < sizeof query->text - query->used);
+	query->used += (size_t)bytes;
 }
 
 /* The script's URL names the machine by hardware address, and by UUID if only that tells who it is.
@@ -33,33 +52,33 @@ static bool is_told_by_url(const struct boot_choice *choice)
 static void script_url(const struct boot_choice *choice, const struct boot_client *client,
 	const char *base, char *url, size_t url_bytes)
 {
-	char mac[TEXT_HWADDR_BYTES], uuid[TEXT_UUID_BYTES], query[192] = "";
-	size_t used = 0;
+	char mac[TEXT_HWADDR_BYTES], uuid[TEXT_UUID_BYTES], number[8];
+	struct query query = {"", 0};
 
 	if (client->has_uuid &&
 		(client->mac_bytes == 0 ||
 			(choice->host != NULL && strcmp(choice->host_from, "UUID") == 0))) {
-		used = (size_t)snprintf(
-			query, sizeof query, "?uuid=%s", text_uuid_format(client->uuid, uuid));
+		query_add(&query, "uuid", text_uuid_format(client->uuid, uuid));
 	}
 	if (client->arch != UINT16_MAX) {
-		used += (size_t)snprintf(query + used, sizeof query - used, "%carch=%u",
-			used == 0 ? '?' : '&', client->arch);
+		snprintf(number, sizeof number, "%u", client->arch);
+		query_add(&query, "arch", number);
 	}
-	/* What only this answer knows: a group that goes by the vendor class, an item of a menu. */
-	if (choice->profile != NULL && is_told_by_url(choice)) {
-		snprintf(query + used, sizeof query - used, "%cprofile=%s", used == 0 ? '?' : '&',
-			choice->profile_name);
+	if (boot_once_is_open(choice->once) && client->boot[0] != '\0') {
+		query_add(&query, "boot", client->boot);
+	}
+	if (is_told_by_url(choice)) {
+		query_add(&query, "profile", choice->profile_name);
 	}
 	if (client->mac_bytes == 0) {
-		snprintf(url, url_bytes, "%s/boot.ipxe%s", base, query);
+		snprintf(url, url_bytes, "%s/boot.ipxe%s", base, query.text);
 		return;
 	}
 	text_hwaddr_format(client->mac, client->mac_bytes, mac);
 	for (char *c = mac; *c != '\0'; c++) {
 		*c = *c == ':' ? '-' : *c;
 	}
-	snprintf(url, url_bytes, "%s/boot/%s.ipxe%s", base, mac, query);
+	snprintf(url, url_bytes, "%s/boot/%s.ipxe%s", base, mac, query.text);
 }
 
 static void decide_none(struct boot_decision *decision, const char *why)
@@ -104,7 +123,7 @@ static void decide_ipxe(const struct boot_source *source, const struct boot_choi
 	}
 	decision->kind = choice->local ? BOOT_LOCAL : BOOT_SCRIPT;
 	script_url(choice, client, base, decision->file, sizeof decision->file);
-	if (choice->local || boot_profile_has_script(choice->profile)) {
+	if (choice->local || boot_choice_has_script(choice, client->arch)) {
 		return;
 	}
 	if (!boot_loader_find(source, choice, client->arch, &loader, problem, sizeof problem)) {

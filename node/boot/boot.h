@@ -1,14 +1,17 @@
 /* node/boot/boot.h: what a machine boots, and why. Pure: a function of the configuration and of
  * what the client says.
  *
- * Order of choice: host's profile, its groups' (the last one that names any), subnet's, cluster's;
- * a machine without a profile gets none. A profile with a menu: BIOS ROMs show it, for UEFI iPXE
- * does; where there is nothing to choose (one item, no time) the first item is booted at once.
- * One-shot boots come later in front. First program by architecture: profile's own
- * loader, else the cluster's setting, else the built-in table (iPXE of the image "ipxe": bios
- * undionly.kpxe, uefi-x64 snponly.efi ...). A client that is iPXE already gets the script's URL
- * (loop break). The configuration is reached through struct boot_source, so that the DHCP engine
- * decides from the loop's model and the HTTP threads from the durable state, with the same code.
+ * Order of choice: host's one-shot boot, host's profile, its groups' (the last one that names any),
+ * subnet's, cluster's; at each level what it says for the machine's architecture comes first; a
+ * machine without a profile gets none. Built in are "local" (the disk), "none" (an address only),
+ * "menu" (a menu of all profiles) and "wait" (asks again until it gets another one). A profile with
+ * a menu: BIOS ROMs show it, for UEFI iPXE does; where there is nothing to choose (one item, no
+ * time) the first item is booted at once. First program by architecture: profile's own loader, else
+ * that of its chain (GRUB, shim, PXELINUX), else the cluster's setting, else the built-in table
+ * (iPXE of the image "ipxe": bios undionly.kpxe, uefi-x64 snponly.efi ...). A client that is iPXE
+ * already gets the script's URL (loop break). The configuration is reached through struct
+ * boot_source, so that the DHCP engine decides from the loop's model and the HTTP threads from the
+ * durable state, with the same code.
  */
 #ifndef NODE_BOOT_BOOT_H
 #define NODE_BOOT_BOOT_H
@@ -33,6 +36,11 @@ struct boot_source {
 	const Pxe__Profile *(*profile)(void *ctx, const char *name);
 	const Pxe__Image *(*image)(void *ctx, const char *name);
 	const Pxe__Member *(*member)(void *ctx, uint64_t id);
+	/* Optional: every profile by name, for the built-in menu; false stops. */
+	void (*each_profile)(
+		void *ctx, bool (*visit)(void *visit_ctx, const void *profile), void *visit_ctx);
+	/* Optional: the next boot of a host, once; NULL: none. */
+	const Pxe__Once *(*once)(void *ctx, const char *host);
 	/* Optional (NULL: files are taken to be there): lets a decision say that the image lacks
 	 * the program it names. */
 	const Pxe__ImageVersion *(*version)(void *ctx, const char *image, const uint8_t digest[32]);
@@ -47,8 +55,10 @@ struct model;
 /* A source over the loop's model. */
 void boot_source_of_model(const struct model *model, struct boot_source *ret_source);
 
-/* If a group says what the machine boots: into `client`. */
-void boot_client_of_levels(const struct model_levels *levels, struct boot_client *client);
+/* What the levels of the configuration give a client, as far as it can be told of struct
+ * boot_client. */
+void boot_levels_of_model(const struct model *model, const struct boot_client *client,
+	struct model_levels *ret_levels);
 
 struct boot_client {
 	uint8_t mac[16];
@@ -63,9 +73,19 @@ struct boot_client {
 			 * on another PXE stack, as one that a ROM has loaded does, and not when it
 			 * is the ROM itself */
 	bool no_http;   /* an iPXE whose build speaks no HTTP */
-	char profile[64]; /* not by host, subnet or cluster: by a group, or an item of a boot menu;
-			     "": by these */
-	char profile_from[80]; /* "group dell", "menu"; if `profile` is set */
+	/* What groups match by, besides; "": not known. */
+	char vendor_class[256], user_class[256];
+	/* The levels of the machine, if somebody knows them better than the source can, which has
+	 * only what stands here; borrowed. */
+	const struct model_levels *levels;
+	char boot[24];   /* number of this boot, as Once.boot; "": not known */
+	uint64_t now_ms; /* cluster time, for one-shot boots */
+	bool goes_on; /* asks for more of a boot that began before: a one-shot boot that is claimed
+			 is this one */
+	bool without_once; /* no one-shot boot: it could not be claimed */
+	char profile[64];  /* not by the levels: an item of a menu, or what the answer of DHCP knew;
+			      "": by these */
+	char profile_from[80]; /* "menu"; if `profile` is set */
 	bool has_item;         /* the client names an item of its profile's menu */
 	uint16_t item;         /* its type */
 	const char *groups;    /* that it belongs to, for boot_explain() alone; NULL or "": none */
@@ -105,6 +125,13 @@ void boot_decide(const struct boot_source *source, const struct boot_client *cli
  * script tries the next one when one fails). */
 char *boot_script(const struct boot_source *source, const struct boot_client *client,
 	const char *const *base_urls, size_t base_url_count);
+
+#define BOOT_CLAIM_RETRIES 60u
+/* The script for when the one-shot boot could not be claimed: it asks all nodes again after 5 s,
+ * with "retry=" grown by one. Heap, never NULL. */
+char *boot_script_unclaimed(const struct boot_source *source, const struct boot_client *client,
+	unsigned retry, const char *const *base_urls, size_t base_url_count);
+
 /* The reasons, for `pxectl boot explain`; fills ret (protobuf, freed with
  * pxe__boot_explanation__free_unpacked(ret, NULL)). */
 Pxe__BootExplanation *boot_explain(const struct boot_source *source,

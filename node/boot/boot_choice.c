@@ -9,19 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* What Debian's package ipxe brings (bios, uefi-x64), and names like these for its other builds;
- * the firmware of a Raspberry Pi is an image of its own. */
-static const struct {
-	const char *arch, *path;
-} boot_builtin[] = {
-	{"bios", "ipxe/undionly.kpxe"},
-	{"uefi-x64", "ipxe/snponly.efi"},
-	{"uefi-arm64", "ipxe/snponly-arm64.efi"},
-	{"uefi-riscv64", "ipxe/snponly-riscv64.efi"},
-	{"uboot-arm64", "ipxe/snponly-arm64.efi"}, /* U-Boot starts EFI programs */
-	{"rpi", "rpi/bootcode.bin"},
-};
-
 static bool is_set(const char *text)
 {
 	return text != NULL && text[0] != '\0';
@@ -44,38 +31,137 @@ static const Pxe__Host *choose_host(
 	return host;
 }
 
-static void choose_profile_name(struct boot_choice *choice)
+static void level_fill(struct model_level *level, const char *kind, const char *name,
+	const char *profile, Pxe__ArchProfile *const *profiles, size_t profile_count)
 {
-	if (choice->host != NULL && is_set(choice->host->profile)) {
-		choice->profile_name = choice->host->profile;
-		snprintf(choice->profile_from, sizeof choice->profile_from, "host %.63s",
-			choice->host->name);
-	} else if (choice->subnet != NULL && is_set(choice->subnet->profile)) {
-		choice->profile_name = choice->subnet->profile;
-		snprintf(choice->profile_from, sizeof choice->profile_from, "subnet %.63s",
-			choice->subnet->name);
-	} else if (choice->settings != NULL && is_set(choice->settings->profile)) {
-		choice->profile_name = choice->settings->profile;
-		snprintf(choice->profile_from, sizeof choice->profile_from, "cluster");
+	*level = (struct model_level){.kind = kind,
+		.name = name,
+		.profile = profile,
+		.profiles = profiles,
+		.profile_count = profile_count};
+}
+
+/* Of a source that knows single objects alone. */
+static void levels_of_objects(const Pxe__Settings *settings, const Pxe__Subnet *subnet,
+	const Pxe__Host *host, struct model_levels *levels)
+{
+	levels->count = 0;
+	levels->host = host;
+	levels->ignore = host != NULL && host->ignore;
+	if (settings != NULL) {
+		level_fill(&levels->level[levels->count++], "cluster", "", settings->profile,
+			settings->profiles, settings->n_profiles);
+	}
+	if (subnet != NULL) {
+		level_fill(&levels->level[levels->count++], "subnet", subnet->name, subnet->profile,
+			subnet->profiles, subnet->n_profiles);
+	}
+	if (host != NULL) {
+		level_fill(&levels->level[levels->count++], "host", host->name, host->profile,
+			host->profiles, host->n_profiles);
 	}
 }
 
-static void choose_profile(const struct boot_source *source, struct boot_choice *choice)
+static const Pxe__Subnet *subnet_of(
+	const struct boot_source *source, const struct boot_client *client)
 {
-	choice->profile = source->profile(source->ctx, choice->profile_name);
-	if (choice->profile != NULL) {
-		choice->local = choice->profile->local;
-		if (!choice->local && !boot_profile_has_script(choice->profile) &&
-			choice->profile->n_loaders == 0 && choice->profile->menu == NULL) {
-			snprintf(choice->problem, sizeof choice->problem,
-				"profile %.63s has no kernel, script or loader: add one with "
-				"pxectl profile set %.63s "
-				"--kernel PATH",
-				choice->profile_name, choice->profile_name);
+	uint32_t ip = client->subnet_ip != 0 ? client->subnet_ip : client->ip;
+
+	return ip != 0 && source->subnet_of != NULL ? source->subnet_of(source->ctx, ip) : NULL;
+}
+
+const struct model_levels *boot_levels(const struct boot_source *source,
+	const struct boot_client *client, struct model_levels *room)
+{
+	const char *from;
+
+	if (client->levels != NULL) {
+		return client->levels;
+	}
+	if (source->levels != NULL) {
+		source->levels(source->ctx, client, room);
+	} else {
+		levels_of_objects(source->settings != NULL ? source->settings(source->ctx) : NULL,
+			subnet_of(source, client), choose_host(source, client, &from), room);
+	}
+	return room;
+}
+
+/* A ROM that does not say what it is is a BIOS. */
+static uint16_t arch_of(const struct boot_client *client)
+{
+	return client->arch == UINT16_MAX && client->is_pxe && !client->is_ipxe ? DHCP4_ARCH_BIOS
+										: client->arch;
+}
+
+static void choose_by_levels(const struct model_levels *levels, const struct boot_client *client,
+	struct boot_choice *choice)
+{
+	const struct model_level *level;
+
+	choice->profile_name = model_profile_of_levels(levels, arch_of(client), &level);
+	if (level != NULL) {
+		snprintf(choice->profile_from, sizeof choice->profile_from, "%s%s%.63s",
+			level->kind, level->name[0] != '\0' ? " " : "", level->name);
+	}
+}
+
+bool boot_once_is_open(const Pxe__Once *once)
+{
+	return once != NULL && (once->state == PXE__ONCE_STATE__ONCE_ARMED ||
+				       once->state == PXE__ONCE_STATE__ONCE_CLAIMED);
+}
+
+/* The host's one-shot boot, if this boot gets it. */
+static void choose_once(const struct boot_source *source, const struct boot_client *client,
+	struct boot_choice *choice)
+{
+	if (choice->host == NULL || source->once == NULL) {
+		return;
+	}
+	choice->once = source->once(source->ctx, choice->host->name);
+	if (choice->once == NULL || client->without_once) {
+		return;
+	}
+	if (client->goes_on && choice->once->state == PXE__ONCE_STATE__ONCE_CLAIMED) {
+		choice->is_once = true;
+	} else {
+		choice->wants_claim =
+			model_once_wants_claim(choice->once, client->boot, client->now_ms);
+		choice->is_once = model_once_applies(choice->once, client->boot, client->now_ms);
+	}
+	if (choice->is_once) {
+		choice->profile_name = choice->once->profile;
+		snprintf(choice->profile_from, sizeof choice->profile_from, "once");
+	}
+}
+
+static bool profile_is_empty(const Pxe__Profile *profile)
+{
+	return !profile->local && !boot_profile_has_script(profile) && profile->n_loaders == 0 &&
+	       profile->menu == NULL && !is_set(profile->grub_script) &&
+	       !is_set(profile->pxelinux_script);
+}
+
+static void choose_builtin(struct boot_choice *choice)
+{
+	static const struct {
+		const char *name;
+		enum boot_builtin builtin;
+	} table[] = {
+		{"local", BOOT_BUILTIN_LOCAL},
+		{"menu", BOOT_BUILTIN_MENU},
+		{"wait", BOOT_BUILTIN_WAIT},
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		if (strcmp(choice->profile_name, table[i].name) == 0) {
+			choice->builtin = table[i].builtin;
+			choice->local = choice->builtin == BOOT_BUILTIN_LOCAL;
+			return;
 		}
-	} else if (strcmp(choice->profile_name, "local") == 0) {
-		choice->local = true;
-	} else if (strcmp(choice->profile_name, "none") == 0) {
+	}
+	if (strcmp(choice->profile_name, "none") == 0) {
 		snprintf(choice->problem, sizeof choice->problem, "the %.90s says: boot nothing",
 			choice->profile_from);
 	} else {
@@ -86,44 +172,95 @@ static void choose_profile(const struct boot_source *source, struct boot_choice 
 	}
 }
 
+static void choose_profile(const struct boot_source *source, struct boot_choice *choice)
+{
+	choice->builtin = BOOT_BUILTIN_NOT;
+	choice->local = false;
+	choice->image = "";
+	choice->profile = source->profile(source->ctx, choice->profile_name);
+	if (choice->profile == NULL) {
+		choose_builtin(choice);
+		return;
+	}
+	choice->local = choice->profile->local;
+	choice->image = choice->profile->image;
+	if (profile_is_empty(choice->profile)) {
+		snprintf(choice->problem, sizeof choice->problem,
+			"profile %.63s has no kernel, script or loader: add one with "
+			"pxectl profile set %.63s "
+			"--kernel PATH",
+			choice->profile_name, choice->profile_name);
+	}
+}
+
+static void tell_no_profile(struct boot_choice *choice)
+{
+	if (choice->host != NULL) {
+		snprintf(choice->problem, sizeof choice->problem,
+			"host %.63s has no boot profile, nor have its subnet and the cluster: "
+			"pxectl host set %.63s "
+			"--profile PROFILE",
+			choice->host->name, choice->host->name);
+	} else {
+		snprintf(choice->problem, sizeof choice->problem,
+			"unknown machine, and neither its subnet nor the cluster has a boot "
+			"profile: pxectl host add");
+	}
+}
+
+/* A boot that has claimed its profile goes on with the version that it began with. */
+static void choose_once_image(struct boot_choice *choice)
+{
+	if (choice->is_once && !choice->wants_claim && is_set(choice->once->image) &&
+		choice->once->state == PXE__ONCE_STATE__ONCE_CLAIMED) {
+		choice->image = choice->once->image;
+	}
+}
+
+static void choose_who(const struct boot_source *source, const struct boot_client *client,
+	const struct model_levels *levels, struct boot_choice *choice)
+{
+	choice->settings = source->settings != NULL ? source->settings(source->ctx) : NULL;
+	choice->subnet = subnet_of(source, client);
+	choice->host = choose_host(source, client, &choice->host_from);
+	if (levels->host != NULL && levels->host != choice->host &&
+		(choice->host == NULL || strcmp(levels->host->name, choice->host->name) != 0)) {
+		choice->host = levels->host;
+		choice->host_from = "client identifier or circuit";
+	}
+}
+
 void boot_choose(const struct boot_source *source, const struct boot_client *client,
 	struct boot_choice *ret_choice)
 {
-	uint32_t ip = client->subnet_ip != 0 ? client->subnet_ip : client->ip;
+	struct model_levels room;
+	const struct model_levels *levels;
 
 	assert(source != NULL && client != NULL && ret_choice != NULL);
 	assert(client->mac_bytes <= sizeof client->mac);
 	memset(ret_choice, 0, sizeof *ret_choice);
-	ret_choice->settings = source->settings != NULL ? source->settings(source->ctx) : NULL;
-	ret_choice->host = choose_host(source, client, &ret_choice->host_from);
-	if (ip != 0 && source->subnet_of != NULL) {
-		ret_choice->subnet = source->subnet_of(source->ctx, ip);
-	}
+	ret_choice->image = "";
+	levels = boot_levels(source, client, &room);
+	choose_who(source, client, levels, ret_choice);
 	if (ret_choice->host != NULL && ret_choice->host->ignore) {
 		snprintf(ret_choice->problem, sizeof ret_choice->problem,
 			"host %.63s is set to be ignored", ret_choice->host->name);
 		return;
 	}
-	if (is_set(client->profile)) {
+	choose_once(source, client, ret_choice);
+	if (!ret_choice->is_once && is_set(client->profile)) {
 		ret_choice->profile_name = client->profile;
 		snprintf(ret_choice->profile_from, sizeof ret_choice->profile_from, "%s",
 			client->profile_from);
-	} else {
-		choose_profile_name(ret_choice);
+	} else if (!ret_choice->is_once) {
+		choose_by_levels(levels, client, ret_choice);
 	}
-	if (ret_choice->profile_name != NULL) {
-		choose_profile(source, ret_choice);
-	} else if (ret_choice->host != NULL) {
-		snprintf(ret_choice->problem, sizeof ret_choice->problem,
-			"host %.63s has no boot profile, nor have its subnet and the cluster: "
-			"pxectl host set %.63s "
-			"--profile PROFILE",
-			ret_choice->host->name, ret_choice->host->name);
-	} else {
-		snprintf(ret_choice->problem, sizeof ret_choice->problem,
-			"unknown machine, and neither its subnet nor the cluster has a boot "
-			"profile: pxectl host add");
+	if (ret_choice->profile_name == NULL) {
+		tell_no_profile(ret_choice);
+		return;
 	}
+	choose_profile(source, ret_choice);
+	choose_once_image(ret_choice);
 }
 
 static void choose_item(
@@ -135,8 +272,6 @@ static void choose_item(
 		return;
 	}
 	choice->profile_name = item->profile;
-	choice->local = false;
-	choice->profile = NULL;
 	snprintf(
 		choice->profile_from, sizeof choice->profile_from, "menu item '%.64s'", item->text);
 	choose_profile(source, choice);
@@ -194,19 +329,30 @@ static bool split_reference(const char *text, struct boot_image *image, const ch
 	if (at != NULL && strncmp(at + 1, "sha256:", 7) == 0) {
 		*ret_pin = at + 8;
 	}
-	if (*ret_pin != NULL) {
+	if (*ret_pin != NULL && strcmp(*ret_pin, "prev") != 0) {
 		size_t digits = strspn(*ret_pin, "0123456789abcdef");
 		return digits >= 12 && digits <= 64 && (*ret_pin)[digits] == '\0';
 	}
 	return true;
 }
 
+/* The version that the reference means, unless it names one by digits. */
+static const ProtobufCBinaryData *digest_of(const Pxe__Image *image, const char *pin)
+{
+	const ProtobufCBinaryData *digest =
+		pin == NULL ? &image->current_digest : &image->previous_digest;
+
+	return digest->len == 32 ? digest : NULL;
+}
+
 bool boot_image_find(const struct boot_source *source, const char *text,
 	struct boot_image *ret_image, char *ret_problem, size_t problem_bytes)
 {
 	const Pxe__Image *image;
+	const ProtobufCBinaryData *digest = NULL;
 	const char *pin;
 	char digits[65];
+	bool by_name;
 
 	memset(ret_image, 0, sizeof *ret_image);
 	if (!is_set(text)) {
@@ -216,24 +362,32 @@ bool boot_image_find(const struct boot_source *source, const char *text,
 	}
 	if (!split_reference(text, ret_image, &pin)) {
 		snprintf(ret_problem, problem_bytes,
-			"'%.80s' is not an image: NAME or NAME@DIGEST (12 to 64 digits)", text);
+			"'%.80s' is not an image: NAME, NAME@prev or NAME@DIGEST (12 to 64 "
+			"digits)",
+			text);
 		return false;
 	}
+	by_name = pin == NULL || strcmp(pin, "prev") == 0;
 	image = source->image != NULL ? source->image(source->ctx, ret_image->name) : NULL;
-	if (image == NULL || (pin == NULL && image->current_digest.len != 32)) {
+	if (image != NULL && by_name) {
+		digest = digest_of(image, pin);
+	}
+	if (image == NULL || (by_name && digest == NULL)) {
 		snprintf(ret_problem, problem_bytes, "image %s %s: pxectl image push %s DIRECTORY",
 			ret_image->name,
-			image == NULL ? "does not exist" : "has no published version yet",
+			image == NULL ? "does not exist"
+			: pin == NULL ? "has no published version yet"
+				      : "has no previous version",
 			ret_image->name);
 		return false;
 	}
 	ret_image->pinned = pin != NULL;
-	if (pin == NULL) {
-		text_hex_format(image->current_digest.data, 32, digits, sizeof digits);
+	if (by_name) {
+		text_hex_format(digest->data, 32, digits, sizeof digits);
 		digits[BOOT_PIN_DIGITS] = '\0';
 		if (source->version != NULL) {
-			ret_image->version = source->version(
-				source->ctx, ret_image->name, image->current_digest.data);
+			ret_image->version =
+				source->version(source->ctx, ret_image->name, digest->data);
 		}
 		pin = digits;
 	}
@@ -252,137 +406,4 @@ bool boot_image_has(const struct boot_image *image, const char *path)
 		}
 	}
 	return false;
-}
-
-const char *boot_arch_name(uint16_t arch, char buffer[32])
-{
-	const char *name = dhcp4_arch_name(arch == UINT16_MAX ? DHCP4_ARCH_BIOS : arch);
-	size_t bytes;
-
-	if (name == NULL) {
-		snprintf(buffer, 32, "%u", arch);
-		return buffer;
-	}
-	bytes = strlen(name);
-	if (bytes > 5 && bytes < 32 && strcmp(name + bytes - 5, "-http") == 0) {
-		memcpy(buffer, name, bytes - 5);
-		buffer[bytes - 5] = '\0';
-		return buffer;
-	}
-	return name;
-}
-
-bool boot_is_ipxe_file(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-
-	return strcasestr(name, "ipxe") != NULL || strncasecmp(name, "undionly", 8) == 0 ||
-	       strncasecmp(name, "snponly", 7) == 0;
-}
-
-/* Entries name architectures as people do: "uefi-x64", "uefi-x64-http" for HTTP Boot alone, or a
- * number. */
-static const char *loader_of(Pxe__Loader *const *loaders, size_t count, uint16_t arch)
-{
-	char buffer[32];
-	const char *base = boot_arch_name(arch, buffer);
-	const char *exact = dhcp4_arch_name(arch);
-
-	for (size_t i = 0; exact != NULL && i < count; i++) {
-		if (strcmp(loaders[i]->arch, exact) == 0) {
-			return loaders[i]->path;
-		}
-	}
-	for (size_t i = 0; i < count; i++) {
-		int32_t number = dhcp4_arch_parse(loaders[i]->arch);
-		if (strcmp(loaders[i]->arch, base) == 0 || (number >= 0 && number == arch)) {
-			return loaders[i]->path;
-		}
-	}
-	return NULL;
-}
-
-/* The image that a path IMAGE/PATH names must have it. */
-static bool loader_check(
-	const struct boot_source *source, const char *path, char *ret_problem, size_t problem_bytes)
-{
-	const char *slash = strchr(path, '/');
-	struct boot_image image;
-	char reference[BOOT_FILE_MAX];
-
-	if (slash == NULL || slash[1] == '\0' || (size_t)(slash - path) >= sizeof reference) {
-		snprintf(ret_problem, problem_bytes, "loader '%.100s' is not IMAGE/PATH", path);
-		return false;
-	}
-	memcpy(reference, path, (size_t)(slash - path));
-	reference[slash - path] = '\0';
-	if (!boot_image_find(source, reference, &image, ret_problem, problem_bytes)) {
-		return false;
-	}
-	if (!boot_image_has(&image, slash + 1)) {
-		snprintf(ret_problem, problem_bytes,
-			"image %s has no file %.120s: push it again with that file", image.name,
-			slash + 1);
-		return false;
-	}
-	return true;
-}
-
-static bool loader_own(const struct boot_choice *choice, uint16_t arch, struct boot_loader *loader)
-{
-	const Pxe__Profile *profile = choice->profile;
-	const char *path =
-		profile != NULL ? loader_of(profile->loaders, profile->n_loaders, arch) : NULL;
-	int bytes;
-
-	if (path == NULL) {
-		return false;
-	}
-	bytes = snprintf(loader->path, sizeof loader->path, "%s/%s",
-		profile->image != NULL ? profile->image : "", path);
-	snprintf(loader->from, sizeof loader->from, "profile %.63s", profile->name);
-	loader->own = true;
-	return bytes > 0 && (size_t)bytes < sizeof loader->path;
-}
-
-bool boot_loader_find(const struct boot_source *source, const struct boot_choice *choice,
-	uint16_t arch, struct boot_loader *ret_loader, char *ret_problem, size_t problem_bytes)
-{
-	uint16_t known = arch == UINT16_MAX ? DHCP4_ARCH_BIOS : arch;
-	char buffer[32];
-	const char *name = boot_arch_name(known, buffer), *path = NULL;
-
-	memset(ret_loader, 0, sizeof *ret_loader);
-	if (loader_own(choice, known, ret_loader)) {
-		return loader_check(source, ret_loader->path, ret_problem, problem_bytes);
-	}
-	/* Without kernel and script the iPXE chain leads nowhere. */
-	if (choice->profile != NULL && !choice->local &&
-		!boot_profile_has_script(choice->profile)) {
-		snprintf(ret_problem, problem_bytes,
-			"profile %.63s has no loader for %s: pxectl profile set %.63s "
-			"--loader %s=PATH",
-			choice->profile_name, name, choice->profile_name, name);
-		return false;
-	}
-	if (choice->settings != NULL) {
-		path = loader_of(choice->settings->loaders, choice->settings->n_loaders, known);
-		snprintf(ret_loader->from, sizeof ret_loader->from, "cluster");
-	}
-	for (size_t i = 0; path == NULL && i < sizeof boot_builtin / sizeof boot_builtin[0]; i++) {
-		if (strcmp(boot_builtin[i].arch, name) == 0) {
-			path = boot_builtin[i].path;
-			snprintf(ret_loader->from, sizeof ret_loader->from, "built in");
-		}
-	}
-	if (path == NULL || strlen(path) >= sizeof ret_loader->path) {
-		snprintf(ret_problem, problem_bytes,
-			"no boot program for %s is built in: give the profile its own: pxectl "
-			"profile set NAME --loader %s=PATH",
-			name, name);
-		return false;
-	}
-	snprintf(ret_loader->path, sizeof ret_loader->path, "%s", path);
-	return loader_check(source, ret_loader->path, ret_problem, problem_bytes);
 }

@@ -133,15 +133,16 @@ static void explain_menu(Pxe__BootExplanation *explanation, const Pxe__Profile *
 }
 
 static void explain_kernel(const struct boot_source *source, Pxe__BootExplanation *explanation,
-	const Pxe__Profile *profile)
+	const struct boot_choice *choice)
 {
+	const Pxe__Profile *profile = choice->profile;
 	struct boot_image image;
 	const struct boot_image *found = NULL;
 	char problem[256], from[96];
 
 	snprintf(from, sizeof from, "profile %.63s", profile->name);
-	if (profile->image != NULL && profile->image[0] != '\0') {
-		if (boot_image_find(source, profile->image, &image, problem, sizeof problem)) {
+	if (choice->image[0] != '\0') {
+		if (boot_image_find(source, choice->image, &image, problem, sizeof problem)) {
 			explain_line(explanation, "image", from, "%s", image.reference);
 			found = &image;
 		} else {
@@ -223,7 +224,7 @@ Pxe__BootExplanation *boot_explain(const struct boot_source *source,
 	} else {
 		explain_programs(source, explanation, client, &choice, server_ip, http_port);
 		if (choice.profile != NULL && !choice.local) {
-			explain_kernel(source, explanation, choice.profile);
+			explain_kernel(source, explanation, &choice);
 		}
 		if (boot_profile_has_menu(choice.profile)) {
 			explain_menu(explanation, choice.profile);

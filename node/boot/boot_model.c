@@ -51,14 +51,25 @@ static const Pxe__ImageVersion *model_source_version(
 	return model_image_version(ctx, image, digest);
 }
 
-static void model_source_levels(
-	void *ctx, const struct boot_client *client, struct model_levels *ret_levels)
+static const Pxe__Once *model_source_once(void *ctx, const char *host)
 {
-	const struct model *model = ctx;
+	return model_once(ctx, host);
+}
+
+static void model_source_each_profile(
+	void *ctx, bool (*visit)(void *visit_ctx, const void *profile), void *visit_ctx)
+{
+	model_each(ctx, PXE__OBJECT_KIND__OBJECT_PROFILE, visit, visit_ctx);
+}
+
+void boot_levels_of_model(const struct model *model, const struct boot_client *client,
+	struct model_levels *ret_levels)
+{
 	uint32_t ip = client->subnet_ip != 0 ? client->subnet_ip : client->ip;
 	Pxe__ClientInfo who = PXE__CLIENT_INFO__INIT;
 	/* Only read, but the message's fields are not const. */
 	struct boot_client copy = *client;
+	ProtobufCBinaryData user_class = {strlen(copy.user_class), (uint8_t *)copy.user_class};
 
 	who.mac = (ProtobufCBinaryData){copy.mac_bytes, copy.mac};
 	if (copy.has_uuid) {
@@ -66,24 +77,18 @@ static void model_source_levels(
 	}
 	who.has_arch = client->arch != UINT16_MAX;
 	who.arch = who.has_arch ? client->arch : 0;
+	who.vendor_class =
+		(ProtobufCBinaryData){strlen(copy.vendor_class), (uint8_t *)copy.vendor_class};
+	who.user_class = &user_class;
+	who.n_user_class = user_class.len > 0;
 	model_levels_of(
 		model, ip != 0 ? model_subnet_of(model, ip) : NULL, &who, client->ip, ret_levels);
 }
 
-void boot_client_of_levels(const struct model_levels *levels, struct boot_client *client)
+static void model_source_levels(
+	void *ctx, const struct boot_client *client, struct model_levels *ret_levels)
 {
-	const struct model_level *chosen = NULL;
-
-	for (size_t i = 0; i < levels->count; i++) {
-		if (levels->level[i].profile != NULL && levels->level[i].profile[0] != '\0') {
-			chosen = &levels->level[i];
-		}
-	}
-	if (chosen != NULL && strcmp(chosen->kind, "group") == 0) {
-		snprintf(client->profile, sizeof client->profile, "%s", chosen->profile);
-		snprintf(client->profile_from, sizeof client->profile_from, "group %.63s",
-			chosen->name);
-	}
+	boot_levels_of_model(ctx, client, ret_levels);
 }
 
 void boot_source_of_model(const struct model *model, struct boot_source *ret_source)
@@ -100,6 +105,8 @@ void boot_source_of_model(const struct model *model, struct boot_source *ret_sou
 		.image = model_source_image,
 		.member = model_source_member,
 		.version = model_source_version,
+		.once = model_source_once,
+		.each_profile = model_source_each_profile,
 		.levels = model_source_levels,
 	};
 }

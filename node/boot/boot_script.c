@@ -3,10 +3,8 @@
  * a line at blanks, knows no quotes, and ends a command at a word ";", "&&" or "||" or one that
  * begins with '#': so nothing from the configuration may bring such a word, nor a line end. Images
  * pinned by digest: a boot that began with one version gets the rest of that version. */
+#include "node/boot/boot_script.h"
 #include "node/boot/boot_choice.h"
-#include "node/boot/boot_vars.h"
-#include "proto/wire/text.h"
-#include "store/model/menu.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,18 +15,9 @@
 #define SCRIPT_ROUNDS      3
 #define SCRIPT_ERROR_BYTES 320
 
-struct script {
-	const struct boot_source *source;
-	const struct boot_client *client;
-	const char *const *base_urls;
-	size_t base_url_count;
-	struct boot_choice choice;
-	struct boot_vars vars;
-};
-
 /* Text for an echo or a comment: one line, no control bytes, nothing that iPXE would expand or end
  * the command at. */
-static void put_plain(FILE *out, const char *text)
+void boot_script_plain(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
@@ -38,7 +27,7 @@ static void put_plain(FILE *out, const char *text)
 
 /* A path as part of a URL: everything but unreserved characters and '/' is percent-encoded (RFC
  * 3986 §2.3). */
-static void put_path(FILE *out, const char *path)
+void boot_script_path(FILE *out, const char *path)
 {
 	for (; *path != '\0'; path++) {
 		unsigned char c = (unsigned char)*path;
@@ -100,7 +89,7 @@ static bool args_check(char *args, char *ret_error, size_t error_bytes)
 }
 
 static bool args_expand(
-	const struct script *script, char **ret_args, char *ret_error, size_t error_bytes)
+	const struct boot_script_work *script, char **ret_args, char *ret_error, size_t error_bytes)
 {
 	struct boot_vars *vars = malloc(sizeof *vars);
 	const char *text = script->choice.profile->args;
@@ -122,52 +111,52 @@ static bool args_expand(
 	return err == 0;
 }
 
-static void put_head(const struct script *script, FILE *out)
+static void put_head(const struct boot_script_work *script, FILE *out)
 {
 	fputs("#!ipxe\n# ", out);
 	if (script->choice.host != NULL) {
 		fputs("host ", out);
-		put_plain(out, script->choice.host->name);
+		boot_script_plain(out, script->choice.host->name);
 	} else {
 		fputs("unknown machine ", out);
-		put_plain(out, script->vars.mac);
+		boot_script_plain(out, script->vars.mac);
 	}
 	if (script->choice.profile_name != NULL) {
 		fputs(", profile ", out);
-		put_plain(out, script->choice.profile_name);
+		boot_script_plain(out, script->choice.profile_name);
 		fputs(" from ", out);
-		put_plain(out, script->choice.profile_from);
+		boot_script_plain(out, script->choice.profile_from);
 	}
 	fputc('\n', out);
 }
 
 /* Say what is wrong where the operator stands, and leave the way to the next boot device. */
-static void put_problem(FILE *out, const char *text)
+void boot_script_problem(FILE *out, const char *text)
 {
 	fputs("# error: ", out);
-	put_plain(out, text);
+	boot_script_plain(out, text);
 	fputs("\necho Network boot: ", out);
-	put_plain(out, text);
+	boot_script_plain(out, text);
 	fputs("\nsleep 5\nexit\n", out);
 }
 
-static void put_rounds_begin(const struct script *script, FILE *out)
+void boot_script_rounds_begin(const struct boot_script_work *script, FILE *out)
 {
 	fputs("set round:int32 0\n", out);
 	for (size_t i = 0; i < script->base_url_count; i++) {
 		fprintf(out, "set node%zu ", i);
-		put_plain(out, script->base_urls[i]);
+		boot_script_plain(out, script->base_urls[i]);
 		fputc('\n', out);
 	}
 	fputs(":start\n", out);
 }
 
-static void put_rounds_end(const struct script *script, FILE *out)
+void boot_script_rounds_end(const struct boot_script_work *script, FILE *out)
 {
 	fputs(":failed\necho Could not boot from", out);
 	for (size_t i = 0; i < script->base_url_count; i++) {
 		fputc(' ', out);
-		put_plain(out, script->base_urls[i]);
+		boot_script_plain(out, script->base_urls[i]);
 	}
 	fprintf(out, "\ninc round\niseq ${round} %d && goto giveup ||\nsleep 2\ngoto start\n",
 		SCRIPT_ROUNDS);
@@ -175,7 +164,7 @@ static void put_rounds_end(const struct script *script, FILE *out)
 }
 
 /* ":try1 ... || goto try2"; after the last node comes ":failed". */
-static void put_next(const struct script *script, size_t index, FILE *out)
+void boot_script_next(const struct boot_script_work *script, size_t index, FILE *out)
 {
 	if (index + 1 < script->base_url_count) {
 		fprintf(out, " || goto try%zu\n", index + 1);
@@ -184,29 +173,29 @@ static void put_next(const struct script *script, size_t index, FILE *out)
 	}
 }
 
-static void put_kernel_try(const struct script *script, size_t index, const char *reference,
-	const char *args, FILE *out)
+static void put_kernel_try(const struct boot_script_work *script, size_t index,
+	const char *reference, const char *args, FILE *out)
 {
 	const Pxe__Profile *profile = script->choice.profile;
 	char name[64];
 
 	fprintf(out, ":try%zu\nset base ${node%zu}\nimgfree\nkernel ${base}/", index, index);
-	put_path(out, reference);
+	boot_script_path(out, reference);
 	fputc('/', out);
-	put_path(out, profile->kernel);
+	boot_script_path(out, profile->kernel);
 	for (size_t i = 0; i < profile->n_initrd; i++) {
 		initrd_name(profile, i, name);
 		fprintf(out, " initrd=%s", name);
 	}
 	fprintf(out, "%s%s", args[0] != '\0' ? " " : "", args);
-	put_next(script, index, out);
+	boot_script_next(script, index, out);
 	for (size_t i = 0; i < profile->n_initrd; i++) {
 		initrd_name(profile, i, name);
 		fprintf(out, "initrd --name %s ${base}/", name);
-		put_path(out, reference);
+		boot_script_path(out, reference);
 		fputc('/', out);
-		put_path(out, profile->initrd[i]);
-		put_next(script, index, out);
+		boot_script_path(out, profile->initrd[i]);
+		boot_script_next(script, index, out);
 	}
 	fputs("boot || goto failed\n", out);
 }
@@ -227,111 +216,62 @@ static bool kernel_check(const struct boot_image *image, const Pxe__Profile *pro
 	return lacks == NULL;
 }
 
-static void put_kernel(const struct script *script, FILE *out)
+static void put_kernel(const struct boot_script_work *script, FILE *out)
 {
 	const Pxe__Profile *profile = script->choice.profile;
 	struct boot_image image;
 	char error[SCRIPT_ERROR_BYTES], *args = NULL;
 
-	if (!boot_image_find(script->source, profile->image, &image, error, sizeof error) ||
+	if (!boot_image_find(script->source, script->choice.image, &image, error, sizeof error) ||
 		!kernel_check(&image, profile, error, sizeof error) ||
 		!args_expand(script, &args, error, sizeof error)) {
-		put_problem(out, error);
+		boot_script_problem(out, error);
 		return;
 	}
 	fputs("echo Booting ", out);
-	put_plain(out, script->choice.profile_name);
+	boot_script_plain(out, script->choice.profile_name);
 	fputs(" (", out);
-	put_plain(out, image.reference);
+	boot_script_plain(out, image.reference);
 	fputs(")\n", out);
-	put_rounds_begin(script, out);
+	boot_script_rounds_begin(script, out);
 	for (size_t i = 0; i < script->base_url_count; i++) {
 		put_kernel_try(script, i, image.reference, args, out);
 	}
-	put_rounds_end(script, out);
+	boot_script_rounds_end(script, out);
 	free(args);
 }
 
 /* A profile with programs of its own: start the one for this architecture. */
-static void put_loader(const struct script *script, FILE *out)
+static void put_loader(const struct boot_script_work *script, FILE *out)
 {
 	struct boot_loader loader;
 	char error[SCRIPT_ERROR_BYTES];
 
 	if (!boot_loader_find(script->source, &script->choice, script->client->arch, &loader, error,
 		    sizeof error)) {
-		put_problem(out, error);
+		boot_script_problem(out, error);
 		return;
 	}
 	if (boot_is_ipxe_file(loader.path)) {
 		snprintf(error, sizeof error,
 			"profile %.63s has only iPXE as its program: give it a kernel or a script",
 			script->choice.profile_name);
-		put_problem(out, error);
+		boot_script_problem(out, error);
 		return;
 	}
-	put_rounds_begin(script, out);
+	boot_script_rounds_begin(script, out);
 	for (size_t i = 0; i < script->base_url_count; i++) {
 		fprintf(out, ":try%zu\nset base ${node%zu}\nimgfree\nchain ${base}/", i, i);
-		put_path(out, loader.path);
-		put_next(script, i, out);
+		boot_script_path(out, loader.path);
+		boot_script_next(script, i, out);
 		fputs("exit\n", out);
 	}
-	put_rounds_end(script, out);
-}
-
-/* iPXE's own menu, where a PXE ROM would show that of option 43. Items of other boot servers are
- * not for it. */
-static void put_menu(const struct script *script, FILE *out)
-{
-	const Pxe__PxeMenu *menu = script->choice.profile->menu;
-	const struct boot_client *client = script->client;
-	char mac[TEXT_HWADDR_BYTES] = "", uuid[TEXT_UUID_BYTES];
-
-	fputs("menu ", out);
-	put_plain(out, menu->prompt[0] != '\0' ? menu->prompt : script->choice.profile_name);
-	fputc('\n', out);
-	for (size_t i = 0; i < menu->n_items; i++) {
-		if (menu->items[i]->profile[0] != '\0') {
-			fprintf(out, "item %u ", menu_item_type(menu, i));
-			put_plain(out, menu->items[i]->text);
-			fputc('\n', out);
-		}
-	}
-	fputs("choose ", out);
-	if (menu->timeout_s < DHCP4_MENU_FOR_EVER) {
-		fprintf(out, "--timeout %u ", menu->timeout_s * 1000);
-	}
-	fputs("selected || exit\niseq ${selected} 0 && exit ||\n", out);
-	put_rounds_begin(script, out);
-	for (size_t i = 0; i < script->base_url_count; i++) {
-		fprintf(out, ":try%zu\nset base ${node%zu}\nimgfree\nchain ${base}/boot", i, i);
-		if (client->mac_bytes > 0) {
-			text_hwaddr_format(client->mac, client->mac_bytes, mac);
-			for (char *c = mac; *c != '\0'; c++) {
-				*c = *c == ':' ? '-' : *c;
-			}
-			fprintf(out, "/%s", mac);
-		}
-		fputs(".ipxe?item=${selected}", out);
-		if (client->has_uuid) {
-			fprintf(out, "&uuid=%s", text_uuid_format(client->uuid, uuid));
-		}
-		if (client->arch != UINT16_MAX) {
-			fprintf(out, "&arch=%u", client->arch);
-		}
-		if (client->profile[0] != '\0') {
-			fputs("&profile=", out);
-			put_path(out, client->profile);
-		}
-		put_next(script, i, out);
-		fputs("exit\n", out);
-	}
-	put_rounds_end(script, out);
+	boot_script_rounds_end(script, out);
 }
 
 /* The profile's own script, from its own first line on; ours stands above it as comments. */
-static bool put_own(const struct script *script, FILE *out, char *ret_error, size_t error_bytes)
+static bool put_own(
+	const struct boot_script_work *script, FILE *out, char *ret_error, size_t error_bytes)
 {
 	char *body;
 
@@ -345,58 +285,87 @@ static bool put_own(const struct script *script, FILE *out, char *ret_error, siz
 	return true;
 }
 
-static void put_body(const struct script *script, FILE *out)
+static void put_body(const struct boot_script_work *script, FILE *out)
 {
 	const struct boot_choice *choice = &script->choice;
 	char error[SCRIPT_ERROR_BYTES];
 
 	if (choice->problem[0] != '\0') {
-		put_problem(out, choice->problem);
+		boot_script_problem(out, choice->problem);
 	} else if (choice->local) {
 		fputs("echo Booting from the local disk\nexit\n", out);
 	} else if (script->base_url_count > 0 && boot_profile_has_menu(choice->profile)) {
-		put_menu(script, out);
-	} else if (choice->profile->script != NULL && choice->profile->script[0] != '\0') {
+		boot_menu_script_items(script, out);
+	} else if (choice->builtin == BOOT_BUILTIN_MENU && script->base_url_count > 0) {
+		boot_menu_script_all(script, out);
+	} else if (choice->builtin == BOOT_BUILTIN_WAIT && script->base_url_count > 0) {
+		boot_menu_script_wait(script, out);
+	} else if (choice->profile == NULL) {
+		boot_script_problem(out, "no node serves files");
+	} else if (choice->profile->script != NULL && choice->profile->script[0] != '\0' &&
+		   boot_choice_has_script(choice, script->client->arch)) {
 		if (!put_own(script, out, error, sizeof error)) {
-			put_problem(out, error);
+			boot_script_problem(out, error);
 		}
 	} else if (script->base_url_count == 0) {
-		put_problem(out, "no node serves files");
-	} else if (boot_profile_has_script(choice->profile)) {
+		boot_script_problem(out, "no node serves files");
+	} else if (boot_choice_has_script(choice, script->client->arch)) {
 		put_kernel(script, out);
 	} else {
 		put_loader(script, out);
 	}
 }
 
-char *boot_script(const struct boot_source *source, const struct boot_client *client,
-	const char *const *base_urls, size_t base_url_count)
+static void work_init(struct boot_script_work *script, const struct boot_source *source,
+	const struct boot_client *client, const char *const *base_urls, size_t base_url_count)
 {
-	struct script script = {
-		.source = source,
-		.client = client,
-		.base_urls = base_urls,
-		.base_url_count = base_url_count,
-	};
+	assert(source != NULL && client != NULL && (base_urls != NULL || base_url_count == 0));
+	memset(script, 0, sizeof *script);
+	script->source = source;
+	script->client = client;
+	script->base_urls = base_urls;
+	script->base_url_count = base_url_count;
+	boot_choose(source, client, &script->choice);
+	if (script->choice.problem[0] == '\0') {
+		boot_choose_of_menu(source, client, &script->choice);
+	}
+	boot_vars_init(&script->vars, source, client, &script->choice, base_urls, base_url_count);
+	boot_vars_for_ipxe(&script->vars, false);
+}
+
+static char *work_write(const struct boot_script_work *script,
+	void (*put)(const struct boot_script_work *script, FILE *out))
+{
 	char *text = NULL;
 	size_t size = 0;
-	FILE *out;
+	FILE *out = open_memstream(&text, &size);
 
-	assert(source != NULL && client != NULL && (base_urls != NULL || base_url_count == 0));
-	boot_choose(source, client, &script.choice);
-	if (script.choice.problem[0] == '\0') {
-		boot_choose_of_menu(source, client, &script.choice);
-	}
-	boot_vars_init(&script.vars, source, client, &script.choice, base_urls, base_url_count);
-	boot_vars_for_ipxe(&script.vars, false);
-	out = open_memstream(&text, &size);
 	if (out == NULL) {
 		abort();
 	}
-	put_head(&script, out);
-	put_body(&script, out);
+	put_head(script, out);
+	put(script, out);
 	if (fclose(out) != 0) {
 		abort();
 	}
 	return text;
+}
+
+char *boot_script(const struct boot_source *source, const struct boot_client *client,
+	const char *const *base_urls, size_t base_url_count)
+{
+	struct boot_script_work script;
+
+	work_init(&script, source, client, base_urls, base_url_count);
+	return work_write(&script, put_body);
+}
+
+char *boot_script_unclaimed(const struct boot_source *source, const struct boot_client *client,
+	unsigned retry, const char *const *base_urls, size_t base_url_count)
+{
+	struct boot_script_work script;
+
+	work_init(&script, source, client, base_urls, base_url_count);
+	script.retry = retry;
+	return work_write(&script, boot_menu_script_unclaimed);
 }

@@ -234,7 +234,9 @@ void boot_vars_init(struct boot_vars *vars, const struct boot_source *source,
 	assert(base_urls != NULL || base_url_count == 0);
 	memset(vars, 0, sizeof *vars);
 	vars->choice = choice;
-	if (source->levels != NULL) {
+	if (client->levels != NULL) {
+		vars->levels = *client->levels;
+	} else if (source->levels != NULL) {
 		source->levels(source->ctx, client, &vars->levels);
 	}
 	fill_machine(vars, client);

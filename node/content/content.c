@@ -1,9 +1,7 @@
 #include "node/content/content.h"
 
-#include "node/boot/boot.h"
-#include "node/boot/boot_choice.h"
 #include "node/content/content_cache.h"
-#include "node/content/content_kv.h"
+#include "node/content/content_impl.h"
 #include "node/content/content_path.h"
 #include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4_names.h"
@@ -17,13 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BASE_URL_BYTES 48
-
-struct content_source {
-	struct content_source_config config;
-	struct content_cache *cache;
-};
-
 int content_source_open(
 	const struct content_source_config *config, struct content_source **ret_source)
 {
@@ -36,6 +27,7 @@ int content_source_open(
 	}
 	source->config = *config;
 	source->cache = content_cache_new();
+	source->settings = content_config_new(config->kv);
 	*ret_source = source;
 	return 0;
 }
@@ -44,6 +36,7 @@ void content_source_close(struct content_source *source)
 {
 	if (source != NULL) {
 		content_cache_free(source->cache);
+		content_config_free(source->settings);
 		free(source);
 	}
 }
@@ -60,18 +53,23 @@ void content_fini(struct content *content)
 	content->text = NULL;
 }
 
-static bool member_serves(const Pxe__Member *member)
+void content_source_set_time(struct content_source *source, uint64_t cluster_ms)
+{
+	content_config_set_time(source->settings, cluster_ms);
+}
+
+bool content_member_serves(const Pxe__Member *member)
 {
 	return member->role == PXE__MEMBER_ROLE__MEMBER_FULL &&
 	       msg_ip4_get(member->serve_ip) != 0 && member->http_port > 0 &&
 	       member->http_port <= UINT16_MAX;
 }
 
-static void base_url(uint32_t ip, uint32_t port, char url[BASE_URL_BYTES])
+void content_base_url(uint32_t ip, uint32_t port, char url[CONTENT_BASE_URL_BYTES])
 {
 	char address[TEXT_IP4_BYTES];
 
-	snprintf(url, BASE_URL_BYTES, "http://%s:%u", text_ip4_format(ip, address), port);
+	snprintf(url, CONTENT_BASE_URL_BYTES, "http://%s:%u", text_ip4_format(ip, address), port);
 }
 
 /* ---- files */
@@ -123,8 +121,7 @@ static int version_find(const struct content_source *source, struct content_kv *
 	uint8_t prefix[RECORD_KEY_MAX];
 	const Pxe__Image *image;
 
-	image = (const Pxe__Image *)content_kv_get(
-		state, &pxe__image__descriptor, RECORD_IMAGE, path->image, strlen(path->image));
+	image = model_image(state->model, path->image);
 	if (image == NULL) {
 		return -ENOENT;
 	}
@@ -156,7 +153,7 @@ static size_t members_elsewhere(const struct content_source *source, struct cont
 	const Pxe__ImageVersion *version, uint32_t client_ip, struct relay_want *ret_want)
 {
 	const Pxe__Member *members[MODEL_MEMBERS_MAX];
-	size_t count = content_kv_members(state, members, MODEL_MEMBERS_MAX), holders = 0;
+	size_t count = model_members(state->model, members, MODEL_MEMBERS_MAX), holders = 0;
 
 	ret_want->base_url_count = 0;
 	for (unsigned round = 0; round < 2; round++) {
@@ -167,10 +164,10 @@ static size_t members_elsewhere(const struct content_source *source, struct cont
 				holds = holds || version->holders[k] == member->id;
 			}
 			if (holds != (round == 0) || member->id == source->config.self ||
-				!member_serves(member)) {
+				!content_member_serves(member)) {
 				continue;
 			}
-			base_url(msg_ip4_get(member->serve_ip), member->http_port,
+			content_base_url(msg_ip4_get(member->serve_ip), member->http_port,
 				ret_want->base_urls[ret_want->base_url_count++]);
 			holders += holds;
 		}
@@ -226,20 +223,32 @@ static int open_elsewhere(const struct content_source *source, struct content_kv
 	return redirect(want.base_urls[0], path, content);
 }
 
-/* Who is it that fetches? For the events of its boot. */
-static void name_client(struct content_kv *state, uint32_t client_ip, struct content *content)
+/* Who is it that fetches, and what of its boot? For the events. CONTENT_CLAIM if a one-shot boot
+ * begins with this file. */
+static int name_client(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	struct content *content)
 {
-	struct boot_source boot;
-	const Pxe__Host *host;
+	const struct content_path nothing = {.kind = CONTENT_NAME_FILE};
+	struct content_boot boot;
 
-	if (content->mac_bytes == 0) {
-		content->mac_bytes = (uint8_t)content_kv_mac_of_ip(state, client_ip, content->mac);
+	content_boot_init(&boot, source, state, request, &nothing);
+	if (boot.client.mac_bytes == 0) {
+		return 0;
 	}
-	if (content->mac_bytes > 0) {
-		content_kv_boot_source(state, &boot);
-		host = boot.host_of_mac(boot.ctx, content->mac, content->mac_bytes);
-		snprintf(content->host, sizeof content->host, "%s", host != NULL ? host->name : "");
+	boot.client.goes_on = true;
+	content_boot_choose(&boot);
+	content->stage = content_boot_stage(&boot, path->image, path->file);
+	content_boot_name(&boot, content);
+	if (content->stage != PXE__BOOT_STAGE__STAGE_LOADER ||
+		!boot_once_is_open(boot.choice.once) ||
+		boot_choice_has_script(&boot.choice, boot.client.arch) ||
+		content_boot_is_chain(&boot)) {
+		return 0;
 	}
+	boot.client.goes_on = false;
+	content_boot_choose(&boot);
+	return content_boot_claim(&boot, content);
 }
 
 static int open_file(struct content_source *source, struct content_kv *state,
@@ -267,7 +276,10 @@ static int open_file(struct content_source *source, struct content_kv *state,
 		return -ENOENT;
 	}
 	content->media_type = content_media_type(path->file);
-	name_client(state, request->client_ip, content);
+	err = name_client(source, state, request, path, content);
+	if (err != 0 || content->kind == CONTENT_CLAIM) {
+		return err;
+	}
 	content->fd = blob_open(source->config.blobs, content->sha256, &actual);
 	if (content->fd >= 0 && actual == expected) {
 		content->kind = CONTENT_FILE;
@@ -296,135 +308,22 @@ static int open_blob(
 	return 0;
 }
 
-/* ---- scripts */
-
-struct base_list {
-	char url[MODEL_MEMBERS_MAX + 2][BASE_URL_BYTES];
-	const char *pointers[MODEL_MEMBERS_MAX + 2];
-	size_t count;
-};
-
-static void base_add(struct base_list *list, uint32_t ip, uint32_t port)
-{
-	if (ip == 0 || port == 0 || list->count == MODEL_MEMBERS_MAX + 2) {
-		return;
-	}
-	base_url(ip, port, list->url[list->count]);
-	for (size_t i = 0; i < list->count; i++) {
-		if (strcmp(list->url[i], list->url[list->count]) == 0) {
-			return;
-		}
-	}
-	list->pointers[list->count] = list->url[list->count];
-	list->count++;
-}
-
-/* This node as the client reached it, then by its own address, then the others [P5]. */
-static void base_urls(const struct content_source *source, struct content_kv *state,
-	const struct content_request *request, struct base_list *list)
-{
-	const Pxe__Member *members[MODEL_MEMBERS_MAX];
-	size_t count = content_kv_members(state, members, MODEL_MEMBERS_MAX), own = count;
-	uint32_t port = request->local_port;
-
-	list->count = 0;
-	for (size_t i = 0; i < count; i++) {
-		own = members[i]->id == source->config.self ? i : own;
-	}
-	if (port == 0 && own < count) {
-		port = members[own]->http_port;
-	}
-	base_add(list, request->local_ip, port);
-	for (size_t i = 0; i < count; i++) {
-		const Pxe__Member *member = members[(own + i) % count];
-		if (member_serves(member) &&
-			(!member->removing || member->id == source->config.self)) {
-			base_add(list, msg_ip4_get(member->serve_ip), member->http_port);
-		}
-	}
-}
-
-static void client_of(struct content_kv *state, const struct content_request *request,
-	const struct content_path *path, struct boot_client *client)
-{
-	char value[64];
-	size_t size = 0;
-	uint64_t item;
-	int32_t arch;
-
-	memset(client, 0, sizeof *client);
-	client->is_pxe = client->is_ipxe = true;
-	client->arch = UINT16_MAX;
-	client->ip = client->subnet_ip = request->client_ip;
-	memcpy(client->mac, path->mac, sizeof client->mac);
-	client->mac_bytes = path->mac_bytes;
-	if (client->mac_bytes == 0 &&
-		content_query(request->query, "mac", value, sizeof value) == 0 &&
-		text_hwaddr_parse(value, client->mac, &size) == 0) {
-		client->mac_bytes = (uint8_t)size;
-	}
-	if (client->mac_bytes == 0) {
-		client->mac_bytes =
-			(uint8_t)content_kv_mac_of_ip(state, request->client_ip, client->mac);
-	}
-	if (content_query(request->query, "uuid", value, sizeof value) == 0) {
-		client->has_uuid = text_uuid_parse(value, client->uuid) == 0;
-	}
-	if (content_query(request->query, "arch", value, sizeof value) == 0) {
-		arch = dhcp4_arch_parse(value);
-		client->arch = arch >= 0 ? (uint16_t)arch : UINT16_MAX;
-	}
-	if (content_query(request->query, "item", value, sizeof value) == 0 &&
-		text_u64_parse(value, UINT16_MAX, &item) == 0) {
-		client->has_item = true;
-		client->item = (uint16_t)item;
-	}
-	if (content_query(request->query, "profile", client->profile, sizeof client->profile) ==
-		0) {
-		snprintf(client->profile_from, sizeof client->profile_from, "menu or group");
-	}
-}
-
-static int open_script(struct content_source *source, struct content_kv *state,
-	const struct content_request *request, const struct content_path *path,
-	struct content *content)
-{
-	struct base_list bases;
-	struct boot_client client;
-	struct boot_source boot;
-
-	client_of(state, request, path, &client);
-	base_urls(source, state, request, &bases);
-	content_kv_boot_source(state, &boot);
-	content->text = boot_script(&boot, &client, bases.pointers, bases.count);
-	content->bytes = strlen(content->text);
-	content->kind = CONTENT_TEXT;
-	content->media_type = "text/plain";
-	content->script = true;
-	memcpy(content->mac, client.mac, sizeof content->mac);
-	content->mac_bytes = client.mac_bytes;
-	name_client(state, request->client_ip, content);
-	return 0;
-}
+/* ---- names without an image */
 
 /* The image of what the machine that asks boots, by host, subnet or cluster, as profiles name it;
  * "" if nothing is known. */
-static void image_of_machine(struct content_kv *state, const struct content_request *request,
-	char *ret_image, size_t image_bytes)
+static void image_of_machine(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, char *ret_image, size_t image_bytes)
 {
 	const struct content_path nothing = {.kind = CONTENT_NAME_FILE};
-	struct boot_client client;
-	struct boot_source boot;
-	struct boot_choice choice;
+	struct content_boot boot;
 
-	client_of(state, request, &nothing, &client);
-	content_kv_boot_source(state, &boot);
-	boot_choose(&boot, &client, &choice);
-	if (choice.problem[0] == '\0') {
-		boot_choose_of_menu(&boot, &client, &choice);
-	}
+	content_boot_init(&boot, source, state, request, &nothing);
+	boot.client.goes_on = true;
+	content_boot_choose(&boot);
 	snprintf(ret_image, image_bytes, "%s",
-		choice.problem[0] == '\0' && choice.profile != NULL ? choice.profile->image : "");
+		boot.choice.problem[0] == '\0' && boot.choice.profile != NULL ? boot.choice.image
+									      : "");
 }
 
 /* A Raspberry Pi asks for "SERIAL/start4.elf", then for "start4.elf"; boot programs that were not
@@ -440,7 +339,7 @@ static int open_beside(struct content_source *source, struct content_kv *state,
 	if (err != 0 || name[0] == '\0') {
 		return -ENOENT;
 	}
-	image_of_machine(state, request, image, sizeof image);
+	image_of_machine(source, state, request, image, sizeof image);
 	if (image[0] == '\0') {
 		return -ENOENT;
 	}
@@ -455,58 +354,59 @@ static int open_beside(struct content_source *source, struct content_kv *state,
 	return open_file(source, state, request, &path, content);
 }
 
-static int open_phone_home(struct content_kv *state, const struct content_request *request,
-	const struct content_path *path, struct content *content)
+static int open_named(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	struct content *content)
 {
-	content->text = strdup("ok\n");
-	if (content->text == NULL) {
-		abort();
+	switch (path->kind) {
+	case CONTENT_NAME_FILE: return open_file(source, state, request, path, content);
+	case CONTENT_NAME_BLOB: return open_blob(source, path, content);
+	case CONTENT_NAME_SCRIPT: return content_open_script(source, state, request, path, content);
+	case CONTENT_NAME_PHONE_HOME:
+		return content_open_phone_home(source, state, request, path, content);
+	case CONTENT_NAME_TEMPLATE:
+		return content_open_template(source, state, request, path, content);
+	case CONTENT_NAME_GRUB:
+	case CONTENT_NAME_PXELINUX:
+	case CONTENT_NAME_UBOOT: return -ENOENT;
 	}
-	content->bytes = 3;
-	content->kind = CONTENT_TEXT;
-	content->media_type = "text/plain";
-	content->phone_home = true;
-	memcpy(content->mac, path->mac, sizeof content->mac);
-	content->mac_bytes = path->mac_bytes;
-	name_client(state, request->client_ip, content);
-	return 0;
+	return -ENOENT;
+}
+
+/* What the path says; else a file that should be beside the machine's others; else what is made
+ * under such a name. */
+static int open_any(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, struct content *content)
+{
+	struct content_path path;
+	int err = content_path_parse(request->path, &path);
+
+	if (err == 0) {
+		err = open_named(source, state, request, &path, content);
+	}
+	if (err == -ENOENT && path.kind == CONTENT_NAME_FILE) {
+		err = open_beside(source, state, request, content);
+	}
+	if (err == -ENOENT && content_path_parse_made(request->path, &path) == 0) {
+		err = open_named(source, state, request, &path, content);
+	}
+	return err;
 }
 
 int content_open(struct content_source *source, const struct content_request *request,
 	struct content *ret_content)
 {
-	struct content_path path;
 	struct content_kv state;
 	int err;
 
 	assert(source != NULL && request != NULL && request->path != NULL && ret_content != NULL);
 	memset(ret_content, 0, sizeof *ret_content);
 	ret_content->fd = -1;
-	err = content_path_parse(request->path, &path);
-	if (err != 0 && err != -ENOENT) {
+	err = content_kv_init(&state, source->config.kv, source->settings);
+	if (err != 0) {
 		return err;
 	}
-	if (err == -ENOENT) {
-		path = (struct content_path){.kind = CONTENT_NAME_FILE};
-	}
-	content_kv_init(&state, source->config.kv);
-	switch (path.kind) {
-	case CONTENT_NAME_FILE:
-		if (err == 0) {
-			err = open_file(source, &state, request, &path, ret_content);
-		}
-		if (err == -ENOENT) {
-			err = open_beside(source, &state, request, ret_content);
-		}
-		break;
-	case CONTENT_NAME_SCRIPT:
-		err = open_script(source, &state, request, &path, ret_content);
-		break;
-	case CONTENT_NAME_BLOB: err = open_blob(source, &path, ret_content); break;
-	case CONTENT_NAME_PHONE_HOME:
-		err = open_phone_home(&state, request, &path, ret_content);
-		break;
-	}
+	err = open_any(source, &state, request, ret_content);
 	content_kv_fini(&state);
 	if (err != 0) {
 		content_fini(ret_content);

@@ -1,5 +1,5 @@
-/* node/content/content_kv.h: the durable state as typed records, and as a boot_source, for one
- * request.
+/* node/content/content_kv.h: what one request sees of the durable state: the configuration as a
+ * whole, single records as they are now; and both as a boot_source.
  *
  * Any thread; one struct per request. What it hands out is its own until content_kv_fini().
  */
@@ -7,31 +7,35 @@
 #define NODE_CONTENT_CONTENT_KV_H
 
 #include "node/boot/boot.h"
+#include "node/content/content_config.h"
 #include "store/kv/kv.h"
+#include "store/model/model.h"
 #include "store/model/record.h"
 
 #define CONTENT_KV_OBJECTS 64
 
 struct content_kv {
 	struct kv *kv;
+	struct content_config *config;
+	const struct content_snapshot *snapshot;
+	const struct model *model; /* the snapshot's: no leases, versions, machines, once */
 	ProtobufCMessage *objects[CONTENT_KV_OBJECTS];
 	size_t object_count;
 };
 
-void content_kv_init(struct content_kv *state, struct kv *kv);
+/* 0, or -EIO: nothing to fini. */
+int content_kv_init(struct content_kv *state, struct kv *kv, struct content_config *config);
 void content_kv_fini(struct content_kv *state);
-/* Lookups over the records; borrowed from `state`. */
-void content_kv_boot_source(struct content_kv *state, struct boot_source *ret_source);
+/* Lookups over the records; borrowed from `state`. self: the member that serves. */
+void content_kv_boot_source(
+	struct content_kv *state, uint64_t self, struct boot_source *ret_source);
 
-/* One record, unpacked, or NULL. */
-ProtobufCMessage *content_kv_get(struct content_kv *state, const ProtobufCMessageDescriptor *type,
-	enum record_kind kind, const void *name, size_t name_bytes);
+/* Records as they are now, or NULL. */
 const Pxe__ImageVersion *content_kv_version(
 	struct content_kv *state, const char *image, const uint8_t digest[32]);
-const Pxe__Member *content_kv_member(struct content_kv *state, uint64_t id);
-/* Members in ascending order of id; returns how many. */
-size_t content_kv_members(struct content_kv *state, const Pxe__Member **ret_members, size_t max);
-/* The hardware address of whoever has this address by reservation or lease; 0 bytes: nobody. */
+const Pxe__Machine *content_kv_machine(
+	struct content_kv *state, const uint8_t *mac, size_t mac_bytes);
+/* The hardware address of whoever has this address by lease or reservation; 0 bytes: nobody. */
 size_t content_kv_mac_of_ip(struct content_kv *state, uint32_t ip, uint8_t ret_mac[16]);
 
 #endif

@@ -80,6 +80,29 @@ static bool parse_phone_home(const char *text, struct content_path *path)
 	       parse_mac(text + 11, strlen(text + 11), path);
 }
 
+/* "t/NAME", "t/MAC/NAME" */
+static bool parse_template(const char *text, struct content_path *path)
+{
+	const char *name = text + 2, *slash;
+
+	path->kind = CONTENT_NAME_TEMPLATE;
+	if (strncmp(text, "t/", 2) != 0) {
+		return false;
+	}
+	slash = strchr(name, '/');
+	if (slash != NULL) {
+		if (!parse_mac(name, (size_t)(slash - name), path)) {
+			return false;
+		}
+		name = slash + 1;
+	}
+	if (name[0] == '\0' || strchr(name, '/') != NULL) {
+		return false;
+	}
+	strcpy(path->file, name);
+	return true;
+}
+
 /* "blob/SHA256" or "blob/SHA256/NAME" */
 static bool parse_blob(const char *text, struct content_path *path)
 {
@@ -128,7 +151,7 @@ static bool parse_file(const char *text, struct content_path *path)
 int content_path_parse(const char *path, struct content_path *ret_path)
 {
 	bool (*const parsers[])(const char *text, struct content_path *path) = {
-		parse_script, parse_phone_home, parse_blob, parse_file};
+		parse_script, parse_phone_home, parse_template, parse_blob, parse_file};
 	char text[CONTENT_PATH_MAX];
 	int err = content_path_normalise(path, text);
 
@@ -142,6 +165,76 @@ int content_path_parse(const char *path, struct content_path *ret_path)
 		}
 	}
 	return -ENOENT;
+}
+
+/* ---- names that boot programs ask for by themselves */
+
+/* "0A000101", as PXELINUX, GRUB and U-Boot write an address. */
+static bool parse_hex_ip(const char *text, uint32_t *ret_ip)
+{
+	uint8_t bytes[4];
+	size_t size;
+
+	if (strlen(text) != 8 || text_hex_parse(text, bytes, sizeof bytes, &size) != 0 ||
+		size != 4) {
+		return false;
+	}
+	*ret_ip = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+		  bytes[3];
+	return true;
+}
+
+/* "01-aa-bb-cc-dd-ee-ff": hardware type 1, then the address. */
+static bool parse_type_and_mac(const char *text, struct content_path *path)
+{
+	return strncmp(text, "01-", 3) == 0 && parse_mac(text + 3, strlen(text + 3), path) &&
+	       path->mac_bytes == 6;
+}
+
+static bool parse_grub(const char *name, struct content_path *path)
+{
+	path->kind = CONTENT_NAME_GRUB;
+	if (strcasecmp(name, "grub.cfg") == 0) {
+		return true;
+	}
+	return strncasecmp(name, "grub.cfg-", 9) == 0 &&
+	       (parse_type_and_mac(name + 9, path) || parse_hex_ip(name + 9, &path->ip));
+}
+
+static bool parse_pxelinux(const char *name, struct content_path *path)
+{
+	path->kind = CONTENT_NAME_PXELINUX;
+	if (strcasecmp(name, "default") == 0) {
+		return true;
+	}
+	path->by_name = true;
+	path->has_uuid = text_uuid_parse(name, path->uuid) == 0;
+	return path->has_uuid || parse_type_and_mac(name, path) || parse_hex_ip(name, &path->ip);
+}
+
+int content_path_parse_made(const char *path, struct content_path *ret_path)
+{
+	static const char folder[] = "pxelinux.cfg/";
+	char text[CONTENT_PATH_MAX];
+	const char *name, *slash;
+	int err = content_path_normalise(path, text);
+
+	if (err != 0) {
+		return err;
+	}
+	memset(ret_path, 0, sizeof *ret_path);
+	slash = strrchr(text, '/');
+	name = slash != NULL ? slash + 1 : text;
+	if ((size_t)(name - text) >= sizeof folder - 1 &&
+		strncasecmp(name - (sizeof folder - 1), folder, sizeof folder - 1) == 0 &&
+		(name - (sizeof folder - 1) == text || name[-(int)sizeof folder] == '/')) {
+		return parse_pxelinux(name, ret_path) ? 0 : -ENOENT;
+	}
+	if (strcasecmp(name, "extlinux.conf") == 0) {
+		ret_path->kind = CONTENT_NAME_UBOOT;
+		return 0;
+	}
+	return parse_grub(name, ret_path) ? 0 : -ENOENT;
 }
 
 static int hex_value(char c)

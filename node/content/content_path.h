@@ -3,6 +3,7 @@
 #ifndef NODE_CONTENT_CONTENT_PATH_H
 #define NODE_CONTENT_CONTENT_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,7 +13,11 @@ enum content_name {
 	CONTENT_NAME_FILE,
 	CONTENT_NAME_SCRIPT,
 	CONTENT_NAME_BLOB,
-	CONTENT_NAME_PHONE_HOME
+	CONTENT_NAME_PHONE_HOME,
+	CONTENT_NAME_TEMPLATE,
+	CONTENT_NAME_GRUB,     /* a configuration that is made for a machine */
+	CONTENT_NAME_PXELINUX, /* the same */
+	CONTENT_NAME_UBOOT     /* the same */
 };
 
 struct content_path {
@@ -20,17 +25,26 @@ struct content_path {
 	char image[64];              /* FILE */
 	char pin[65];                /* FILE: digits of the version's digest, "" the current one */
 	char file[CONTENT_PATH_MAX]; /* FILE: path in the image; BLOB: the name behind the hash, or
-					"" */
+					""; TEMPLATE: its name */
 	uint8_t sha256[32];          /* BLOB */
-	uint8_t mac[16];             /* SCRIPT, PHONE_HOME; 0 bytes: not in the path */
+	/* Of the machine, all but FILE and BLOB; 0 bytes, false, 0: not in the path. */
+	uint8_t mac[16];
 	uint8_t mac_bytes;
+	bool has_uuid;
+	uint8_t uuid[16];
+	uint32_t ip;
+	bool by_name; /* PXELINUX: its loader asks for other names, too, if this one is not there */
 };
 
 /* '\\' to '/', empty and "." parts dropped, leading '/' too. 0; -EINVAL: a ".." part, a control
  * byte, or too long. */
 int content_path_normalise(const char *path, char ret_path[CONTENT_PATH_MAX]);
-/* 0; -EINVAL as above; -ENOENT: nothing that could be a name. */
+/* Names of scripts, blobs, files... 0; -EINVAL as above; -ENOENT: nothing that could be a name. */
 int content_path_parse(const char *path, struct content_path *ret_path);
+
+/* GRUB, PXELINUX, UBOOT: names that are made unless a file has them. 0; -EINVAL; -ENOENT: it is
+ * none. */
+int content_path_parse_made(const char *path, struct content_path *ret_path);
 
 /* Percent-decode `bytes` of text into a string. 0; -EINVAL: a bad escape, a zero byte, or no room.
  */

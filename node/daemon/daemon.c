@@ -299,12 +299,16 @@ static int open_services(struct daemon *daemon, char *ret_error, size_t error_by
 	struct http_config http = {.content = daemon->content,
 		.port = daemon->conf.http_port,
 		.ctx = daemon,
-		.on_event = post_event};
+		.on_event = post_event,
+		.claim_ctx = daemon->machines,
+		.claim = machines_claim};
 	struct tftp_server_config tftp = {.content = tftp_content_of(daemon->content),
 		.port = daemon->conf.tftp_port,
 		.single_port = daemon->conf.tftp_single_port,
 		.ctx = daemon,
-		.on_event = post_event};
+		.on_event = post_event,
+		.claim_ctx = daemon->machines,
+		.claim = machines_claim};
 	struct dhcp4_server_config dhcp4 = {.loop = &daemon->loop,
 		.replica = daemon->replica,
 		.events = daemon->events,

@@ -111,6 +111,9 @@ void daemon_tick_on_timer(uv_timer_t *timer)
 	replica_get_view(daemon->replica, &view);
 	daemon->scripts_at[daemon->ticks++ % DAEMON_BOOTS_S] = atomic_load(&daemon->scripts);
 	finish_start(daemon);
+	if (daemon->content != NULL) {
+		content_source_set_time(daemon->content, replica_now_ms(daemon->replica));
+	}
 	daemon_news_on_tick(daemon, &view); /* first: is this node a member at all? */
 	daemon_tick_tell_peers(daemon, &view);
 	daemon_news_on_isolation(daemon, &view);

@@ -5,6 +5,7 @@
 #include "proto/msg/msg_ip4.h"
 #include "proto/wire/dhcp4_sub.h"
 #include "proto/wire/text.h"
+#include <stdio.h>
 #include <string.h>
 
 bool dhcp4_boot_has_file(const struct boot_decision *decision)
@@ -149,8 +150,9 @@ void dhcp4_boot_choose(const struct dhcp4_view *view, const struct dhcp4_request
 	fill_client(request, ip, &client);
 	uint16_t layer;
 	client.has_item = dhcp4_pxe_item(request, &client.item, &layer);
-	if (levels != NULL)
-		boot_client_of_levels(levels, &client);
+	client.levels = levels;
+	client.now_ms = view->now_ms;
+	snprintf(client.boot, sizeof client.boot, "%08x", request->message.header.xid);
 	boot_decide(&source, &client, view->serve_ip, view->http_port, ret_decision);
 	if (ret_decision->kind != BOOT_LOADER && ret_decision->kind != BOOT_HTTP)
 		return;

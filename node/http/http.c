@@ -132,9 +132,12 @@ int http_server_open(const struct http_config *config, struct http_server **ret_
 		abort();
 	}
 	pthread_mutex_init(&server->metrics_lock, NULL);
+	pthread_mutex_init(&server->claims_lock, NULL);
 	server->content = config->content;
 	server->ctx = config->ctx;
 	server->on_event = config->on_event;
+	server->claim_ctx = config->claim_ctx;
+	server->claim = config->claim;
 	/* A pool of 1 is refused by libmicrohttpd. */
 	threads = threads / (unsigned)count > 2 ? threads / (unsigned)count : 2;
 	for (size_t i = 0; i < count; i++) {
@@ -233,10 +236,12 @@ void http_server_close(struct http_server *server)
 	if (server == NULL) {
 		return;
 	}
+	http_claim_close(server);
 	for (size_t i = 0; i < server->daemon_count; i++) {
 		MHD_stop_daemon(server->daemon[i]);
 	}
 	pthread_mutex_destroy(&server->metrics_lock);
+	pthread_mutex_destroy(&server->claims_lock);
 	free(server->metrics);
 	free(server);
 }

@@ -1,4 +1,5 @@
-/* node/http/http.h: the HTTP/1.1 server: GET and HEAD of everything that node/content names.
+/* node/http/http.h: the HTTP/1.1 server: GET and HEAD of everything that node/content names, and
+ * POST of a system's report (phone-home).
  *
  * Edge file. Own threads (libmicrohttpd with epoll); answers come from durable state and blob
  * files, never from the loop. Files leave by sendfile. ETag is the file's SHA-256 in quotes; single
@@ -28,6 +29,9 @@ struct http_config {
 	void *ctx;
 	/* From the server's threads; may be NULL. */
 	void (*on_event)(void *ctx, const struct event *event);
+	/* One-shot boots are claimed by it while the request waits; NULL: none can be. */
+	void *claim_ctx;
+	content_claim_cb *claim;
 };
 
 struct http_stats {

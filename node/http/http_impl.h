@@ -22,6 +22,11 @@ struct http_server {
 	struct content_source *content;
 	void *ctx;
 	void (*on_event)(void *ctx, const struct event *event);
+	void *claim_ctx;
+	content_claim_cb *claim;     /* may be NULL */
+	pthread_mutex_t claims_lock; /* of the next two */
+	struct http_claim *claims;   /* those that requests have */
+	bool closing;
 	uint16_t port;
 	struct MHD_Daemon *daemon[HTTP_ADDRESSES_MAX];
 	size_t daemon_count;
@@ -37,13 +42,26 @@ struct http_request {
 	bool seen;    /* the handler was called once already */
 	bool watched; /* START was told, DONE or FAILED is due */
 	uint64_t started_ms, body_bytes;
-	struct event event; /* what DONE will say */
+	struct event event;       /* what DONE will say */
+	struct http_claim *claim; /* was made, or tried; NULL: none */
+	bool is_post, too_long;
+	char *posted; /* NUL-terminated; NULL: nothing yet */
+	size_t posted_bytes;
 };
 
 /* http_relay.c: the part of a file that arrives while it is sent. Takes a share of the relay. NULL:
  * no memory. */
 struct MHD_Response *http_relay_response(
 	struct MHD_Connection *connection, struct relay *relay, uint64_t offset, uint64_t length);
+/* ---- http_claim.c */
+/* Suspend the connection until the claim's outcome is known; then the handler is called again.
+ * NULL: the server is closing. The request has one claim at most. */
+struct http_claim *http_claim_begin(struct http_server *server, struct MHD_Connection *connection,
+	const struct content_claim *what);
+/* The request ends. */
+void http_claim_end(struct http_server *server, struct http_claim *claim);
+/* All go on; none begins any more. */
+void http_claim_close(struct http_server *server);
 
 /* CLOCK_MONOTONIC. */
 uint64_t http_now_ms(void);

@@ -11,13 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define HTTP_SMALL_BYTES (32u << 10) /* below this one read and one send beat sendfile */
 #define HTTP_ETAG_BYTES  67
-#define HTTP_IDLE_S      120 /* iPXE keeps a connection through a kernel's download of another */
+#define HTTP_POST_BYTES  4096  /* of a report */
+#define HTTP_POST_MS     10000 /* for all of it to arrive */
+#define HTTP_IDLE_S      120   /* iPXE keeps a connection through a kernel's download of another */
 
 /* ---- answers */
 
@@ -149,25 +152,12 @@ static void watch_begin(struct http_server *server, struct http_request *request
 	event->ip = client_ip;
 	snprintf(event->host, sizeof event->host, "%s", content->host);
 	snprintf(event->text, sizeof event->text, "%s", path);
+	event->stage = content->stage;
+	snprintf(event->profile, sizeof event->profile, "%s", content->profile);
 	event->bytes = length;
 	event->kind = PXE__EVENT_KIND__EVENT_HTTP_START;
 	server->on_event(server->ctx, event);
 	request->watched = true;
-}
-
-/* What a stranger wrote, cut and made printable. */
-static void put_query(const char *query, const char *name, char *text, size_t text_bytes)
-{
-	char value[128];
-	size_t used = strlen(text);
-
-	if (content_query(query, name, value, sizeof value) != 0 || value[0] == '\0') {
-		return;
-	}
-	for (char *c = value; *c != '\0'; c++) {
-		*c = *c < ' ' || *c >= 0x7f ? '?' : *c;
-	}
-	snprintf(text + used, text_bytes - used, "%s%.100s", used > 0 ? ", " : "", value);
 }
 
 static void tell_text(struct http_server *server, const struct content *content,
@@ -181,11 +171,17 @@ static void tell_text(struct http_server *server, const struct content *content,
 	}
 	memcpy(event.mac, content->mac, sizeof event.mac);
 	snprintf(event.host, sizeof event.host, "%s", content->host);
+	snprintf(event.profile, sizeof event.profile, "%s", content->profile);
+	event.stage = content->stage;
 	if (content->phone_home) {
 		event.kind = PXE__EVENT_KIND__EVENT_PHONE_HOME;
 		event.bytes = 0;
-		put_query(asked->query, "marker", event.text, sizeof event.text);
-		put_query(asked->query, "os", event.text, sizeof event.text);
+		event.failed = content->failed;
+		snprintf(event.text, sizeof event.text, "%s", content->report);
+	} else if (content->kind == CONTENT_UNSOUND) {
+		event.kind = PXE__EVENT_KIND__EVENT_TEMPLATE_FAILED;
+		snprintf(event.text, sizeof event.text, "%.*s", (int)strcspn(content->text, "\n"),
+			content->text);
 	} else {
 		event.kind = PXE__EVENT_KIND__EVENT_SCRIPT;
 		snprintf(event.text, sizeof event.text, "%s", asked->path);
@@ -242,33 +238,72 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 		response);
 }
 
+/* Made for this request. Templates have a tag, as they come out the same when asked again. */
 static enum MHD_Result answer_made(struct http_server *server, struct MHD_Connection *connection,
 	struct http_request *request, struct content *content, const struct content_request *asked,
 	bool head)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		content->bytes, content->text, MHD_RESPMEM_MUST_FREE);
+	char etag[HTTP_ETAG_BYTES];
+	struct MHD_Response *response;
 
+	etag_of(content, etag);
+	if (content->has_sha256 &&
+		http_etag_in(header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH), etag)) {
+		return answer_not_modified(server, connection, etag);
+	}
+	response = MHD_create_response_from_buffer(
+		content->bytes, content->text, MHD_RESPMEM_MUST_COPY);
 	if (response == NULL) {
 		return MHD_NO;
 	}
-	content->text = NULL; /* the response frees it */
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content->media_type);
-	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+		content->has_sha256 ? "no-cache" : "no-store");
+	if (content->has_sha256) {
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, etag);
+	}
 	atomic_fetch_add(&server->counters.texts, 1);
 	if (!head) {
 		request->body_bytes = content->bytes;
-		tell_text(server, content, asked);
+		if (content->stage == PXE__BOOT_STAGE__STAGE_TEMPLATE) {
+			watch_begin(server, request, content, asked->path, asked->client_ip,
+				content->bytes);
+		} else {
+			tell_text(server, content, asked);
+		}
 	}
 	return queue(connection, MHD_HTTP_OK, response);
 }
 
+static enum MHD_Result answer_unsound(struct http_server *server, struct MHD_Connection *connection,
+	const struct content *content, const struct content_request *asked)
+{
+	atomic_fetch_add(&server->counters.failed, 1);
+	tell_text(server, content, asked);
+	return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, content->text, NULL, NULL);
+}
+
+static int open_content(struct http_server *server, struct http_request *request,
+	struct content_request *asked, struct content *ret_content)
+{
+	int err;
+
+	asked->claim_tried = request->claim != NULL;
+	err = content_open(server->content, asked, ret_content);
+	if (err == 0 && ret_content->kind == CONTENT_CLAIM && server->claim == NULL) {
+		content_fini(ret_content);
+		asked->claim_tried = true;
+		err = content_open(server->content, asked, ret_content);
+	}
+	return err;
+}
+
 static enum MHD_Result answer_content(struct http_server *server, struct MHD_Connection *connection,
-	struct http_request *request, const struct content_request *asked, bool head)
+	struct http_request *request, struct content_request *asked, bool head)
 {
 	struct content content;
 	enum MHD_Result result = MHD_NO;
-	int err = content_open(server->content, asked, &content);
+	int err = open_content(server, request, asked, &content);
 
 	if (err != 0) {
 		return answer_error(server, connection, err);
@@ -280,6 +315,12 @@ static enum MHD_Result answer_content(struct http_server *server, struct MHD_Con
 		break;
 	case CONTENT_TEXT:
 		result = answer_made(server, connection, request, &content, asked, head);
+		break;
+	case CONTENT_UNSOUND: result = answer_unsound(server, connection, &content, asked); break;
+	case CONTENT_CLAIM:
+		/* Comes back here when the outcome is known. */
+		request->claim = http_claim_begin(server, connection, &content.claim);
+		result = request->claim != NULL ? MHD_YES : MHD_NO;
 		break;
 	case CONTENT_ELSEWHERE:
 		atomic_fetch_add(&server->counters.redirects, 1);
@@ -365,6 +406,13 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 	asked.path = path;
 	asked.query = uri[path_bytes] == '?' ? uri + path_bytes + 1 : NULL;
 	addresses_of(connection, &asked);
+	if (request->is_post) {
+		const char *type = header_of(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
+		asked.body = request->posted != NULL ? request->posted : "";
+		asked.body_is_form =
+			type != NULL &&
+			strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0;
+	}
 	return answer_content(server, connection, request, &asked, head);
 }
 
@@ -381,6 +429,67 @@ static void allow_rest(struct MHD_Connection *connection)
 	}
 }
 
+static enum MHD_Result refuse_method(struct http_server *server, struct MHD_Connection *connection)
+{
+	atomic_fetch_add(&server->counters.requests, 1);
+	atomic_fetch_add(&server->counters.refused_method, 1);
+	return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n",
+		MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+}
+
+/* POST is for phone-home alone. */
+static bool is_report(const struct http_request *request, const char *method)
+{
+	const char *path = request->uri;
+
+	if (path == NULL || strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
+		return false;
+	}
+	if (strncmp(path, "http://", 7) == 0) {
+		path += 7;
+		path += strcspn(path, "/");
+	}
+	path += strspn(path, "/");
+	return strncasecmp(path, "phone-home/", 11) == 0;
+}
+
+/* More of a report. It must all be there soon: who sends a byte now and then is let go. */
+static enum MHD_Result take_posted(
+	struct http_request *request, const char *data, size_t *data_bytes)
+{
+	size_t bytes = *data_bytes;
+
+	*data_bytes = 0;
+	if (http_now_ms() - request->started_ms > HTTP_POST_MS) {
+		return MHD_NO;
+	}
+	if (request->posted == NULL) {
+		request->posted = calloc(1, HTTP_POST_BYTES + 1);
+	}
+	if (request->posted == NULL || bytes > HTTP_POST_BYTES - request->posted_bytes) {
+		request->too_long = true;
+		return MHD_YES;
+	}
+	memcpy(request->posted + request->posted_bytes, data, bytes);
+	request->posted_bytes += bytes;
+	return MHD_YES;
+}
+
+static enum MHD_Result answer_whole(struct http_server *server, struct MHD_Connection *connection,
+	struct http_request *request, bool head)
+{
+	/* Not when it comes back from its claim. */
+	if (request->claim == NULL) {
+		atomic_fetch_add(&server->counters.requests, 1);
+	}
+	if (request->too_long) {
+		atomic_fetch_add(&server->counters.malformed, 1);
+		return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+			"a report has at most 4096 bytes\n", NULL, NULL);
+	}
+	return answer(server, connection, request, head);
+}
+
 enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connection,
 	const char *url, const char *method, const char *version, const char *upload_data,
 	size_t *upload_data_size, void **request_cls)
@@ -391,35 +500,34 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
 
 	(void)url;
 	(void)version;
-	(void)upload_data;
 	if (request == NULL) {
 		return MHD_NO; /* no memory when the request began */
 	}
-	if (!request->seen) {
+	request->is_post = is_report(request, method);
+	if (!request->seen && !request->is_post) {
 		allow_rest(connection);
 	}
-	if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
+	if (!head && !request->is_post && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
 		if (request->seen) {
 			*upload_data_size = 0;
 			return MHD_YES;
 		}
 		request->seen = true;
-		atomic_fetch_add(&server->counters.requests, 1);
-		atomic_fetch_add(&server->counters.refused_method, 1);
-		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n",
-			MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		return refuse_method(server, connection);
 	}
 	if (!request->seen) {
 		request->seen = true; /* headers only: the answer follows when all of the request is
 					 there */
 		return MHD_YES;
 	}
+	if (*upload_data_size > 0 && request->is_post) {
+		return take_posted(request, upload_data, upload_data_size);
+	}
 	if (*upload_data_size > 0) {
 		*upload_data_size = 0; /* a body of a GET means nothing (RFC 9110 §9.3.1) */
 		return MHD_YES;
 	}
-	atomic_fetch_add(&server->counters.requests, 1);
-	return answer(server, connection, request, head);
+	return answer_whole(server, connection, request, head);
 }
 
 void *http_request_on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -463,6 +571,10 @@ void http_request_on_completed(void *cls, struct MHD_Connection *connection, voi
 		request->event.took_ms = (uint32_t)(http_now_ms() - request->started_ms);
 		server->on_event(server->ctx, &request->event);
 	}
+	if (request->claim != NULL) {
+		http_claim_end(server, request->claim);
+	}
+	free(request->posted);
 	free(request->uri);
 	free(request);
 	*request_cls = NULL;

@@ -47,6 +47,8 @@ struct tftp_job {
 	uint8_t mac[16];
 	uint8_t mac_bytes;
 	char path[200]; /* printable, for events */
+	char host[64], profile[64];
+	Pxe__BootStage stage;
 };
 
 /* The clock of uv_now(), finer, and not that of the turn's begin: round trips on a LAN are shorter
@@ -72,7 +74,10 @@ static void post(struct tftp_job *job, Pxe__EventKind kind, const char *what)
 		.ip = job->client_ip,
 		.bytes = job->file->bytes,
 		.took_ms = (uint32_t)(uv_now(table->loop) - job->started_ms),
+		.stage = job->stage,
 	};
+	snprintf(event.host, sizeof event.host, "%s", job->host);
+	snprintf(event.profile, sizeof event.profile, "%s", job->profile);
 	memcpy(event.mac, job->mac, sizeof event.mac);
 	if (what == NULL)
 		snprintf(event.text, sizeof event.text, "%s", job->path);
@@ -587,6 +592,10 @@ static struct tftp_job *job_new(struct tftp_job_table *table,
 	job->mac_bytes = request->mac_bytes;
 	memcpy(job->mac, request->mac, sizeof job->mac);
 	tftp_name_printable(request->path, job->path, sizeof job->path);
+	snprintf(job->host, sizeof job->host, "%s", request->host != NULL ? request->host : "");
+	snprintf(job->profile, sizeof job->profile, "%s",
+		request->profile != NULL ? request->profile : "");
+	job->stage = request->stage;
 	job_insert(table, job);
 	uv_poll_start(&job->poll, UV_READABLE, on_readable);
 	return job;

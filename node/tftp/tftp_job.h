@@ -87,6 +87,8 @@ struct tftp_job_request {
 	struct tftp_file *file;    /* one user passes to the job, also on failure */
 	uint8_t mac[16];
 	uint8_t mac_bytes;
+	const char *host, *profile; /* for events, copied; NULL: not known */
+	Pxe__BootStage stage;
 };
 
 /* Begin: opens the socket and sends the OACK or the first block. 0 or negative errno. */

@@ -4,6 +4,7 @@
  * runs in the loop of on_thread(). */
 #include "node/tftp/tftp_server.h"
 
+#include "node/tftp/tftp_claim.h"
 #include "node/tftp/tftp_job.h"
 #include "node/tftp/tftp_name.h"
 #include "proto/host/port_holder.h"
@@ -36,6 +37,7 @@ struct tftp_server {
 	struct tftp_content content;
 	struct tftp_counts counts;
 	struct tftp_job_table jobs;
+	struct tftp_claims claims;
 	struct tftp_listener listener[LISTENERS_MAX];
 	unsigned listener_count;
 	uint16_t port;
@@ -104,6 +106,19 @@ static uint64_t digest_of(const uint8_t *bytes, size_t size)
 	return digest;
 }
 
+/* What needs a claim is opened again once that was tried; CONTENT_CLAIM: it is under way. */
+static int open_claimed(
+	struct tftp_server *server, struct content_request *request, struct content *ret_content)
+{
+	int status = server->content.open(server->content.source, request, ret_content);
+	if (status != 0 || ret_content->kind != CONTENT_CLAIM ||
+		tftp_claim_ask(&server->claims, &ret_content->claim) == TFTP_CLAIM_WAITS)
+		return status;
+	server->content.fini(ret_content);
+	request->claim_tried = true;
+	return server->content.open(server->content.source, request, ret_content);
+}
+
 /* Try what the client may have meant, in turn. */
 static int open_content(struct tftp_server *server, const struct tftp_arrival *arrival,
 	const struct tftp_packet *packet, char name[TFTP_NAME_MAX], struct content *ret_content)
@@ -115,7 +130,7 @@ static int open_content(struct tftp_server *server, const struct tftp_arrival *a
 		struct content_request request = {.path = name,
 			.client_ip = arrival->client_ip,
 			.local_ip = arrival->local_ip};
-		status = server->content.open(server->content.source, &request, ret_content);
+		status = open_claimed(server, &request, ret_content);
 	}
 	return status;
 }
@@ -154,6 +169,9 @@ static void start_job(struct tftp_server *server, const struct tftp_arrival *arr
 		.asked = packet->options,
 		.file = file,
 		.mac_bytes = content->mac_bytes,
+		.host = content->host,
+		.profile = content->profile,
+		.stage = content->stage,
 	};
 	memcpy(request.mac, content->mac, sizeof request.mac);
 	/* The size after conversion would be no use to the client, and windows of text are not
@@ -165,6 +183,23 @@ static void start_job(struct tftp_server *server, const struct tftp_arrival *arr
 			TFTP_COUNT_LIMITED); /* out of sockets or memory: the client asks again */
 }
 
+static void tell_unsound(struct tftp_server *server, const struct tftp_arrival *arrival,
+	const struct content *content)
+{
+	struct event event = {.kind = PXE__EVENT_KIND__EVENT_TEMPLATE_FAILED,
+		.ip = arrival->client_ip,
+		.mac_bytes = content->mac_bytes,
+		.stage = content->stage};
+	if (server->jobs.on_event == NULL)
+		return;
+	memcpy(event.mac, content->mac, sizeof event.mac);
+	snprintf(event.host, sizeof event.host, "%s", content->host);
+	snprintf(event.profile, sizeof event.profile, "%s", content->profile);
+	snprintf(event.text, sizeof event.text, "%.*s", (int)strcspn(content->text, "\n"),
+		content->text);
+	server->jobs.on_event(server->jobs.ctx, &event);
+}
+
 static void serve_content(struct tftp_server *server, const struct tftp_arrival *arrival,
 	const char *name, const struct tftp_packet *packet, const struct content *content)
 {
@@ -173,6 +208,17 @@ static void serve_content(struct tftp_server *server, const struct tftp_arrival 
 		(content->kind == CONTENT_RELAY && packet->mode == TFTP_NETASCII)) {
 		count(server, TFTP_COUNT_ELSEWHERE);
 		reply_error(arrival, TFTP_EUNDEF, "this server does not hold the file yet");
+		return;
+	}
+	if (content->kind == CONTENT_CLAIM)
+		return; /* the client asks again */
+	if (content->kind == CONTENT_UNSOUND) {
+		char text[128];
+		snprintf(text, sizeof text, "%.*s", (int)strcspn(content->text, "\n"),
+			content->text);
+		count(server, TFTP_COUNT_FAILED);
+		tell_unsound(server, arrival, content);
+		reply_error(arrival, TFTP_EUNDEF, text);
 		return;
 	}
 	int status = file_of_content(server, content, packet->mode, &file);
@@ -472,6 +518,7 @@ static void free_server(struct tftp_server *server)
 {
 	for (unsigned i = 0; i < server->listener_count; i++)
 		close(server->listener[i].fd);
+	tftp_claims_fini(&server->claims);
 	pthread_mutex_destroy(&server->adopt_lock);
 	free(server->adopt);
 	free(server);
@@ -527,6 +574,8 @@ int tftp_server_open(const struct tftp_server_config *config, struct tftp_server
 	server->jobs.ctx = config->ctx;
 	server->jobs.on_event = config->on_event;
 	server->jobs.on_progress = config->on_progress;
+	server->claims.ctx = config->claim_ctx;
+	server->claims.claim = config->claim;
 	pthread_mutex_init(&server->adopt_lock, NULL);
 	int status = listen_on_all(server, config, ret_error, error_bytes);
 	if (config->single_port) {

@@ -62,6 +62,10 @@ struct tftp_server_config {
 	/* A transfer starts, ends or fails. From the server's thread; must not block. May be NULL.
 	 */
 	void (*on_event)(void *ctx, const struct event *event);
+	/* One-shot boots are claimed by it; the request is dropped meanwhile, as the client asks
+	 * again. NULL: none can be. */
+	void *claim_ctx;
+	content_claim_cb *claim;
 	/* A transfer of a blob starts, gets on (every 500 ms, and every 16384 blocks) or ends. As
 	 * on_event. */
 	void (*on_progress)(void *ctx, const struct tftp_handover *handover);

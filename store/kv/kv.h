@@ -108,6 +108,12 @@ int kv_state_each_prefix(struct kv *kv, const uint8_t *prefix, size_t prefix_byt
 	bool (*visit)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
 		size_t value_bytes),
 	void *ctx);
+/* Like kv_state_each_prefix for each of `count` first bytes in turn, all in one read transaction.
+ * false goes on with the next one. Any thread. */
+int kv_state_each_kind(struct kv *kv, const uint8_t *kinds, size_t count,
+	bool (*visit)(void *ctx, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+		size_t value_bytes),
+	void *ctx);
 /* meta value `name` and all state records from one read transaction (consistent with each other).
  * Any thread. */
 int kv_snapshot_each(struct kv *kv, const char *name, uint8_t *ret_meta, size_t meta_max,

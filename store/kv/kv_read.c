@@ -239,6 +239,20 @@ int kv_state_each_prefix(
 	return error;
 }
 
+int kv_state_each_kind(
+	struct kv *kv, const uint8_t *kinds, size_t count, kv_visit_cb *visit, void *ctx)
+{
+	MDB_txn *txn;
+	int error = read_begin(kv, &txn);
+
+	if (error)
+		return kv_errno(error);
+	for (size_t i = 0; i < count && !error; i++)
+		error = visit_all(txn, kv->state, &kinds[i], 1, visit, ctx);
+	read_end(kv, txn);
+	return error;
+}
+
 int kv_state_each(struct kv *kv, kv_visit_cb *visit, void *ctx)
 {
 	return kv_state_each_prefix(kv, NULL, 0, visit, ctx);

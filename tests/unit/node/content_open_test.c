@@ -269,7 +269,11 @@ static void put_host(struct fixture *f, const char *profile)
 static void expect_script(
 	struct fixture *f, const char *path, const char *query, uint32_t ip, const char *part)
 {
-	const struct content_request request = {path, query, ip, 0x0a000005, 8080};
+	const struct content_request request = {.path = path,
+		.query = query,
+		.client_ip = ip,
+		.local_ip = 0x0a000005,
+		.local_port = 8080};
 	struct content content;
 
 	assert_int_equal(content_open(f->content, &request, &content), 0);
@@ -371,7 +375,10 @@ static void test_bare_names_are_of_the_machines_image(void **state)
 {
 	const uint32_t machine = 0x0a000032;
 	struct fixture *f = *state;
-	struct content_request request = {"start4.elf", NULL, machine, 0x0a000005, 8080};
+	struct content_request request = {.path = "start4.elf",
+		.client_ip = machine,
+		.local_ip = 0x0a000005,
+		.local_port = 8080};
 	struct content content;
 	Pxe__Profile profile = PXE__PROFILE__INIT;
 	uint8_t sha256[32], digest[32];
