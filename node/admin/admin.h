@@ -34,6 +34,7 @@
 
 struct admin;
 struct image_intake;
+struct image_puller;
 struct timeline_service;
 
 /* One counter of this node; name is borrowed for the call. */
@@ -47,6 +48,7 @@ struct admin_config {
 	struct events *events;
 	struct timeline_service *timelines; /* NULL: no history is kept */
 	struct image_intake *intake;        /* NULL: pushes are refused */
+	struct image_puller *puller;        /* NULL: nothing to verify */
 	uint64_t self;                      /* member id */
 	const char *socket_path; /* NULL or "": that door stays shut; likewise the addresses */
 	const char *api_address; /* "10.20.0.11:7441" */

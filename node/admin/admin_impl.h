@@ -49,6 +49,7 @@ enum admin_pending_kind {
 	ADMIN_PENDING_JOIN,
 	ADMIN_PENDING_PUSH,   /* waits for the intake */
 	ADMIN_PENDING_LOG,    /* waits for the worker that reads the history */
+	ADMIN_PENDING_VERIFY, /* waits for the puller's reading */
 	ADMIN_PENDING_COMMIT, /* is told how far a pushed image is, by the timer */
 };
 
@@ -193,6 +194,9 @@ void admin_on_push_begin(
 	struct admin *admin, const struct admin_client *client, const Pxe__PushBegin *push);
 void admin_on_push_files(
 	struct admin *admin, const struct admin_client *client, const Pxe__PushFiles *push);
+/* admin_verify.c */
+void admin_on_image_verify(
+	struct admin *admin, const struct admin_client *client, const Pxe__ImageVerifyQuery *query);
 void admin_on_push_data(
 	struct admin *admin, const struct admin_client *client, const Pxe__PushData *push);
 void admin_on_push_commit(

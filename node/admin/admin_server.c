@@ -192,6 +192,9 @@ static void dispatch(
 	case PXE__ADMIN_REQUEST__BODY_PUSH_FILES:
 		admin_on_push_files(admin, client, request->push_files);
 		return;
+	case PXE__ADMIN_REQUEST__BODY_IMAGE_VERIFY:
+		admin_on_image_verify(admin, client, request->image_verify);
+		return;
 	case PXE__ADMIN_REQUEST__BODY_PUSH_COMMIT:
 		admin_on_push_commit(admin, client, request);
 		return;
@@ -208,7 +211,6 @@ static void dispatch(
 		admin_on_changes(admin, client, request->changes);
 		return;
 	case PXE__ADMIN_REQUEST__BODY__NOT_SET:
-	case PXE__ADMIN_REQUEST__BODY_IMAGE_VERIFY:
 	case _PXE__ADMIN_REQUEST__BODY__CASE_IS_INT_SIZE: break;
 	}
 	admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_INVALID,

@@ -351,6 +351,7 @@ static int open_admin(struct daemon *daemon, char *ret_error, size_t error_bytes
 		.replica = daemon->replica,
 		.events = daemon->events,
 		.intake = daemon->intake,
+		.puller = daemon->puller,
 		.timelines = daemon->timelines,
 		.self = daemon->conf.id,
 		.socket_path = daemon->conf.socket_path,

@@ -26,10 +26,14 @@
 #define PULLER_TICK_MS    500
 #define PULLER_WAKE_MS    50
 #define PULLER_COLLECT_MS (10 * 60 * 1000)
+/* Disks forget: all blobs are read again, slowly. */
+#define PULLER_VERIFY_AGAIN_MS     (UINT64_C(7) * 24 * 3600 * 1000)
+#define PULLER_VERIFY_GENTLY_BYTES (UINT64_C(64) << 20) /* per tick */
 
 static void puller_step(struct image_puller *puller);
+static void on_tick(uv_timer_t *timer);
 
-static void puller_unreference(struct image_puller *puller)
+void puller_unreference(struct image_puller *puller)
 {
 	assert(puller->references > 0);
 	if (--puller->references > 0) {
@@ -126,13 +130,26 @@ static void look_again(struct puller_version *version)
 	}
 }
 
+void puller_wake(struct image_puller *puller)
+{
+	uv_timer_start(&puller->tick, on_tick, PULLER_WAKE_MS, 0);
+}
+
+void puller_look_again(struct image_puller *puller)
+{
+	for (size_t i = 0; i < puller->version_count; i++) {
+		look_again(puller->versions[i]);
+	}
+	puller_wake(puller);
+}
+
 /* ---- telling the cluster */
 
 struct puller_proposal {
 	struct image_puller *puller;
 	char image[MODEL_NAME_MAX + 1];
 	uint8_t digest[32];
-	bool held; /* else: publish */
+	bool held; /* else: publish, or lost */
 };
 
 static void proposal_done(
@@ -180,7 +197,7 @@ static void propose(struct image_puller *puller, struct puller_version *version,
 	}
 }
 
-static void propose_held(struct image_puller *puller, struct puller_version *version)
+static void propose_held(struct image_puller *puller, struct puller_version *version, bool lost)
 {
 	Pxe__Command command = PXE__COMMAND__INIT;
 	Pxe__ImageHeld held = PXE__IMAGE_HELD__INIT;
@@ -189,9 +206,10 @@ static void propose_held(struct image_puller *puller, struct puller_version *ver
 	held.digest.data = version->digest;
 	held.digest.len = 32;
 	held.member = puller->config.cluster.self;
+	held.lost = lost;
 	command.op_case = PXE__COMMAND__OP_IMAGE_HELD;
 	command.image_held = &held;
-	propose(puller, version, &command, true);
+	propose(puller, version, &command, !lost);
 }
 
 static void propose_publish(struct image_puller *puller, struct puller_version *version)
@@ -336,10 +354,16 @@ static void step_version(struct image_puller *puller, struct puller_version *ver
 		}
 		break;
 	case PULLER_LOOKING: break;
-	case PULLER_FETCHING: start_fetches(puller, version, record); break;
+	case PULLER_FETCHING:
+		/* Nobody is to count on what a damaged disk took from us. */
+		if (!version->proposing && is_in(self, record->holders, record->n_holders)) {
+			propose_held(puller, version, true);
+		}
+		start_fetches(puller, version, record);
+		break;
 	case PULLER_COMPLETE:
 		if (!version->proposing && !is_in(self, record->holders, record->n_holders)) {
-			propose_held(puller, version);
+			propose_held(puller, version, false);
 		}
 		break;
 	}
@@ -494,7 +518,7 @@ static void puller_step(struct image_puller *puller)
 	free(walk.records);
 }
 
-/* ---- reading all blobs once after the start */
+/* ---- reading all blobs, after the start and once a week */
 
 static void after_verify(uv_work_t *request, int status)
 {
@@ -520,15 +544,23 @@ static void after_verify(uv_work_t *request, int status)
 static void start_verify(struct image_puller *puller)
 {
 	struct puller_work *work;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, part;
 
 	if (puller->verify_next == puller->verify.count) {
 		puller_blobs_fini(&puller->verify);
 		puller->verify_next = 0;
+		puller->verified_once = true;
+		puller->verify_listed = false;
+		puller->verify_next_ms =
+			puller_now_ms() + (puller->config.verify_after_ms > 0
+							  ? puller->config.verify_after_ms
+							  : PULLER_VERIFY_AGAIN_MS);
 		return;
 	}
 	work = puller_work_new(puller, PULLER_WORK_VERIFY);
-	while (puller->verify_next < puller->verify.count && bytes < PULLER_VERIFY_BYTES) {
+	work->gently = puller->verified_once;
+	part = work->gently ? PULLER_VERIFY_GENTLY_BYTES : PULLER_VERIFY_BYTES;
+	while (puller->verify_next < puller->verify.count && bytes < part) {
 		const struct puller_blob *blob = &puller->verify.at[puller->verify_next++];
 		puller_blobs_add(&work->blobs, blob->sha256, blob->bytes);
 		bytes += blob->bytes;
@@ -552,7 +584,7 @@ static void after_list(uv_work_t *request, int status)
 
 static void step_verify(struct image_puller *puller)
 {
-	if (puller->verifying) {
+	if (puller->verifying || puller_now_ms() < puller->verify_next_ms) {
 		return;
 	}
 	if (!puller->verify_listed) {
@@ -617,6 +649,7 @@ static void on_tick(uv_timer_t *timer)
 	puller_step(puller);
 	step_verify(puller);
 	step_collect(puller);
+	puller_check_step(puller);
 	uv_timer_start(timer, on_tick, PULLER_TICK_MS, 0);
 }
 
@@ -671,5 +704,6 @@ void image_puller_close(struct image_puller *puller)
 	assert(!puller->closing);
 	puller->closing = true;
 	atomic_store(&puller->stop, true);
+	puller_check_end(puller);
 	uv_close((uv_handle_t *)&puller->tick, on_closed);
 }

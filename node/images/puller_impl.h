@@ -60,6 +60,9 @@ struct image_puller {
 	struct puller_version **versions;
 	size_t version_count, version_room;
 	uint64_t newest_number;
+	struct puller_check *check; /* what image_puller_verify() reads; NULL: nothing */
+	uint64_t verify_next_ms;    /* no part of a reading before that */
+	bool verified_once;         /* since the start: later readings are slow */
 	unsigned looking, fetching;
 	struct puller_blobs verify; /* blobs that are still to be read and compared */
 	size_t verify_next;
@@ -74,7 +77,20 @@ enum puller_work_kind {
 	PULLER_WORK_FETCH,
 	PULLER_WORK_LIST,
 	PULLER_WORK_VERIFY,
+	PULLER_WORK_CHECK,
 	PULLER_WORK_COLLECT
+};
+
+/* The versions that are read because somebody asked. */
+struct puller_check {
+	struct puller_version_name {
+		char image[MODEL_NAME_MAX + 1];
+		uint8_t digest[32];
+	} * versions;
+	size_t count, next;
+	Pxe__ImageVersion *version; /* a copy of the one at the worker */
+	image_puller_verified_cb *done;
+	void *ctx;
 };
 
 struct puller_work {
@@ -91,6 +107,10 @@ struct puller_work {
 	size_t source_count;
 	uint64_t number, now_ms, received;
 	unsigned removed;
+	const Pxe__ImageVersion *version; /* CHECK: the check's */
+	char **missing, **damaged;        /* CHECK, out: paths of the version's files */
+	size_t missing_count, damaged_count;
+	bool gently; /* VERIFY: only when the disk has nothing else to do */
 	int result;
 	char error[160];
 };
@@ -98,6 +118,13 @@ struct puller_work {
 void puller_blobs_add(struct puller_blobs *blobs, const uint8_t sha256[32], uint64_t bytes);
 void puller_blobs_fini(struct puller_blobs *blobs);
 uint64_t puller_now_ms(void);
+/* puller_check.c: every tick, and at the end. */
+void puller_check_step(struct image_puller *puller);
+void puller_check_end(struct image_puller *puller);
+/* puller.c */
+void puller_unreference(struct image_puller *puller);
+void puller_look_again(struct image_puller *puller);
+void puller_wake(struct image_puller *puller); /* a tick soon */
 
 /* Runs on a worker; touches nothing of the puller but its configuration and `stop`. */
 void puller_work_run(uv_work_t *request);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void puller_blobs_add(struct puller_blobs *blobs, const uint8_t sha256[32], uint64_t bytes)
 {
@@ -47,6 +49,8 @@ void puller_work_free(struct puller_work *work)
 {
 	puller_blobs_fini(&work->blobs);
 	puller_blobs_fini(&work->found);
+	free(work->missing);
+	free(work->damaged);
 	free(work);
 }
 
@@ -104,12 +108,49 @@ static bool list_one(void *ctx, const uint8_t sha256[32], uint64_t bytes)
 	return !atomic_load(&work->puller->stop);
 }
 
+/* Of the calling thread. */
+static void set_io_priority(bool idle)
+{
+	enum { WHO_PROCESS = 1, CLASS_SHIFT = 13, CLASS_IDLE = 3 };
+
+	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, idle ? CLASS_IDLE << CLASS_SHIFT : 0);
+}
+
 static void run_verify(struct puller_work *work)
 {
+	if (work->gently) {
+		set_io_priority(true);
+	}
 	for (size_t i = 0; i < work->blobs.count && !atomic_load(&work->puller->stop); i++) {
 		if (blob_verify(work->puller->config.blobs, work->blobs.at[i].sha256) == -EBADMSG) {
 			puller_blobs_add(
 				&work->found, work->blobs.at[i].sha256, work->blobs.at[i].bytes);
+		}
+	}
+	if (work->gently) {
+		set_io_priority(false);
+	}
+}
+
+/* The files of one version; each path that is not right is listed, borrowed from the version. */
+static void run_check(struct puller_work *work)
+{
+	const Pxe__ImageVersion *version = work->version;
+
+	work->missing = calloc(version->n_files + 1, sizeof(char *));
+	work->damaged = calloc(version->n_files + 1, sizeof(char *));
+	if (work->missing == NULL || work->damaged == NULL) {
+		abort();
+	}
+	for (size_t i = 0; i < version->n_files && !atomic_load(&work->puller->stop); i++) {
+		const Pxe__ImageFile *file = version->files[i];
+		int err = file->sha256.len == 32
+				  ? blob_verify(work->puller->config.blobs, file->sha256.data)
+				  : -ENOENT;
+		if (err == -EBADMSG) {
+			work->damaged[work->damaged_count++] = file->path;
+		} else if (err != 0) {
+			work->missing[work->missing_count++] = file->path;
 		}
 	}
 }
@@ -155,6 +196,7 @@ void puller_work_run(uv_work_t *request)
 	case PULLER_WORK_FETCH: run_fetch(work); break;
 	case PULLER_WORK_LIST: (void)blob_each(work->puller->config.blobs, list_one, work); break;
 	case PULLER_WORK_VERIFY: run_verify(work); break;
+	case PULLER_WORK_CHECK: run_check(work); break;
 	case PULLER_WORK_COLLECT: run_collect(work); break;
 	}
 }

@@ -337,6 +337,18 @@ static Pxe__Verdict image_find(struct apply *a, const char *name, ProtobufCBinar
 		"there is no such version of the image (any more): see pxectl image list");
 }
 
+static void image_drop_holder(struct apply *a, const Pxe__ImageVersion *version, uint64_t member)
+{
+	Pxe__ImageVersion *copy = (Pxe__ImageVersion *)keep_copy(&version->base);
+	size_t kept = 0;
+	for (size_t i = 0; i < copy->n_holders; i++) {
+		if (copy->holders[i] != member)
+			copy->holders[kept++] = copy->holders[i];
+	}
+	copy->n_holders = kept;
+	keep_message(a->model, a->sink, RECORD_IMAGE_VERSION, &copy->base);
+}
+
 Pxe__Verdict apply_image_held(struct apply *a, const Pxe__ImageHeld *held)
 {
 	const Pxe__Image *image;
@@ -348,6 +360,11 @@ Pxe__Verdict apply_image_held(struct apply *a, const Pxe__ImageHeld *held)
 	if (member == NULL || member->role != PXE__MEMBER_ROLE__MEMBER_FULL)
 		return internal_refuse(a, INVALID, "member %llu is not one that holds images",
 			(unsigned long long)held->member);
+	if (held->lost) {
+		if (image_has_holder(version, held->member))
+			image_drop_holder(a, version, held->member);
+		return OK;
+	}
 	if (image_has_holder(version, held->member))
 		return OK;
 	Pxe__ImageVersion *copy = (Pxe__ImageVersion *)keep_copy(&version->base);
@@ -422,18 +439,6 @@ Pxe__Verdict apply_image_tag(struct apply *a, const Pxe__ImageTag *tag)
 	image_write(a, draft);
 	keep_changed(a);
 	return OK;
-}
-
-static void image_drop_holder(struct apply *a, const Pxe__ImageVersion *version, uint64_t member)
-{
-	Pxe__ImageVersion *copy = (Pxe__ImageVersion *)keep_copy(&version->base);
-	size_t kept = 0;
-	for (size_t i = 0; i < copy->n_holders; i++) {
-		if (copy->holders[i] != member)
-			copy->holders[kept++] = copy->holders[i];
-	}
-	copy->n_holders = kept;
-	keep_message(a->model, a->sink, RECORD_IMAGE_VERSION, &copy->base);
 }
 
 void apply_image_on_members(struct apply *a, uint64_t gone)

@@ -33,6 +33,7 @@ struct node {
 	struct image_intake *intake;
 	struct image_puller *puller;
 	struct image_cluster view;
+	uint64_t verify_after_ms;
 	bool dead; /* for the others */
 	unsigned staged, held, published;
 };
@@ -207,7 +208,8 @@ static void puller_start(struct node *n, uint64_t remove_after_ms)
 		.guard = n->guard,
 		.relays = n->relays,
 		.cluster = n->view,
-		.remove_after_ms = remove_after_ms};
+		.remove_after_ms = remove_after_ms,
+		.verify_after_ms = n->verify_after_ms};
 
 	assert_int_equal(image_puller_open(&config, &n->puller), 0);
 }
@@ -835,6 +837,102 @@ static void test_a_damaged_store_heals(void **state)
 	push_fini(&p);
 }
 
+struct check {
+	unsigned versions, missing, damaged;
+	bool done;
+};
+
+static void on_verified(void *ctx, const struct image_puller_verified *verified, bool more)
+{
+	struct check *check = ctx;
+
+	check->versions += verified != NULL;
+	check->missing += verified != NULL ? (unsigned)verified->missing_count : 0;
+	check->damaged += verified != NULL ? (unsigned)verified->damaged_count : 0;
+	if (verified != NULL && verified->damaged_count > 0) {
+		assert_string_equal(verified->damaged[0], "boot/vmlinuz");
+	}
+	check->done = !more;
+}
+
+static bool check_done(void *ctx)
+{
+	return ((struct check *)ctx)->done;
+}
+
+static bool both_hold(void *ctx)
+{
+	const struct push *p = ctx;
+	const Pxe__ImageVersion *version =
+		model_image_version(p->cluster->model, p->version.image, p->digest);
+
+	return version != NULL && version->n_holders == 2;
+}
+
+/* While it has not got them again, the node is no holder. */
+static void test_verifying_finds_damage_and_heals(void **state)
+{
+	struct cluster *c = *state;
+	struct check check = {0};
+	struct push p, other;
+
+	puller_start(&c->node[0], 0);
+	puller_start(&c->node[1], 0);
+	assert_int_equal(
+		image_puller_verify(c->node[1].puller, "none", on_verified, &check), -ENOENT);
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	push_make(&other, c, &c->node[0], "other", 2);
+	push_all(&p);
+	push_all(&other);
+	run_until(c, both_hold, &p);
+	run_until(c, both_hold, &other);
+	damage(c->node[1].f, p.sha256[0]);
+	assert_int_equal(blob_remove(c->node[1].f->blobs, p.sha256[1]), 0);
+	uint16_t port = http_server_port(c->node[0].http);
+	http_server_close(c->node[0].http); /* nobody can give them now */
+	c->node[0].http = NULL;
+	assert_int_equal(image_puller_verify(c->node[1].puller, NULL, on_verified, &check), 0);
+	assert_int_equal(image_puller_verify(c->node[1].puller, NULL, on_verified, &check), -EBUSY);
+	run_until(c, check_done, &check);
+	assert_int_equal(check.versions, 2);
+	assert_int_equal(check.damaged, 1);
+	assert_int_equal(check.missing, 1);
+	run_until(c, holder_is_one, &p);
+	assert_true(both_hold(&other));
+	http_start(&c->node[0], port);
+	run_until(c, both_hold, &p);
+	expect_served(&p);
+	push_fini(&p);
+	push_fini(&other);
+}
+
+static bool second_found_rot(void *ctx)
+{
+	const struct cluster *c = ctx;
+	struct image_puller_stats stats;
+
+	image_puller_get_stats(c->node[1].puller, &stats);
+	return stats.damaged == 1 && stats.fetched == 3 && stats.held == 1;
+}
+
+static void test_rot_is_found_by_reading_again(void **state)
+{
+	struct cluster *c = *state;
+	struct push p;
+
+	c->node[1].verify_after_ms = 20;
+	puller_start(&c->node[0], 0);
+	puller_start(&c->node[1], 0);
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	push_all(&p);
+	run_until(c, both_hold, &p);
+	damage(c->node[1].f, p.sha256[0]);
+	run_until(c, second_found_rot, c);
+	run_until(c, both_hold, &p);
+	expect_served(&p);
+	push_fini(&p);
+}
+
 static bool first_failed(void *ctx)
 {
 	struct image_puller_stats stats;
@@ -988,6 +1086,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_an_image_that_would_fill_the_disk_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_damaged_store_heals, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_verifying_finds_damage_and_heals, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_rot_is_found_by_reading_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_an_absent_holder_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_nobody_names_is_removed, setup, teardown),
