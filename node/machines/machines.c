@@ -184,6 +184,19 @@ static void on_settle(uv_timer_t *timer)
 	}
 }
 
+/* A client that repeats itself has its boot claimed twice; that is one piece of news. */
+static bool is_told(const struct task *task)
+{
+	for (const struct task *other = task->machines->tasks; other != NULL; other = other->next) {
+		if (other != task && other->kind == TASK_CLAIM && other->state == TASK_SETTLING &&
+			strcmp(other->host, task->host) == 0 &&
+			strcmp(other->claim.boot, task->claim.boot) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void on_claimed(void *ctx, enum replica_outcome outcome, const struct model_result *result)
 {
 	struct task *task = ctx;
@@ -195,7 +208,9 @@ static void on_claimed(void *ctx, enum replica_outcome outcome, const struct mod
 		end_claim(task);
 	} else {
 		task->state = TASK_SETTLING;
-		tell(task);
+		if (!is_told(task)) {
+			tell(task);
+		}
 		uv_timer_start(&task->machines->settle, on_settle, 0, SETTLE_MS);
 	}
 }
