@@ -1,5 +1,5 @@
-/* proto/cred/yaml.h: the one place that knows libfyaml: a mapping of scalars and lists of scalars,
- * with places for errors.
+/* proto/cred/yaml.h: a flat YAML file: a mapping of scalars and lists of scalars, with places for
+ * errors. Deeper files: yaml_tree.h; nothing else knows libfyaml.
  *
  * Pure. All values are texts: no numbers, booleans or dates are guessed. Aliases are not followed.
  */
