@@ -143,12 +143,10 @@ static int put_profile(struct ctl *ctl, Pxe__Profile *profile, const struct os_l
 		return result;
 	}
 	objects_print_done(ctl, "profile", profile->name, "added", done.revision, done.detail);
-	if (!layout->tested) {
-		ctl_note(ctl,
-			"note: the layout of %s is known, but not tested; try it on one "
-			"machine first",
-			layout->help);
-	}
+	ctl_note(ctl,
+		"note: installing %s this way was not tested from end to end; try it on one "
+		"machine first",
+		layout->os);
 	if (layout->note != NULL) {
 		ctl_note(ctl, "note: %s", layout->note);
 	}

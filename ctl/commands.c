@@ -452,9 +452,9 @@ const struct command command_table[] = {
 	{"profile", "add-os", "OS NAME", 2, 2,
 		"a profile that installs an operating system by itself, from an image with its "
 		"installer",
-		"debian-12 is tested; debian-11, debian-13, ubuntu, fedora, rhel, opensuse, "
-		"alpine, "
-		"arch and memtest are known\nlayouts. Variables of debian-*: disk (default: the "
+		"Known: debian-11, debian-12, debian-13, ubuntu, fedora, rhel, opensuse, alpine, "
+		"arch, memtest; try it on one "
+		"machine first.\nVariables of debian-*: disk (default: the "
 		"first), mirror, mirror_directory, suite, proxy, locale,\nkeyboard, timezone, "
 		"tasks, "
 		"packages, root_password_hash, ssh_key; on any level of the configuration.",

@@ -14,7 +14,6 @@
 struct os_layout {
 	const char *os; /* "debian-12" */
 	const char *help;
-	bool tested;        /* in the lab, from end to end */
 	const char *kernel; /* path below the layout's folder */
 	const char *initrd; /* "": none */
 	const char *efi;    /* an own UEFI program beside the kernel; "": none */

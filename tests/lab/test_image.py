@@ -384,6 +384,8 @@ def test_a_profile_for_the_debian_installer_is_made_of_its_image(healthy):
     text = node.exec("curl", "-fsS", f"http://{node.ip}/t/52-54-00-77-00-01/preseed.cfg").stdout
     assert "partman-auto/disk string /dev/vda" in text and "mirror/http/hostname string 10.77.0.1" in text
     assert "get_hostname string victim" in text and "phone-home/52:54:00:77:00:01?status=ok" in text and "{{" not in text
+    done = subprocess.run(["debconf-set-selections", "--checkonly"], input=text, text=True, capture_output=True, check=False)
+    assert done.returncode == 0 and done.stderr == "", done
 
 
 def test_verify_finds_a_damaged_file_and_it_is_fetched_anew(healthy, tree):

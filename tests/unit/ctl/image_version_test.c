@@ -178,7 +178,7 @@ static void test_an_installer_is_found_where_it_lies(void **state)
 	add_file(version, "gtk/y/debian-installer/amd64/initrd.gz", 1, 1);
 	layout = os_layout_find("debian-12", version, folder, sizeof folder);
 	assert_non_null(layout);
-	assert_true(layout->tested);
+	assert_string_equal(layout->os, "debian-12");
 	assert_string_equal(folder, "x/");
 	assert_null(os_layout_find("fedora", version, folder, sizeof folder));
 	assert_false(os_layout_known("plan9"));
