@@ -368,7 +368,7 @@ static int open_named(struct content_source *source, struct content_kv *state,
 		return content_open_template(source, state, request, path, content);
 	case CONTENT_NAME_GRUB:
 	case CONTENT_NAME_PXELINUX:
-	case CONTENT_NAME_UBOOT: return -ENOENT;
+	case CONTENT_NAME_UBOOT: return content_open_config(source, state, request, path, content);
 	}
 	return -ENOENT;
 }

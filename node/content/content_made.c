@@ -1,8 +1,10 @@
 /* What is made for the machine that asks: scripts, templates, configurations, and the answer to its
  * report. */
+#include "node/boot/boot_config.h"
 #include "node/boot/boot_vars.h"
 #include "node/content/content_impl.h"
 #include "proto/msg/msg_ip4.h"
+#include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
@@ -165,6 +167,51 @@ int content_open_template(struct content_source *source, struct content_kv *stat
 	set_text(content, text, PXE__BOOT_STAGE__STAGE_TEMPLATE);
 	content->media_type = content_media_type(template->name);
 	set_hash(content);
+	return 0;
+}
+
+/* ---- configurations of other loaders */
+
+/* PXELINUX's names are U-Boot's, too; the firmware told which machine it is. */
+static bool is_uboot(const struct content_path *path, uint16_t arch)
+{
+	const char *name = dhcp4_arch_name(arch);
+
+	return path->kind == CONTENT_NAME_UBOOT ||
+	       (name != NULL && (strstr(name, "arm") != NULL || strstr(name, "riscv") != NULL));
+}
+
+/* A boot that cannot be claimed gets what else applies: these loaders would stand still without an
+ * answer. */
+int content_open_config(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *path,
+	struct content *content)
+{
+	struct content_boot boot;
+	struct base_list bases;
+	char *text;
+
+	content_boot_init(&boot, source, state, request, path);
+	content_boot_choose(&boot);
+	if (path->by_name && boot.choice.profile_name == NULL) {
+		return -ENOENT; /* the loader asks for its next name */
+	}
+	content->script = true;
+	if (content_boot_claim(&boot, content) != 0) {
+		content_boot_without_once(&boot);
+	}
+	content_boot_name(&boot, content);
+	if (content->kind == CONTENT_CLAIM) {
+		return 0;
+	}
+	base_urls(source, state, request, &bases);
+	if (path->kind == CONTENT_NAME_GRUB) {
+		text = boot_grub_config(&boot.source, &boot.client, bases.pointers, bases.count);
+	} else {
+		text = boot_pxelinux_config(&boot.source, &boot.client, bases.pointers, bases.count,
+			is_uboot(path, boot.client.arch));
+	}
+	set_text(content, text, PXE__BOOT_STAGE__STAGE_SCRIPT);
 	return 0;
 }
 
