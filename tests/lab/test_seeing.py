@@ -76,13 +76,13 @@ def test_a_boot_goes_on_in_the_timeline_when_its_node_is_killed(healthy, images)
     def serving():
         for boot in boots(healthy.nodes[0], machine.mac):
             for step in boot["steps"]:
-                if step["kind"].startswith("EVENT_TFTP"):
+                if step["kind"] == "EVENT_HTTP_START":
                     return step["node"]
         return None
 
     try:
         machine.start()
-        name = wait_for("a transfer of the loader", serving, 120)
+        name = wait_for("a transfer of the kernel", serving, 120)
         victim = next(node for node in healthy.nodes if node.name == name)
         victim.kill(signal.SIGKILL)
         marker, _ = machine.wait()
@@ -148,7 +148,7 @@ def test_the_next_unknown_machine_is_adopted(healthy, images, client):
     host = node.json("host", "show", "n21")
     assert host["mac"] == [machine.mac], host
     assert host["ip"].startswith("10.77.0."), host
-    assert "n21" in node.pxectl("machine", "list").stdout
+    wait_for("the machine by its name in the inventory", lambda: "n21" in node.pxectl("machine", "list").stdout, 15)
 
 
 def test_what_is_armed_is_shown_and_cancelled(healthy, images):
