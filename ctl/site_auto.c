@@ -261,7 +261,8 @@ static void hold_all(struct helds *helds, const Pxe__Host *host, size_t step)
 static bool has(const ProtobufCBinaryData *list, size_t count, const ProtobufCBinaryData *data)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (list[i].len == data->len && memcmp(list[i].data, data->data, data->len) == 0) {
+		if (list[i].len == data->len &&
+			(data->len == 0 || memcmp(list[i].data, data->data, data->len) == 0)) {
 			return true;
 		}
 	}
