@@ -381,7 +381,8 @@ def test_a_profile_for_the_debian_installer_is_made_of_its_image(healthy):
     node.pxectl("host", "add", "victim", "--mac", "52:54:00:77:00:01", "--ip", "10.77.0.60", "--profile", "install")
     script = node.pxectl("boot", "explain", "52:54:00:77:00:01", "--arch", "bios", "--script").stdout
     assert "debian-installer/amd64/linux" in script and "/t/52-54-00-77-00-01/preseed.cfg" in script and "console=ttyS0" in script
-    text = node.exec("curl", "-fsS", f"http://{node.ip}/t/52-54-00-77-00-01/preseed.cfg").stdout
+    url = f"http://{node.ip}/t/52-54-00-77-00-01/preseed.cfg"
+    text = wait_for("the template", lambda: node.exec("curl", "-fsS", url, check=False).stdout, 10)
     assert "partman-auto/disk string /dev/vda" in text and "mirror/http/hostname string 10.77.0.1" in text
     assert "get_hostname string victim" in text and "phone-home/52:54:00:77:00:01?status=ok" in text and "{{" not in text
     done = subprocess.run(["debconf-set-selections", "--checkonly"], input=text, text=True, capture_output=True, check=False)
