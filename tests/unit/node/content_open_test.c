@@ -384,7 +384,7 @@ static void test_bare_names_are_of_the_machines_image(void **state)
 	uint8_t sha256[32], digest[32];
 	const char *const found[] = {
 		"start4.elf", "/start4.elf", "1a2b3c4d/start4.elf", "START4.ELF"};
-	const char *const missing[] = {"start.elf", "1a2b3c4d/start.elf", "pxelinux.cfg/0A000032",
+	const char *const missing[] = {"start.elf", "1a2b3c4d/start.elf", "pxelinux.cfg/0A0000",
 		"img2/start4.elf", "1a2b3c/start4.elf", "1a2b3c4d", ""};
 
 	fixture_blob(f->blobs, "firmware", 8, sha256);
@@ -407,6 +407,11 @@ static void test_bare_names_are_of_the_machines_image(void **state)
 		request.path = missing[i];
 		assert_int_equal(content_open(f->content, &request, &content), -ENOENT);
 	}
+	request.path = "boot/pxelinux.cfg/0A000032"; /* no file: made */
+	assert_int_equal(content_open(f->content, &request, &content), 0);
+	assert_int_equal(content.kind, CONTENT_TEXT);
+	assert_string_equal(content.host, "n02");
+	content_fini(&content);
 	request.path = "start4.elf";
 	request.client_ip = machine + 1; /* nobody that we know */
 	assert_int_equal(content_open(f->content, &request, &content), -ENOENT);
