@@ -72,6 +72,15 @@ def test_every_machine_gets_its_own_boot_script_from_every_node(healthy, persona
     of_all(client, healthy.nodes, scheme, check)
 
 
+def test_every_machine_gets_its_own_pxelinux_and_grub_configuration(healthy, personal, client):
+    def check(node, number, get):
+        for path in (f"pxelinux/pxelinux.cfg/01-{dashed(number)}", f"grub/grub.cfg-01-{dashed(number)}"):
+            text = get(path)
+            assert f"host=h{number}" in text and f"number=n{number}" in text, (path, text)
+            assert "tiny@" in text and "vmlinuz" in text and "initrd.img" in text, (path, text)
+    of_all(client, healthy.nodes, "tftp", check)
+
+
 def test_a_change_is_seen_at_once_on_every_node(healthy, personal, client):
     client.udhcpc()
     healthy.nodes[1].pxectl("host", "set", "h3", "--var", "number=changed")
