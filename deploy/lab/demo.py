@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from lab import Lab, LabError, namespaces, read_bound, remove, run, wait_for, wait_machines  # noqa: E402
+from lab import DISK_MARKER, Lab, LabError, make_disk, namespaces, read_bound, remove, run, wait_for, wait_machines  # noqa: E402
 
 NAME = "pxdemo"
 ADDRESSES = 100  # in the pool
@@ -45,7 +45,7 @@ def configure(lab, guest):
     first.pxectl("image", "add-loaders", "ipxe", timeout=120)
     first.pxectl("image", "push", "tiny", guest, timeout=120)
     first.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
-                 "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}",
+                 "--args", "console=ttyS0 quiet phone={{phone_home}}",
                  "--own-ipxe", "yes")  # QEMU's BIOS ROM is an iPXE: have it take the whole way of a plain PXE ROM
     first.pxectl("subnet", "set", "lab", "--profile", "tiny")
 
@@ -66,6 +66,29 @@ def boot_both(lab, summary, label):
     finally:
         for machine in machines:
             machine.stop()
+
+
+def boot_once(lab, summary, disk):
+    """A machine with an installed disk is armed for one boot from the network; it takes that one, then its disk again."""
+    first, other = lab.nodes[0], lab.nodes[1]
+    first.pxectl("host", "add", "db1", "--mac", "52:54:00:77:00:03", "--profile", "local")
+    print(first.pxectl("boot", "once", "db1", "tiny").stdout, end="")
+    machine = lab.machine("db1", "52:54:00:77:00:03", "bios", disk=make_disk(disk))
+    try:
+        machine.start()
+        marker, took = machine.wait()
+        if marker.get("phone") != "ok":
+            raise LabError(f"db1: the booted system could not phone home: {marker}")
+        summary.add("armed for one boot: power on to its system's report", took)
+        wait_for("that boot to be over", lambda: other.json("boot", "show", "db1")["state"] == "ONCE_DONE", timeout=20)
+        machine.start()
+        wait_for("db1 to boot its disk", lambda: DISK_MARKER in machine.console(), timeout=120)
+        if machine.marker():
+            raise LabError("db1 booted from the network a second time")
+        summary.add("and then its disk again: power on to the disk's own words", time.monotonic() - machine.started, "no loop")
+    finally:
+        machine.stop()
+    print("$ pxectl boot history db1\n" + other.pxectl("boot", "history", "db1").stdout)
 
 
 def new_client(lab, number):
@@ -91,6 +114,9 @@ def play(lab, guest, summary):
 
     say("real machines boot: BIOS (PXE ROM, TFTP, iPXE, HTTP) and UEFI x64 (OVMF, the same chain)")
     boot_both(lab, summary, "first boot")
+
+    say("a machine whose system is installed is booted from the network once, then from its disk")
+    boot_once(lab, summary, lab.dir / "db1.disk")
 
     say("clients take leases")
     for number in range(1, 6):
@@ -168,6 +194,8 @@ The cluster is still running. Try:
   pxectl lease list
   pxectl host add n01 --mac 52:54:00:78:00:01 --ip 10.77.0.50
   pxectl boot explain 52:54:00:78:00:01 --arch uefi-x64
+  pxectl boot history
+  pxectl machine list
 Remove it with:  sudo deploy/demo --stop""")
 
 

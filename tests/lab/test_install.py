@@ -35,7 +35,7 @@ def site(lab):
     node.pxectl("image", "push", "debian12", INSTALLER, "--only", "linux", "--only", "initrd.gz", timeout=120)
     preseed = lab.dir / "preseed.cfg"
     preseed.write_text(PRESEED)
-    node.pxectl("cluster", "set", "syslog=yes", "domain=lab.example", "var.mirror=10.77.0.1")
+    node.pxectl("cluster", "set", "syslog=yes", "dns=10.77.0.1", "domain=lab.example", "var.mirror=10.77.0.1")
     node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
                 "--args", "console=ttyS0 quiet phone={{phone_home}}", "--own-ipxe", "yes")
     node.pxectl("profile", "add", "debian12", "--image", "debian12", "--kernel", "linux", "--initrd", "initrd.gz",
@@ -54,7 +54,7 @@ def installs(lab, machine, name):
     """Start it; until the installer has its own preseed and its words have arrived."""
     machine.start()
     wait_for(f"{name} to fetch its preseed", lambda: any(
-        "preseed.cfg" in line and "HTTP done" in line for line in events(lab, name)), timeout=400, every=1)
+        "preseed.cfg" in line and "HTTP done" in line for line in events(lab, name)), timeout=240, every=1)
     wait_for("the early command to report", lambda: any(
         "early command" in line for line in lab.nodes[1].pxectl("boot", "log", machine.mac).stdout.splitlines()), 60, every=1)
 
@@ -117,7 +117,6 @@ def test_a_machine_installs_once_and_then_boots_its_disk(healthy, diskful):
     assert once(healthy, name)["tries"] == 1
     for _ in range(2):  # and no loop
         boots_its_disk(machine)
-
 
 
 def events_of(node):
