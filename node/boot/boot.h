@@ -132,6 +132,15 @@ char *boot_script(const struct boot_source *source, const struct boot_client *cl
 char *boot_script_unclaimed(const struct boot_source *source, const struct boot_client *client,
 	unsigned retry, const char *const *base_urls, size_t base_url_count);
 
+/* The configuration that a boot program of the machine asks for by a name that no file has: GRUB's
+ * grub.cfg; PXELINUX's, or U-Boot's with its differences. Heap, never NULL: what cannot be booted is
+ * said in words, and the local disk follows. unclaimed: its one-shot boot could not be claimed, so
+ * it asks again after a while. */
+char *boot_grub_config(const struct boot_source *source, const struct boot_client *client,
+	const char *const *base_urls, size_t base_url_count, bool unclaimed);
+char *boot_pxelinux_config(const struct boot_source *source, const struct boot_client *client,
+	const char *const *base_urls, size_t base_url_count, bool uboot, bool unclaimed);
+
 /* The reasons, for `pxectl boot explain`; fills ret (protobuf, freed with
  * pxe__boot_explanation__free_unpacked(ret, NULL)). */
 Pxe__BootExplanation *boot_explain(const struct boot_source *source,

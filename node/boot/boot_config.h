@@ -1,56 +1,62 @@
-/* node/boot/boot_config.h: the configurations of loaders other than iPXE, made for one machine from
- * the same profile: GRUB's grub.cfg, PXELINUX's pxelinux.cfg, U-Boot's form of that.
+/* node/boot/boot_config.h: what the writers of GRUB's and PXELINUX's configurations share. Private
+ * to node/boot. Pure.
  *
- * Pure. Files are pinned to the image's version: a boot that began with one gets the rest of it.
- * What cannot be booted is said on the machine's screen, then comes the local disk.
+ * A configuration is one text without a way back to us: it pins the version of its image by digest,
+ * and all that it says of the machine is filled in when it is made.
  */
 #ifndef NODE_BOOT_BOOT_CONFIG_H
 #define NODE_BOOT_BOOT_CONFIG_H
 
-#include "node/boot/boot_choice.h"
-#include "node/boot/boot_vars.h"
+#include "node/boot/boot_script.h"
 
-#include <stdio.h>
+#define BOOT_CONFIG_ERROR_BYTES 512
+#define BOOT_CONFIG_WAIT_S      10 /* between two questions of a machine that waits */
 
-/* As boot_script(): heap text (free()), never NULL. base_urls: this node's first. GRUB tries the
- * nodes in this order. PXELINUX and U-Boot have no way to try another one. */
-char *boot_grub_config(const struct boot_source *source, const struct boot_client *client,
-	const char *const *base_urls, size_t base_url_count);
-char *boot_pxelinux_config(const struct boot_source *source, const struct boot_client *client,
-	const char *const *base_urls, size_t base_url_count, bool uboot);
-
-/* ---- what the two files share */
-
-struct boot_config {
-	const struct boot_source *source;
-	const struct boot_client *client;
-	const char *const *base_urls;
-	size_t base_url_count;
-	struct boot_choice choice;
-	bool uboot;
-	/* One more thing to choose from a menu; `profile` NULL: the local disk. */
-	void (*put_item)(const struct boot_config *config, const char *text,
-		const Pxe__Profile *profile, FILE *out);
+/* What there is to write for a machine, from what it boots. */
+enum boot_config_kind {
+	BOOT_CONFIG_PROBLEM, /* choice.problem */
+	BOOT_CONFIG_LOCAL,
+	BOOT_CONFIG_ITEMS,     /* the menu of its profile */
+	BOOT_CONFIG_ALL,       /* the built-in menu of all profiles */
+	BOOT_CONFIG_WAIT,      /* ask again after a while */
+	BOOT_CONFIG_UNCLAIMED, /* the same: its one-shot boot could not be claimed */
+	BOOT_CONFIG_OWN,       /* the profile's own text */
+	BOOT_CONFIG_KERNEL,
 };
 
-#define BOOT_CONFIG_ERROR_BYTES 320
+/* Which text a writer takes for the profile's own. */
+typedef const char *(*boot_config_own)(const Pxe__Profile *profile);
 
-void boot_config_init(struct boot_config *config, const struct boot_source *source,
+/* Heap (free()). Choice and variables of the machine. */
+struct boot_script_work *boot_config_new(const struct boot_source *source,
 	const struct boot_client *client, const char *const *base_urls, size_t base_url_count);
-/* "# host n07, profile debian12 from host n07", a line. */
-void boot_config_head(const struct boot_config *config, FILE *out);
-/* One line of text, without control bytes. */
+/* The same for another profile, as a menu's item; NULL: there is none of this name that `own` or a
+ * kernel could start. "local" is the disk. */
+struct boot_script_work *boot_config_item(
+	const struct boot_script_work *work, const char *profile_name, boot_config_own own);
+enum boot_config_kind boot_config_kind_of(
+	struct boot_script_work *work, boot_config_own own, bool unclaimed);
+
+/* The image of the profile's kernel, which has all its files. 0, or -EINVAL with a line in
+ * ret_error.
+ */
+int boot_config_kernel(const struct boot_script_work *work, struct boot_image *ret_image,
+	char *ret_error, size_t error_bytes);
+/* The kernel's arguments if the node of that index serves. 0, and *ret_args is heap: one line,
+ * control bytes as blanks; or -EINVAL. */
+int boot_config_args(const struct boot_script_work *work, size_t node, char **ret_args,
+	char *ret_error, size_t error_bytes);
+
+/* "host n01, profile debian12 from host n01": for a comment. */
+void boot_config_head(const struct boot_script_work *work, FILE *out);
+/* Text for a line of its own: control bytes as '?'. */
 void boot_config_plain(FILE *out, const char *text);
-/* put_item() for each item of the profile's menu, or, for the built-in menu, for the disk and every
- * profile. */
-void boot_config_items(const struct boot_config *config, FILE *out);
-/* Kernel and initrds of a profile are there: the image, else false with the reason. */
-bool boot_config_kernel(const struct boot_config *config, const Pxe__Profile *profile,
-	struct boot_image *ret_image, char *ret_error, size_t error_bytes);
-/* A text of the profile, filled in as if the n-th node served; heap, or NULL with the reason. */
-char *boot_config_render(const struct boot_config *config, const Pxe__Profile *profile, size_t node,
-	const char *what, const char *text, char ret_error[BOOT_CONFIG_ERROR_BYTES]);
-/* "10.77.0.11" of "http://10.77.0.11:8080"; *ret_port: 80 unless it is given. */
-void boot_config_server(const char *base_url, char ret_ip[64], unsigned *ret_port);
+
+/* "01-aa-bb-cc-dd-ee-ff" of a machine with an Ethernet address, else "". */
+void boot_config_mac_name(const struct boot_script_work *work, char name[32]);
+
+/* Each profile that `own` or a kernel could start. */
+void boot_config_each(const struct boot_script_work *work, boot_config_own own,
+	void (*visit)(void *ctx, const struct boot_script_work *item), void *ctx);
 
 #endif

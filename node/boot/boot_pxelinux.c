@@ -1,257 +1,347 @@
-/* pxelinux.cfg, for PXELINUX and, with its differences, for U-Boot's "pxe" and "sysboot".
- *
- * Both split lines at blanks and know no quotes for file names; APPEND takes the rest of its line
- * as it is. PXELINUX reads "::NAME" as a path from the server's root, U-Boot "/NAME"; U-Boot takes
- * one initrd. */
+/* PXELINUX's configuration, and U-Boot's, which is like it. Lines have no quotes: what stands in
+ * one is taken up to its end, so the writer refuses what would be read as something else. PXELINUX
+ * takes
+ * "::/path" from the root of the server that it came from; it hands a kernel one command line, and
+ * reads no longer lines than PXELINUX_LINE_MAX (readconfig.c: MAX_LINE). U-Boot loads one initrd,
+ * knows no SAY and no CONFIG, and expands $, backslash and quotes in arguments (cli_simple.c). */
 #include "node/boot/boot_config.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PXELINUX_APPEND_MAX 2047 /* bytes; PXELINUX cuts longer ones */
-#define PXELINUX_WAIT_TICKS 300  /* tenths of a second */
+#define PXELINUX_LINE_MAX    4000
+#define PXELINUX_COMMAND_MAX 2047 /* of a Linux kernel on x86 */
+#define PXELINUX_PROBLEM_S   5
 
-static void put_say(const struct boot_config *config, const char *text, FILE *out)
+struct writer {
+	const struct boot_script_work *work;
+	FILE *out;
+	bool uboot;
+};
+
+static const char *own_text(const Pxe__Profile *profile)
 {
-	fputs(config->uboot ? "MENU TITLE " : "SAY ", out);
-	boot_config_plain(out, text);
-	fputc('\n', out);
+	return profile->pxelinux_script;
 }
 
-static void put_local_boot(const struct boot_config *config, FILE *out)
+/* A line on the console. */
+static void put_say(const struct writer *writer, const char *text)
 {
-	fprintf(out, "  LOCALBOOT %d\n", config->uboot ? 1 : 0);
+	fputs(writer->uboot ? "MENU TITLE " : "SAY ", writer->out);
+	boot_config_plain(writer->out, text);
+	fputc('\n', writer->out);
 }
 
-static void put_local(const struct boot_config *config, FILE *out)
+static void put_local(const struct writer *writer)
 {
-	fputs("DEFAULT local\nLABEL local\n", out);
-	put_local_boot(config, out);
+	fprintf(writer->out, "LABEL local\n  MENU LABEL The local disk\n  LOCALBOOT %d\n",
+		writer->uboot ? 1 : 0);
 }
 
-static void put_problem(const struct boot_config *config, const char *text, FILE *out)
+static void put_default(const struct writer *writer, const char *label, unsigned seconds)
 {
-	char line[BOOT_CONFIG_ERROR_BYTES + 16];
+	fprintf(writer->out, "DEFAULT %s\nPROMPT %d\n", label, seconds > 0 ? 1 : 0);
+	if (seconds > 0) {
+		fprintf(writer->out, "TIMEOUT %u\n", seconds * 10);
+	}
+}
+
+static void put_problem(const struct writer *writer, const char *text)
+{
+	char line[BOOT_CONFIG_ERROR_BYTES + 32];
 
 	snprintf(line, sizeof line, "Network boot: %s", text);
-	put_say(config, line, out);
-	if (!config->uboot) {
-		fputs("PROMPT 1\nTIMEOUT 50\n", out); /* long enough to be read */
-	}
-	put_local(config, out);
+	put_say(writer, line);
+	put_default(writer, "local", PXELINUX_PROBLEM_S);
+	put_local(writer);
 }
 
-/* A file name that a line of it can hold. */
-static bool is_plain(const struct boot_config *config, const char *path)
+/* ---- a kernel */
+
+static int check_path(const char *path, char *ret_error, size_t error_bytes)
 {
-	return strpbrk(path, config->uboot ? " \t" : " \t,") == NULL;
+	if (strpbrk(path, " ,") != NULL) {
+		snprintf(ret_error, error_bytes,
+			"the path '%.120s' has a blank or a comma, which this boot program cannot "
+			"carry",
+			path);
+		return -EINVAL;
+	}
+	return 0;
 }
 
-static bool check(const struct boot_config *config, const Pxe__Profile *profile, const char *args,
-	char ret_error[BOOT_CONFIG_ERROR_BYTES])
+static int check_uboot(
+	const Pxe__Profile *profile, const char *args, char *ret_error, size_t error_bytes)
 {
-	const char *odd = is_plain(config, profile->kernel) ? NULL : profile->kernel;
-
-	for (size_t i = 0; odd == NULL && i < profile->n_initrd; i++) {
-		odd = is_plain(config, profile->initrd[i]) ? NULL : profile->initrd[i];
+	if (profile->n_initrd > 1) {
+		snprintf(ret_error, error_bytes, "U-Boot loads one initrd, profile %.63s has %zu",
+			profile->name, profile->n_initrd);
+		return -EINVAL;
 	}
-	if (odd != NULL) {
-		snprintf(ret_error, BOOT_CONFIG_ERROR_BYTES,
-			"this loader cannot name the file '%.200s': use no blanks and commas", odd);
-	} else if (config->uboot && profile->n_initrd > 1) {
-		snprintf(ret_error, BOOT_CONFIG_ERROR_BYTES,
-			"profile %.63s has %zu initrds, U-Boot takes one", profile->name,
-			profile->n_initrd);
-	} else if (!config->uboot && strlen(args) > PXELINUX_APPEND_MAX) {
-		snprintf(ret_error, BOOT_CONFIG_ERROR_BYTES,
-			"the kernel arguments have %zu bytes, PXELINUX takes %d", strlen(args),
-			PXELINUX_APPEND_MAX);
+	if (strpbrk(args, "$\\'") != NULL) {
+		snprintf(ret_error, error_bytes,
+			"kernel arguments hold $, a backslash or a single quote, which U-Boot does "
+			"not pass on");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_kernel(const struct writer *writer, const struct boot_image *image,
+	const char *args, char *ret_error, size_t error_bytes)
+{
+	const Pxe__Profile *profile = writer->work->choice.profile;
+	size_t initrds = 0, whole;
+	int err = check_path(profile->kernel, ret_error, error_bytes);
+
+	for (size_t i = 0; err == 0 && i < profile->n_initrd; i++) {
+		err = check_path(profile->initrd[i], ret_error, error_bytes);
+		initrds += strlen(profile->initrd[i]) + strlen(image->reference) + 5;
+	}
+	if (err == 0 && writer->uboot) {
+		err = check_uboot(profile, args, ret_error, error_bytes);
+	}
+	whole = strlen(args) + initrds + sizeof " initrd=";
+	if (err == 0 && whole > PXELINUX_COMMAND_MAX) {
+		snprintf(ret_error, error_bytes,
+			"kernel arguments and initrds have %zu bytes, a kernel takes %d", whole,
+			PXELINUX_COMMAND_MAX);
+		err = -EINVAL;
+	}
+	return err;
+}
+
+/* "LABEL linux" and what is in it. */
+static void put_label(const struct writer *writer, const char *label, const char *title,
+	const struct boot_image *image, const char *args)
+{
+	const Pxe__Profile *profile = writer->work->choice.profile;
+	const char *root = writer->uboot ? "/" : "::/";
+	FILE *out = writer->out;
+
+	fprintf(out, "LABEL %s\n  MENU LABEL ", label);
+	boot_config_plain(out, title);
+	fprintf(out, "\n  LINUX %s%s/%s\n", root, image->reference, profile->kernel);
+	for (size_t i = 0; i < profile->n_initrd; i++) {
+		fprintf(out, "%s%s%s/%s%s", i == 0 ? "  INITRD " : ",", root, image->reference,
+			profile->initrd[i], i + 1 == profile->n_initrd ? "\n" : "");
+	}
+	if (args[strspn(args, " ")] != '\0') {
+		fprintf(out, "  APPEND %s\n", args);
+	}
+}
+
+static void put_kernel(const struct writer *writer)
+{
+	char error[BOOT_CONFIG_ERROR_BYTES], line[256], *args = NULL;
+	struct boot_image image;
+
+	if (boot_config_kernel(writer->work, &image, error, sizeof error) != 0 ||
+		boot_config_args(writer->work, 0, &args, error, sizeof error) != 0 ||
+		check_kernel(writer, &image, args, error, sizeof error) != 0) {
+		put_problem(writer, error);
 	} else {
-		return true;
+		snprintf(line, sizeof line, "Booting %s (%s)", writer->work->choice.profile_name,
+			image.reference);
+		put_say(writer, line);
+		put_default(writer, "linux", 0);
+		put_label(writer, "linux", writer->work->choice.profile_name, &image, args);
+	}
+	free(args);
+}
+
+/* Longer lines would be read as two. */
+static bool has_long_line(const char *text)
+{
+	while (*text != '\0') {
+		size_t bytes = strcspn(text, "\n");
+		if (bytes > PXELINUX_LINE_MAX) {
+			return true;
+		}
+		text += bytes + (text[bytes] == '\n');
 	}
 	return false;
 }
 
-static void put_files(const struct boot_config *config, const Pxe__Profile *profile,
-	const struct boot_image *image, FILE *out)
+static void put_own(const struct writer *writer)
 {
-	const char *root = config->uboot ? "/" : "::";
+	char error[BOOT_CONFIG_ERROR_BYTES], *text;
 
-	fprintf(out, "  KERNEL %s%s/%s\n", root, image->reference, profile->kernel);
-	for (size_t i = 0; i < profile->n_initrd; i++) {
-		fprintf(out, "%s%s%s/%s", i == 0 ? "  INITRD " : ",", root, image->reference,
-			profile->initrd[i]);
-	}
-	if (profile->n_initrd > 0) {
-		fputc('\n', out);
-	}
-}
-
-/* What belongs to a label; false with the reason, and nothing was written. */
-static bool put_kernel(const struct boot_config *config, const Pxe__Profile *profile, FILE *out,
-	char ret_error[BOOT_CONFIG_ERROR_BYTES])
-{
-	struct boot_image image;
-	char *args;
-
-	if (!boot_config_kernel(config, profile, &image, ret_error, BOOT_CONFIG_ERROR_BYTES)) {
-		return false;
-	}
-	args = boot_config_render(config, profile, 0, "args", profile->args, ret_error);
-	if (args == NULL || !check(config, profile, args, ret_error)) {
-		free(args);
-		return false;
-	}
-	put_files(config, profile, &image, out);
-	if (args[0] != '\0') {
-		fputs("  APPEND ", out);
-		for (const char *c = args; *c != '\0'; c++) {
-			fputc((unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c, out);
-		}
-		fputc('\n', out);
-	}
-	free(args);
-	return true;
-}
-
-/* As put_kernel(), into heap text; NULL with the reason. */
-static char *label_of(const struct boot_config *config, const Pxe__Profile *profile,
-	char ret_error[BOOT_CONFIG_ERROR_BYTES])
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	bool is_good;
-
-	if (out == NULL) {
-		abort();
-	}
-	is_good = put_kernel(config, profile, out, ret_error);
-	if (fclose(out) != 0) {
-		abort();
-	}
-	if (!is_good) {
-		free(text);
-		text = NULL;
-	}
-	return text;
-}
-
-/* What cannot be booted is left out. The label's name is what is typed at PXELINUX's prompt. */
-static void put_item(
-	const struct boot_config *config, const char *text, const Pxe__Profile *profile, FILE *out)
-{
-	const char *name = profile == NULL ? "local" : profile->name;
-	char error[BOOT_CONFIG_ERROR_BYTES];
-	char *label = profile == NULL ? NULL : label_of(config, profile, error);
-
-	if (profile != NULL && label == NULL) {
+	if (boot_vars_render(&writer->work->vars, "pxelinux_script",
+		    writer->work->choice.profile->pxelinux_script, &text, NULL, error,
+		    sizeof error) != 0) {
+		put_problem(writer, error);
 		return;
 	}
-	if (!config->uboot) {
-		fprintf(out, "SAY %-16s ", name);
-		boot_config_plain(out, text);
-		fputc('\n', out);
-	}
-	fprintf(out, "LABEL %s\n  MENU LABEL ", name);
-	boot_config_plain(out, text);
-	fputc('\n', out);
-	if (profile == NULL) {
-		put_local_boot(config, out);
+	if (has_long_line(text)) {
+		snprintf(error, sizeof error, "pxelinux_script has a line of more than %d bytes",
+			PXELINUX_LINE_MAX);
+		put_problem(writer, error);
 	} else {
-		fputs(label, out);
-	}
-	free(label);
-}
-
-static void put_menu(const struct boot_config *config, FILE *out)
-{
-	const Pxe__Profile *profile = config->choice.profile;
-	const Pxe__PxeMenu *menu = profile != NULL ? profile->menu : NULL;
-
-	fputs("PROMPT 1\n", out);
-	if (menu != NULL && menu->timeout_s > 0 && menu->timeout_s < UINT8_MAX) {
-		fprintf(out, "TIMEOUT %u\nDEFAULT %s\n", menu->timeout_s * 10,
-			menu->items[0]->profile);
-	}
-	put_say(config, "What shall this machine boot?", out);
-	boot_config_items(config, out);
-}
-
-/* Neither can ask for the configuration again: the machine starts anew. */
-static void put_wait(const struct boot_config *config, FILE *out)
-{
-	char line[160], mac[TEXT_HWADDR_BYTES];
-
-	text_hwaddr_format(config->client->mac, config->client->mac_bytes, mac);
-	snprintf(line, sizeof line,
-		"This machine, %s, waits for approval: pxectl host add NAME --mac %s", mac, mac);
-	put_say(config, line, out);
-	if (config->uboot) {
-		put_local(config, out);
-		return;
-	}
-	fprintf(out, "DEFAULT again\nPROMPT 1\nTIMEOUT %d\nLABEL again\n  COM32 reboot.c32\n",
-		PXELINUX_WAIT_TICKS);
-}
-
-static void put_profile(const struct boot_config *config, const Pxe__Profile *profile, FILE *out)
-{
-	bool own = profile->pxelinux_script[0] != '\0';
-	char error[BOOT_CONFIG_ERROR_BYTES];
-	char *text = own ? boot_config_render(config, profile, 0, "pxelinux_script",
-				   profile->pxelinux_script, error)
-			 : label_of(config, profile, error);
-
-	if (text == NULL) {
-		put_problem(config, error, out);
-	} else if (own) {
-		fprintf(out, "%s\n", text);
-	} else {
-		fprintf(out, "DEFAULT %s\nPROMPT 0\nLABEL %s\n%s", profile->name, profile->name,
-			text);
+		fputs(text, writer->out);
+		fputc('\n', writer->out);
 	}
 	free(text);
 }
 
-static void put_body(const struct boot_config *config, FILE *out)
-{
-	const struct boot_choice *choice = &config->choice;
+/* ---- menus: the labels are the profiles' names, which the operator types or chooses */
 
-	if (choice->problem[0] != '\0') {
-		put_problem(config, choice->problem, out);
-	} else if (choice->local) {
-		put_local(config, out);
-	} else if (choice->builtin == BOOT_BUILTIN_MENU || boot_profile_has_menu(choice->profile)) {
-		put_menu(config, out);
-	} else if (choice->builtin == BOOT_BUILTIN_WAIT) {
-		put_wait(config, out);
-	} else if (choice->profile == NULL || config->base_url_count == 0) {
-		put_problem(config, "there is nothing to boot for this machine", out);
+static void put_choice(const struct writer *writer, const char *label, const char *title)
+{
+	char line[BOOT_CONFIG_ERROR_BYTES + 128];
+
+	if (!writer->uboot) { /* it lists the labels by itself */
+		snprintf(line, sizeof line, "  %-20.63s %.511s", label, title);
+		put_say(writer, line);
+	}
+}
+
+/* A profile with a text of its own for PXELINUX cannot stand in another one's menu. */
+static void put_entry(
+	const struct writer *menu, const struct boot_script_work *item, const char *title)
+{
+	struct writer writer = {item, menu->out, menu->uboot};
+	char error[BOOT_CONFIG_ERROR_BYTES], line[BOOT_CONFIG_ERROR_BYTES + 96], *args = NULL;
+	struct boot_image image;
+
+	if (item->choice.local) {
+		return; /* stands there already */
+	}
+	if (boot_config_kernel(item, &image, error, sizeof error) != 0 ||
+		boot_config_args(item, 0, &args, error, sizeof error) != 0 ||
+		check_kernel(&writer, &image, args, error, sizeof error) != 0) {
+		snprintf(line, sizeof line, "%.63s cannot be started: %.400s",
+			item->choice.profile_name, error);
+		put_choice(&writer, "", line);
 	} else {
-		put_profile(config, choice->profile, out);
+		put_choice(&writer, item->choice.profile_name, title);
+		put_label(&writer, item->choice.profile_name, title, &image, args);
+	}
+	free(args);
+}
+
+static const char *no_own_text(const Pxe__Profile *profile)
+{
+	(void)profile;
+	return "";
+}
+
+static void put_profile(void *ctx, const struct boot_script_work *item)
+{
+	put_entry(ctx, item, item->choice.profile_name);
+}
+
+static void put_menu_head(const struct writer *writer, const char *first, unsigned seconds)
+{
+	put_say(writer, writer->uboot ? "What shall this machine boot?"
+				      : "What shall this machine boot? Type its name:");
+	fprintf(writer->out, "DEFAULT %s\nPROMPT 1\n", first);
+	if (seconds > 0) {
+		fprintf(writer->out, "TIMEOUT %u\n", seconds * 10);
+	}
+	put_choice(writer, "local", "The local disk");
+	put_local(writer);
+}
+
+static void put_all(const struct writer *writer)
+{
+	struct writer copy = *writer;
+
+	put_menu_head(writer, "local", 0);
+	boot_config_each(writer->work, no_own_text, put_profile, &copy);
+}
+
+/* The default of the profile's menu is its first item that can be started. */
+static void put_items(const struct writer *writer)
+{
+	const Pxe__PxeMenu *menu = writer->work->choice.profile->menu;
+	struct boot_script_work *item = NULL;
+	char first[64] = "local";
+
+	for (size_t i = 0; i < menu->n_items && item == NULL; i++) {
+		item = boot_config_item(writer->work, menu->items[i]->profile, no_own_text);
+	}
+	if (item != NULL && !item->choice.local) {
+		snprintf(first, sizeof first, "%s", item->choice.profile_name);
+	}
+	free(item);
+	put_menu_head(writer, first, menu->timeout_s < UINT8_MAX ? menu->timeout_s : 0);
+	for (size_t i = 0; i < menu->n_items; i++) {
+		item = boot_config_item(writer->work, menu->items[i]->profile, no_own_text);
+		if (item != NULL) {
+			put_entry(writer, item, menu->items[i]->text);
+		}
+		free(item);
+	}
+}
+
+/* ---- asking again */
+
+/* U-Boot cannot read another configuration: it goes on with its own order of devices. */
+static void put_wait(const struct writer *writer, bool unclaimed)
+{
+	const struct boot_script_work *work = writer->work;
+	char name[32], line[160];
+
+	if (unclaimed) {
+		put_say(writer,
+			"The next boot of this machine is armed, but the cluster cannot say now "
+			"that it is taken (no majority of the nodes).");
+	} else {
+		snprintf(line, sizeof line,
+			"This machine waits for approval: pxectl host add NAME --mac %s --profile "
+			"PROFILE",
+			work->vars.mac[0] != '\0' ? work->vars.mac : "MAC");
+		put_say(writer, line);
+	}
+	if (writer->uboot) {
+		put_default(writer, "local", BOOT_CONFIG_WAIT_S);
+		put_local(writer);
+		return;
+	}
+	boot_config_mac_name(work, name);
+	put_default(writer, "again", BOOT_CONFIG_WAIT_S);
+	fprintf(writer->out, "LABEL again\n  CONFIG ::/pxelinux.cfg/%s\n",
+		name[0] != '\0' ? name : "default");
+}
+
+static void put_body(struct boot_script_work *work, const struct writer *writer, bool unclaimed)
+{
+	switch (boot_config_kind_of(work, own_text, unclaimed)) {
+	case BOOT_CONFIG_PROBLEM: put_problem(writer, work->choice.problem); break;
+	case BOOT_CONFIG_LOCAL:
+		put_say(writer, "Booting from the local disk");
+		put_default(writer, "local", 0);
+		put_local(writer);
+		break;
+	case BOOT_CONFIG_ITEMS: put_items(writer); break;
+	case BOOT_CONFIG_ALL: put_all(writer); break;
+	case BOOT_CONFIG_WAIT: put_wait(writer, false); break;
+	case BOOT_CONFIG_UNCLAIMED: put_wait(writer, true); break;
+	case BOOT_CONFIG_OWN: put_own(writer); break;
+	case BOOT_CONFIG_KERNEL: put_kernel(writer); break;
 	}
 }
 
 char *boot_pxelinux_config(const struct boot_source *source, const struct boot_client *client,
-	const char *const *base_urls, size_t base_url_count, bool uboot)
+	const char *const *base_urls, size_t base_url_count, bool uboot, bool unclaimed)
 {
-	struct boot_config config;
+	struct boot_script_work *work = boot_config_new(source, client, base_urls, base_url_count);
+	struct writer writer = {work, NULL, uboot};
 	char *text = NULL;
 	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
 
-	if (out == NULL) {
+	writer.out = open_memstream(&text, &size);
+	if (writer.out == NULL) {
 		abort();
 	}
-	boot_config_init(&config, source, client, base_urls, base_url_count);
-	config.uboot = uboot;
-	config.put_item = put_item;
-	boot_config_head(&config, out);
-	put_body(&config, out);
-	if (fclose(out) != 0) {
+	boot_config_head(work, writer.out);
+	put_body(work, &writer, unclaimed);
+	if (fclose(writer.out) != 0) {
 		abort();
 	}
+	free(work);
 	return text;
 }

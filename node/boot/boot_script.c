@@ -200,7 +200,7 @@ static void put_kernel_try(const struct boot_script_work *script, size_t index,
 	fputs("boot || goto failed\n", out);
 }
 
-static bool kernel_check(const struct boot_image *image, const Pxe__Profile *profile,
+bool boot_script_kernel_check(const struct boot_image *image, const Pxe__Profile *profile,
 	char *ret_error, size_t error_bytes)
 {
 	const char *lacks = boot_image_has(image, profile->kernel) ? NULL : profile->kernel;
@@ -223,7 +223,7 @@ static void put_kernel(const struct boot_script_work *script, FILE *out)
 	char error[SCRIPT_ERROR_BYTES], *args = NULL;
 
 	if (!boot_image_find(script->source, script->choice.image, &image, error, sizeof error) ||
-		!kernel_check(&image, profile, error, sizeof error) ||
+		!boot_script_kernel_check(&image, profile, error, sizeof error) ||
 		!args_expand(script, &args, error, sizeof error)) {
 		boot_script_problem(out, error);
 		return;

@@ -1,4 +1,5 @@
-/* node/boot/boot_script.h: what the files of the iPXE scripts share. Private to node/boot. Pure.
+/* node/boot/boot_script.h: what the writers of scripts and configurations share. Private to
+ * node/boot. Pure.
  */
 #ifndef NODE_BOOT_BOOT_SCRIPT_H
 #define NODE_BOOT_BOOT_SCRIPT_H
@@ -32,6 +33,10 @@ void boot_script_problem(FILE *out, const char *text);
 void boot_script_rounds_begin(const struct boot_script_work *script, FILE *out);
 void boot_script_next(const struct boot_script_work *script, size_t index, FILE *out);
 void boot_script_rounds_end(const struct boot_script_work *script, FILE *out);
+
+/* Has the image the profile's kernel and initrds? False, with a line in ret_error, if not. */
+bool boot_script_kernel_check(const struct boot_image *image, const Pxe__Profile *profile,
+	char *ret_error, size_t error_bytes);
 
 /* ---- boot_menu_script.c: bodies of scripts that ask again; at least one node */
 /* The profile's own menu. */

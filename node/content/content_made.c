@@ -1,6 +1,5 @@
 /* What is made for the machine that asks: scripts, templates, configurations, and the answer to its
  * report. */
-#include "node/boot/boot_config.h"
 #include "node/boot/boot_vars.h"
 #include "node/content/content_impl.h"
 #include "proto/msg/msg_ip4.h"
@@ -181,24 +180,27 @@ static bool is_uboot(const struct content_path *path, uint16_t arch)
 	       (name != NULL && (strstr(name, "arm") != NULL || strstr(name, "riscv") != NULL));
 }
 
-/* A boot that cannot be claimed gets what else applies: these loaders would stand still without an
- * answer. */
+/* A name of the machine itself is there only if there is something to boot: its loader asks for
+ * others after it. */
 int content_open_config(struct content_source *source, struct content_kv *state,
 	const struct content_request *request, const struct content_path *path,
 	struct content *content)
 {
 	struct content_boot boot;
 	struct base_list bases;
+	bool unclaimed;
 	char *text;
 
 	content_boot_init(&boot, source, state, request, path);
 	content_boot_choose(&boot);
 	if (path->by_name && boot.choice.profile_name == NULL) {
-		return -ENOENT; /* the loader asks for its next name */
+		return -ENOENT;
 	}
 	content->script = true;
-	if (content_boot_claim(&boot, content) != 0) {
+	unclaimed = content_boot_claim(&boot, content) != 0;
+	if (unclaimed && !boot.choice.is_once) {
 		content_boot_without_once(&boot);
+		unclaimed = false;
 	}
 	content_boot_name(&boot, content);
 	if (content->kind == CONTENT_CLAIM) {
@@ -206,10 +208,11 @@ int content_open_config(struct content_source *source, struct content_kv *state,
 	}
 	base_urls(source, state, request, &bases);
 	if (path->kind == CONTENT_NAME_GRUB) {
-		text = boot_grub_config(&boot.source, &boot.client, bases.pointers, bases.count);
+		text = boot_grub_config(
+			&boot.source, &boot.client, bases.pointers, bases.count, unclaimed);
 	} else {
 		text = boot_pxelinux_config(&boot.source, &boot.client, bases.pointers, bases.count,
-			is_uboot(path, boot.client.arch));
+			is_uboot(path, boot.client.arch), unclaimed);
 	}
 	set_text(content, text, PXE__BOOT_STAGE__STAGE_SCRIPT);
 	return 0;
