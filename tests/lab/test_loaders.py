@@ -15,7 +15,8 @@ GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed")
 SYSLINUX = [Path("/usr/lib/PXELINUX/pxelinux.0"), Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")]
 
 MACS = {name: f"52:54:00:71:00:{number:02x}" for number, name in enumerate(
-    ["rom", "undi", "ovmf", "http", "own", "grub", "secure", "pxelinux"], 1)}
+    ["rom", "undi", "ovmf", "http", "own", "grub", "secure", "pxelinux", "made-grub",
+     "made-secure", "made-pxelinux"], 1)}
 ARGS = "console=ttyS0 phone=http://{node}/phone-home/{mac}"
 
 
@@ -116,3 +117,42 @@ def test_pxelinux_finds_its_configuration_by_hardware_address(healthy, images):
     files = boot(images, {"pxelinux": "bios"})["pxelinux"][0]
     wanted = {"pxelinux.0", "ldlinux.c32", "vmlinuz", "initrd.img", f"pxelinux.cfg/01-{MACS['pxelinux'].replace(':', '-')}"}
     assert {f"syslinux/{name}" for name in wanted} == files
+
+
+ODD = "odd=$a;b #c \"two  words=d e\""
+
+
+@pytest.fixture(scope="module")
+def made(images):
+    """The same kernel by configurations that are made, after the tests above: these images have none of their own."""
+    node = images.nodes[0]
+    node.pxectl("image", "add-loaders", "grub", "shim", "pxelinux", timeout=120)
+    tiny = ["--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
+            "--args", f"console=ttyS0 phone={{{{base_url}}}}/phone-home/{{{{mac}}}} {ODD}"]
+    for chain in ("grub", "shim", "pxelinux"):
+        node.pxectl("profile", "add", f"made-{chain}", *tiny, "--chain", chain)
+    for name, profile in {"made-grub": "made-grub", "made-secure": "made-shim", "made-pxelinux": "made-pxelinux"}.items():
+        node.pxectl("host", "add", f"vm-{name}", "--mac", MACS[name], "--profile", profile)
+    return images
+
+
+def command_line(console):
+    return re.search(r"Command line: (.*?)\r?\n", console).group(1)
+
+
+def test_made_configurations_boot_uefi_with_and_without_secure_boot(healthy, made):
+    """Nobody wrote a grub.cfg; the arguments reach the kernel as the profile says."""
+    done = boot(made, {"made-grub": "uefi", "made-secure": "uefi-secure"})
+    linux = {"tiny/vmlinuz", "tiny/initrd.img"}
+    assert {"grub/grubx64.efi", "grub/grub.cfg"} | linux <= done["made-grub"][0], done["made-grub"][0]
+    assert {"shim/shimx64.efi", "shim/grubx64.efi"} | linux <= done["made-secure"][0], done["made-secure"][0]
+    assert "Secure boot enabled" in done["made-secure"][1]
+    for _, console in done.values():
+        assert ODD in command_line(console), command_line(console)
+
+
+def test_a_made_configuration_boots_pxelinux(healthy, made):
+    files, console = boot(made, {"made-pxelinux": "bios"})["made-pxelinux"]
+    assert {"pxelinux/pxelinux.0", "pxelinux/ldlinux.c32", "tiny/vmlinuz", "tiny/initrd.img"} <= files, files
+    assert any(name.startswith("pxelinux/pxelinux.cfg/") for name in files), files
+    assert ODD in command_line(console), command_line(console)
