@@ -92,6 +92,10 @@ static int print_explanation(
 	if (ctl->format == CTL_JSON) {
 		return ctl_print_json(ctl, &explanation->base);
 	}
+	if (command_text(in, "render") != NULL) {
+		fputs(explanation->rendered, ctl->out);
+		return CTL_OK;
+	}
 	table = table_new(explain_columns, sizeof explain_columns / sizeof explain_columns[0]);
 	for (size_t i = 0; i < explanation->n_lines; i++) {
 		table_cell(table, explanation->lines[i]->value);
@@ -105,13 +109,23 @@ static int print_explanation(
 	return CTL_OK;
 }
 
+/* An option as a field of a message. */
+static void explain_text(
+	const struct invocation *in, const char *option, char room[256], char **field)
+{
+	if (command_text(in, option) != NULL) {
+		snprintf(room, 256, "%s", command_text(in, option));
+		*field = room;
+	}
+}
+
 int cmd_boot_explain(struct ctl *ctl, const struct invocation *in)
 {
 	Pxe__AdminRequest request = PXE__ADMIN_REQUEST__INIT;
 	Pxe__BootExplainQuery query = PXE__BOOT_EXPLAIN_QUERY__INIT;
 	Pxe__AdminReply *reply;
 	uint8_t mac[16], uuid[16];
-	char arch[64];
+	char arch[64], text[3][256];
 	int result;
 
 	query.mac.data = mac;
@@ -135,6 +149,9 @@ int cmd_boot_explain(struct ctl *ctl, const struct invocation *in)
 		snprintf(arch, sizeof arch, "%s", command_text(in, "arch"));
 		query.arch = arch;
 	}
+	explain_text(in, "class", text[0], &query.vendor_class);
+	explain_text(in, "user-class", text[1], &query.user_class);
+	explain_text(in, "render", text[2], &query.render);
 	request.body_case = PXE__ADMIN_REQUEST__BODY_BOOT_EXPLAIN;
 	request.boot_explain = &query;
 	result = client_get(ctl, &request, &reply);

@@ -237,7 +237,14 @@ static const struct command_option image_add_options[] = {
 };
 
 static const struct command_option explain_options[] = {
-	{"arch", "ARCH", false, "its architecture, a name as below or a number (default uefi-x64)"},
+	{"arch", "ARCH", false,
+		"its architecture, a name as below or a number (default: as it said last, else "
+		"uefi-x64)"},
+	{"class", "TEXT", false, "as if it had sent this vendor class (default: as it said last)"},
+	{"user-class", "TEXT", false, "as if it had sent this user class"},
+	{"render", "NAME", false,
+		"only this file, as it would get it: a template of its profile, boot.ipxe, "
+		"grub.cfg, pxelinux.cfg or extlinux.conf"},
 	{"uuid", "UUID", false, "the machine's UUID"},
 	{"script", NULL, false, "show the iPXE script too"},
 };

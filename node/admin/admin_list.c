@@ -499,8 +499,9 @@ void admin_on_boot_explain(
 	const char *url_list[MODEL_MEMBERS_MAX];
 	struct boot_client who;
 	struct boot_source source;
-	char groups[EXPLAIN_GROUPS_BYTES] = "";
+	char groups[EXPLAIN_GROUPS_BYTES] = "", *rendered = NULL;
 	const char *refusal = read_client(query, &who);
+	size_t url_count;
 
 	if (refusal == NULL && self == NULL) {
 		refusal = "this node is not (or no longer) a member of the cluster";
@@ -516,12 +517,20 @@ void admin_on_boot_explain(
 	who.now_ms = model_stamp_ms(admin_model(admin));
 	explain_as_seen(admin_model(admin), query, &who);
 	explain_groups(admin, &who, groups);
+	url_count = base_urls(admin, urls, url_list);
+	if (query->render[0] != '\0') {
+		rendered = boot_explain_render(&source, &who, query->render, url_list, url_count);
+		if (rendered == NULL) {
+			admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_NOT_FOUND,
+				"the machine's profile has no template of this name; made for it "
+				"are also boot.ipxe, grub.cfg, pxelinux.cfg and extlinux.conf");
+			return;
+		}
+	}
 	reply.explanation = boot_explain(&source, &who, msg_ip4_get(self->serve_ip),
-		(uint16_t)self->http_port, url_list, base_urls(admin, urls, url_list));
-	if (reply.explanation == NULL) {
-		admin_reply_text(admin, client, PXE__ADMIN_STATUS__ADMIN_REFUSED,
-			"this node has no memory left");
-		return;
+		(uint16_t)self->http_port, url_list, url_count);
+	if (rendered != NULL) {
+		reply.explanation->rendered = rendered;
 	}
 	reply.body_case = PXE__ADMIN_REPLY__BODY_EXPLANATION;
 	admin_reply(admin, client, &reply);

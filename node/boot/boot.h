@@ -146,5 +146,10 @@ char *boot_pxelinux_config(const struct boot_source *source, const struct boot_c
 Pxe__BootExplanation *boot_explain(const struct boot_source *source,
 	const struct boot_client *client, uint32_t server_ip, uint16_t http_port,
 	const char *const *base_urls, size_t base_url_count);
+/* A file as the machine would get it: a template of its profile by name, "boot.ipxe", "grub.cfg",
+ * "pxelinux.cfg", "extlinux.conf"; what is wrong with it, if it cannot be made. Heap (free());
+ * NULL: there is no such file. */
+char *boot_explain_render(const struct boot_source *source, const struct boot_client *client,
+	const char *name, const char *const *base_urls, size_t base_url_count);
 
 #endif

@@ -1,6 +1,9 @@
 #include "node/boot/boot.h"
 
 #include "node/boot/boot_choice.h"
+#include "node/boot/boot_config.h"
+#include "node/boot/boot_vars.h"
+#include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
@@ -9,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPLAIN_LINES_MAX  48
+#define EXPLAIN_LINES_MAX  128
 #define EXPLAIN_INITRD_MAX 16
 
 static char *copy_text(const char *text)
@@ -84,27 +87,126 @@ static void explain_who(Pxe__BootExplanation *explanation, const struct boot_cli
 	}
 }
 
-/* The profile that counts, and those that it stands in front of. */
-static void explain_profile(Pxe__BootExplanation *explanation, const struct boot_choice *choice)
+/* The boot that was armed, and how far it is. */
+static void explain_once(Pxe__BootExplanation *explanation, const struct boot_choice *choice)
 {
-	const struct {
-		const char *from, *name;
-	} others[] = {
-		{"subnet (not used)", choice->subnet != NULL ? choice->subnet->profile : NULL},
-		{"cluster (not used)", choice->settings != NULL ? choice->settings->profile : NULL},
-	};
+	static const char *const states[] = {"", "armed", "under way", "done", "failed"};
+	const Pxe__Once *once = choice->once;
+	char from[64] = "boot once";
 
-	if (choice->profile_name == NULL) {
-		explain_line(explanation, "profile", "", "none");
+	if (once == NULL || (int)once->state < 1 || (int)once->state > 4) {
 		return;
 	}
-	explain_line(explanation, "profile", choice->profile_from, "%s", choice->profile_name);
-	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		if (others[i].name != NULL && others[i].name[0] != '\0' &&
-			others[i].name != choice->profile_name) {
-			explain_line(explanation, "profile", others[i].from, "%s", others[i].name);
+	if (once->serial != 0) {
+		snprintf(from, sizeof from, "site file, serial %u", once->serial);
+	}
+	explain_line(explanation, "next boot", from, "%s: %s, try %u of %u%s%s", once->profile,
+		states[once->state], once->tries, once->tries_max,
+		once->text[0] != '\0' ? ", " : "", once->text);
+}
+
+/* The profile that counts, and those of other levels that it stands in front of. */
+static void explain_profile(Pxe__BootExplanation *explanation, const struct boot_source *source,
+	const struct boot_client *client, const struct boot_choice *choice)
+{
+	struct model_levels *room = malloc(sizeof *room);
+	const struct model_levels *levels;
+	char from[128];
+
+	if (room == NULL) {
+		abort();
+	}
+	if (choice->profile_name == NULL) {
+		explain_line(explanation, "profile", "", "none");
+	} else {
+		explain_line(
+			explanation, "profile", choice->profile_from, "%s", choice->profile_name);
+	}
+	levels = boot_levels(source, client, room);
+	for (size_t i = levels != NULL ? levels->count : 0; i > 0; i--) {
+		const struct model_level *level = &levels->level[i - 1];
+		const char *name = model_profile_of_level(
+			level, client->arch == UINT16_MAX ? DHCP4_ARCH_BIOS : client->arch);
+		snprintf(from, sizeof from, "%s%s%s", level->kind,
+			level->name[0] != '\0' ? " " : "", level->name);
+		if (name != NULL && strcmp(from, choice->profile_from) != 0) {
+			strcat(from, " (not used)");
+			explain_line(explanation, "profile", from, "%s", name);
 		}
 	}
+	free(room);
+}
+
+/* ---- variables and templates */
+
+struct vars_used {
+	Pxe__BootExplanation *explanation;
+	const struct boot_vars *vars;
+};
+
+static bool is_told(const Pxe__BootExplanation *explanation, const char *value)
+{
+	for (size_t i = 0; i < explanation->n_lines; i++) {
+		if (strcmp(explanation->lines[i]->value, value) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool explain_name(void *ctx, const char *name, struct template_place place, bool section)
+{
+	const struct vars_used *used = ctx;
+	char from[BOOT_VARS_FROM_BYTES] = "", line[96];
+	const char *value = boot_vars_value(used->vars, name, from);
+
+	(void)place;
+	snprintf(line, sizeof line, "{{%s}}", name);
+	if (strncmp(name, "vars.", 5) != 0 || is_told(used->explanation, line)) {
+		return true;
+	}
+	if (value != NULL) {
+		explain_line(used->explanation, line, from, "%s", value);
+	} else if (section) {
+		explain_line(used->explanation, line, "", "not set");
+	} else {
+		explain_line(used->explanation, "problem", "template",
+			"%s is not defined: pxectl host set, group set or profile set ... --var "
+			"%s=VALUE",
+			line, name + 5);
+	}
+	return true;
+}
+
+/* Each variable of the operator's own that the profile's texts use. */
+static void explain_texts(Pxe__BootExplanation *explanation, const struct boot_source *source,
+	const struct boot_client *client, const struct boot_choice *choice)
+{
+	const Pxe__Profile *profile = choice->profile;
+	struct boot_vars *vars = malloc(sizeof *vars);
+	struct vars_used used = {explanation, vars};
+	const char *const texts[] = {
+		profile->args, profile->script, profile->grub_script, profile->pxelinux_script};
+	char from[96];
+
+	if (vars == NULL) {
+		abort();
+	}
+	boot_vars_init(vars, source, client, choice, NULL, 0);
+	snprintf(from, sizeof from, "profile %.63s", profile->name);
+	for (size_t i = 0; i < profile->n_templates; i++) {
+		const Pxe__Template *file = profile->templates[i];
+		explain_line(explanation, "template", from,
+			"/t/%s/%s, %zu bytes before it is filled in", vars->mac_dash, file->name,
+			strlen(file->text));
+	}
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		template_each_name(texts[i], explain_name, &used);
+	}
+	for (size_t i = 0; i < profile->n_templates; i++) {
+		template_each_name(profile->templates[i]->text, explain_name, &used);
+	}
+	free(vars);
 }
 
 /* A file of the profile's image, and whether it is there. */
@@ -175,6 +277,11 @@ static void explain_programs(const struct boot_source *source, Pxe__BootExplanat
 	struct boot_loader loader;
 	char buffer[32], problem[256];
 
+	if (choice->profile != NULL && choice->profile->chain != PXE__CHAIN__CHAIN_DEFAULT) {
+		static const char *const chains[] = {"", "iPXE", "GRUB", "shim, GRUB", "PXELINUX"};
+		explain_line(explanation, "chain", choice->profile_from, "%s",
+			chains[choice->profile->chain]);
+	}
 	explain_line(explanation, "architecture", client->arch == UINT16_MAX ? "assumed" : "asked",
 		"%s", boot_arch_name(client->arch, buffer));
 	if (choice->local) {
@@ -218,13 +325,15 @@ Pxe__BootExplanation *boot_explain(const struct boot_source *source,
 	}
 	boot_choose(source, client, &choice);
 	explain_who(explanation, client, &choice);
-	explain_profile(explanation, &choice);
+	explain_once(explanation, &choice);
+	explain_profile(explanation, source, client, &choice);
 	if (choice.problem[0] != '\0') {
 		explain_line(explanation, "problem", "", "%s", choice.problem);
 	} else {
 		explain_programs(source, explanation, client, &choice, server_ip, http_port);
 		if (choice.profile != NULL && !choice.local) {
 			explain_kernel(source, explanation, &choice);
+			explain_texts(explanation, source, client, &choice);
 		}
 		if (boot_profile_has_menu(choice.profile)) {
 			explain_menu(explanation, choice.profile);
@@ -232,4 +341,38 @@ Pxe__BootExplanation *boot_explain(const struct boot_source *source,
 	}
 	explanation->script = boot_script(source, client, base_urls, base_url_count);
 	return explanation;
+}
+
+char *boot_explain_render(const struct boot_source *source, const struct boot_client *client,
+	const char *name, const char *const *base_urls, size_t base_url_count)
+{
+	struct boot_choice choice;
+	struct boot_vars *vars;
+	char error[512], *text = NULL;
+
+	if (strcmp(name, "grub.cfg") == 0) {
+		return boot_grub_config(source, client, base_urls, base_url_count);
+	}
+	if (strcmp(name, "pxelinux.cfg") == 0 || strcmp(name, "extlinux.conf") == 0) {
+		return boot_pxelinux_config(
+			source, client, base_urls, base_url_count, name[0] == 'e');
+	}
+	if (strcmp(name, "boot.ipxe") == 0) {
+		return boot_script(source, client, base_urls, base_url_count);
+	}
+	boot_choose(source, client, &choice);
+	vars = malloc(sizeof *vars);
+	if (vars == NULL) {
+		abort();
+	}
+	boot_vars_init(vars, source, client, &choice, base_urls, base_url_count);
+	for (size_t i = 0; choice.profile != NULL && i < choice.profile->n_templates; i++) {
+		const Pxe__Template *file = choice.profile->templates[i];
+		if (strcmp(file->name, name) == 0 && boot_vars_render(vars, name, file->text, &text,
+							     NULL, error, sizeof error) != 0) {
+			text = copy_text(error);
+		}
+	}
+	free(vars);
+	return text;
 }
