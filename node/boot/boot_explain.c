@@ -1,7 +1,6 @@
 #include "node/boot/boot.h"
 
 #include "node/boot/boot_choice.h"
-#include "node/boot/boot_config.h"
 #include "node/boot/boot_vars.h"
 #include "proto/wire/dhcp4_names.h"
 #include "proto/wire/text.h"
@@ -351,11 +350,11 @@ char *boot_explain_render(const struct boot_source *source, const struct boot_cl
 	char error[512], *text = NULL;
 
 	if (strcmp(name, "grub.cfg") == 0) {
-		return boot_grub_config(source, client, base_urls, base_url_count);
+		return boot_grub_config(source, client, base_urls, base_url_count, false);
 	}
 	if (strcmp(name, "pxelinux.cfg") == 0 || strcmp(name, "extlinux.conf") == 0) {
 		return boot_pxelinux_config(
-			source, client, base_urls, base_url_count, name[0] == 'e');
+			source, client, base_urls, base_url_count, name[0] == 'e', false);
 	}
 	if (strcmp(name, "boot.ipxe") == 0) {
 		return boot_script(source, client, base_urls, base_url_count);

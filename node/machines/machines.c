@@ -332,8 +332,8 @@ static void propose_end(struct task *task)
 static void end_boot(struct machines *machines, const struct event *event, const Pxe__Host *host)
 {
 	char text[256];
-	Pxe__BootEndKind kind = machines_end_of(
-		model_once(model_of(machines), host->name), event, text, sizeof text);
+	Pxe__BootEndKind kind = machines_end_of(model_once(model_of(machines), host->name), event,
+		replica_now_ms(machines->config.replica), text, sizeof text);
 	struct task *task;
 
 	if (kind == PXE__BOOT_END_KIND__BOOT_END_NONE || machines->ends >= ENDS_MAX) {

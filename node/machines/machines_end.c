@@ -4,13 +4,26 @@
 #include <stdio.h>
 #include <string.h>
 
-Pxe__BootEndKind machines_end_of(
-	const Pxe__Once *once, const struct event *event, char *ret_text, size_t text_bytes)
+/* A machine whose usual boot is the disk may fetch nothing that would have to be claimed. */
+static bool is_back(const Pxe__Once *once, const struct event *event, uint64_t now_ms)
+{
+	return event->kind == PXE__EVENT_KIND__EVENT_DHCP_DISCOVER && event->arch != 0 &&
+	       !event->is_ipxe && event->stage != PXE__BOOT_STAGE__STAGE_SYSTEM &&
+	       once->tries >= once->tries_max && now_ms >= once->claimed_ms + MACHINES_BACK_MS;
+}
+
+Pxe__BootEndKind machines_end_of(const Pxe__Once *once, const struct event *event, uint64_t now_ms,
+	char *ret_text, size_t text_bytes)
 {
 	assert(event != NULL && ret_text != NULL && text_bytes > 0);
 	ret_text[0] = '\0';
 	if (once == NULL || once->state != PXE__ONCE_STATE__ONCE_CLAIMED) {
 		return PXE__BOOT_END_KIND__BOOT_END_NONE;
+	}
+	if (is_back(once, event, now_ms)) {
+		snprintf(ret_text, text_bytes, "it came back %u times without a report",
+			once->tries);
+		return PXE__BOOT_END_KIND__BOOT_END_FAILED;
 	}
 	if (event->kind == PXE__EVENT_KIND__EVENT_SYSTEM_UP) {
 		snprintf(ret_text, text_bytes, "the system asked for an address");

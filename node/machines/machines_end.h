@@ -6,10 +6,15 @@
 #include "node/events/events.h"
 #include "proto/msg/command.pb-c.h"
 
-/* Does this event of the host's machine end the boot? once: NULL is none. On OK and FAILED the
- * reason, in at most text_bytes, is in ret_text. */
-Pxe__BootEndKind machines_end_of(
-	const Pxe__Once *once, const struct event *event, char *ret_text, size_t text_bytes);
+/* Firmware that asks so long after the claim has begun anew; sooner it may be a program that the
+ * boot loaded. */
+#define MACHINES_BACK_MS 20000
+
+/* Does this event of the host's machine end the boot? The booted system was seen, it reported, or
+ * the firmware is back and no tries are left. once: NULL is none. now_ms: cluster time. On OK and
+ * FAILED the reason, in at most text_bytes, is in ret_text. */
+Pxe__BootEndKind machines_end_of(const Pxe__Once *once, const struct event *event, uint64_t now_ms,
+	char *ret_text, size_t text_bytes);
 
 /* What became of a boot between two states of its record (NULL: none), as a line such as "claimed
  * debian12, try 1 of 3". false: nothing that is worth a word. */

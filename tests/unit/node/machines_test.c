@@ -148,26 +148,52 @@ static void a_claimed_boot_ends_by_report_or_by_the_systems_first_request(void *
 	char text[256];
 	(void)state;
 	once.state = PXE__ONCE_STATE__ONCE_CLAIMED;
-	assert_int_equal(
-		machines_end_of(&once, &event, text, sizeof text), PXE__BOOT_END_KIND__BOOT_END_OK);
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
+		PXE__BOOT_END_KIND__BOOT_END_OK);
 	assert_string_equal(text, "the system asked for an address");
 	event.kind = PXE__EVENT_KIND__EVENT_PHONE_HOME;
-	assert_int_equal(
-		machines_end_of(&once, &event, text, sizeof text), PXE__BOOT_END_KIND__BOOT_END_OK);
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
+		PXE__BOOT_END_KIND__BOOT_END_OK);
 	assert_string_equal(text, "phone home: ok");
 	event.failed = true;
 	snprintf(event.text, sizeof event.text, "no disk");
-	assert_int_equal(machines_end_of(&once, &event, text, sizeof text),
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
 		PXE__BOOT_END_KIND__BOOT_END_FAILED);
 	assert_string_equal(text, "phone home: no disk");
 	event.kind = PXE__EVENT_KIND__EVENT_DHCP_ACK;
-	assert_int_equal(machines_end_of(&once, &event, text, sizeof text),
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
 		PXE__BOOT_END_KIND__BOOT_END_NONE);
 	event.kind = PXE__EVENT_KIND__EVENT_SYSTEM_UP;
 	once.state = PXE__ONCE_STATE__ONCE_ARMED;
-	assert_int_equal(machines_end_of(&once, &event, text, sizeof text),
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
 		PXE__BOOT_END_KIND__BOOT_END_NONE);
-	assert_int_equal(machines_end_of(NULL, &event, text, sizeof text),
+	assert_int_equal(machines_end_of(NULL, &event, 100000, text, sizeof text),
+		PXE__BOOT_END_KIND__BOOT_END_NONE);
+}
+
+static void firmware_that_is_back_without_tries_left_ends_it(void **state)
+{
+	struct event event = {.kind = PXE__EVENT_KIND__EVENT_DHCP_DISCOVER, .arch = 1};
+	Pxe__Once once = PXE__ONCE__INIT;
+	char text[64];
+
+	(void)state;
+	once.state = PXE__ONCE_STATE__ONCE_CLAIMED;
+	once.tries = once.tries_max = 2;
+	once.claimed_ms = 1000;
+	/* A program that the boot has loaded may ask, too. */
+	assert_int_equal(
+		machines_end_of(&once, &event, 1000 + MACHINES_BACK_MS - 1, text, sizeof text),
+		PXE__BOOT_END_KIND__BOOT_END_NONE);
+	assert_int_equal(machines_end_of(&once, &event, 1000 + MACHINES_BACK_MS, text, sizeof text),
+		PXE__BOOT_END_KIND__BOOT_END_FAILED);
+	assert_string_equal(text, "it came back 2 times without a report");
+	once.tries = 1;
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
+		PXE__BOOT_END_KIND__BOOT_END_NONE);
+	once.tries = 2;
+	event.is_ipxe = true; /* its script will be claimed */
+	assert_int_equal(machines_end_of(&once, &event, 100000, text, sizeof text),
 		PXE__BOOT_END_KIND__BOOT_END_NONE);
 }
 
@@ -198,6 +224,7 @@ static void each_change_of_a_boot_is_told_and_no_repeat(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(firmware_that_is_back_without_tries_left_ends_it),
 		cmocka_unit_test(a_new_machine_is_told_once_and_proposed_with_all_that_is_known),
 		cmocka_unit_test(
 			what_the_cluster_knows_is_proposed_again_only_when_it_changed_or_is_old),
