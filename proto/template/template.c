@@ -102,6 +102,9 @@ static int complain(struct scanner *scanner, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(scanner->error, scanner->error_bytes, format, args);
 	va_end(args);
+	for (char *c = scanner->error; *c != '\0'; c++) {
+		*c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c; /* it quotes the text */
+	}
 	return -EINVAL;
 }
 
@@ -135,20 +138,22 @@ static int read_name(struct scanner *scanner, const char *from, const char *to, 
 /* "=<% %>=" */
 static int read_delimiters(struct scanner *scanner, const char *from, const char *to)
 {
-	char open[TEMPLATE_DELIMITER_MAX + 1], close[TEMPLATE_DELIMITER_MAX + 1], rest;
-	char text[2 * TEMPLATE_DELIMITER_MAX + 8];
+	char open[24], close[24], rest, text[24];
 
 	if ((size_t)(to - from) >= sizeof text) {
 		return complain(scanner, "the new delimiters are too long");
 	}
 	memcpy(text, from, (size_t)(to - from));
 	text[to - from] = '\0';
-	if (sscanf(text, " %8s %8s %c", open, close, &rest) != 2 || strchr(open, '=') != NULL ||
+	if (sscanf(text, " %23s %23s %c", open, close, &rest) != 2 || strchr(open, '=') != NULL ||
 		strchr(close, '=') != NULL) {
 		return complain(scanner, "other delimiters are set as {{=<%% %%>=}}");
 	}
-	memcpy(scanner->open, open, sizeof open);
-	memcpy(scanner->close, close, sizeof close);
+	if (strlen(open) > TEMPLATE_DELIMITER_MAX || strlen(close) > TEMPLATE_DELIMITER_MAX) {
+		return complain(scanner, "the new delimiters are too long");
+	}
+	memcpy(scanner->open, open, strlen(open) + 1);
+	memcpy(scanner->close, close, strlen(close) + 1);
 	return 0;
 }
 

@@ -110,6 +110,9 @@ static void test_errors_name_their_place(void **state)
 	expect_error("{{a b}}", -EINVAL, 1, 1, "'a b' is not a name");
 	expect_error("{{>file}}", -EINVAL, 1, 1, "cannot be included");
 	expect_error("{{=x=}}", -EINVAL, 1, 1, "other delimiters");
+	expect_error("{{=abcdefghijkl=}}", -EINVAL, 1, 1, "other delimiters");
+	expect_error("{{=123456789 %=}}", -EINVAL, 1, 1, "delimiters are too long");
+	expect_error("{{a\033[2J}}", -EINVAL, 1, 1, "'a?[2J' is not a name");
 }
 
 static void test_depth_and_size_are_bounded(void **state)
