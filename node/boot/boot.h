@@ -82,6 +82,12 @@ struct boot_client {
 	uint64_t now_ms; /* cluster time, for one-shot boots */
 	bool goes_on; /* asks for more of a boot that began before: a one-shot boot that is claimed
 			 is this one */
+	/* Its booted system asks: a one-shot boot that ended because that came up is still its
+	 * boot, unless a newer one is known by these two, as in the machine's record; 0, "": none.
+	 */
+	bool is_system;
+	uint64_t last_boot_ms;
+	char last_profile[64];
 	bool without_once; /* no one-shot boot: it could not be claimed */
 	char profile[64];  /* not by the levels: an item of a menu, or what the answer of DHCP knew;
 			      "": by these */
@@ -133,9 +139,9 @@ char *boot_script_unclaimed(const struct boot_source *source, const struct boot_
 	unsigned retry, const char *const *base_urls, size_t base_url_count);
 
 /* The configuration that a boot program of the machine asks for by a name that no file has: GRUB's
- * grub.cfg; PXELINUX's, or U-Boot's with its differences. Heap, never NULL: what cannot be booted is
- * said in words, and the local disk follows. unclaimed: its one-shot boot could not be claimed, so
- * it asks again after a while. */
+ * grub.cfg; PXELINUX's, or U-Boot's with its differences. Heap, never NULL: what cannot be booted
+ * is said in words, and the local disk follows. unclaimed: its one-shot boot could not be claimed,
+ * so it asks again after a while. */
 char *boot_grub_config(const struct boot_source *source, const struct boot_client *client,
 	const char *const *base_urls, size_t base_url_count, bool unclaimed);
 char *boot_pxelinux_config(const struct boot_source *source, const struct boot_client *client,

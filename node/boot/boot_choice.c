@@ -112,6 +112,18 @@ bool boot_once_is_open(const Pxe__Once *once)
 				       once->state == PXE__ONCE_STATE__ONCE_CLAIMED);
 }
 
+/* The system that asks is the one that the ended one-shot boot has started: an installer asks for
+ * an address, which ends that boot, before it fetches its answers. */
+static bool once_goes_on_in_system(const Pxe__Once *once, const struct boot_client *client)
+{
+	if (!client->is_system || (once->state != PXE__ONCE_STATE__ONCE_DONE &&
+					  once->state != PXE__ONCE_STATE__ONCE_FAILED)) {
+		return false;
+	}
+	return client->last_boot_ms <= once->claimed_ms ||
+	       strcmp(client->last_profile, once->profile) == 0;
+}
+
 /* The host's one-shot boot, if this boot gets it. */
 static void choose_once(const struct boot_source *source, const struct boot_client *client,
 	struct boot_choice *choice)
@@ -123,7 +135,8 @@ static void choose_once(const struct boot_source *source, const struct boot_clie
 	if (choice->once == NULL || client->without_once) {
 		return;
 	}
-	if (client->goes_on && choice->once->state == PXE__ONCE_STATE__ONCE_CLAIMED) {
+	if ((client->goes_on && choice->once->state == PXE__ONCE_STATE__ONCE_CLAIMED) ||
+		once_goes_on_in_system(choice->once, client)) {
 		choice->is_once = true;
 	} else {
 		choice->wants_claim =

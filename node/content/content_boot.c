@@ -29,7 +29,7 @@ static void read_mac(struct content_boot *boot, const struct content_path *path)
 	}
 }
 
-/* What DHCP heard of the machine: groups go by it. */
+/* What DHCP heard of the machine: groups go by it; and what it booted. */
 static void read_machine(struct content_boot *boot)
 {
 	struct boot_client *client = &boot->client;
@@ -49,6 +49,8 @@ static void read_machine(struct content_boot *boot)
 		memcpy(client->uuid, machine->uuid.data, sizeof client->uuid);
 	}
 	snprintf(client->vendor_class, sizeof client->vendor_class, "%s", machine->vendor_class);
+	snprintf(client->last_profile, sizeof client->last_profile, "%s", machine->profile);
+	client->last_boot_ms = machine->boot_ms;
 }
 
 static void read_query(struct content_boot *boot)

@@ -145,7 +145,7 @@ int content_open_template(struct content_source *source, struct content_kv *stat
 	char what[160], error[512], *text;
 
 	content_boot_init(&boot, source, state, request, path);
-	boot.client.goes_on = true;
+	boot.client.goes_on = boot.client.is_system = true;
 	content_boot_choose(&boot);
 	template = template_of(boot.choice.profile, path->file);
 	if (template == NULL) {
@@ -256,7 +256,7 @@ int content_open_phone_home(struct content_source *source, struct content_kv *st
 	struct content_boot boot;
 
 	content_boot_init(&boot, source, state, request, path);
-	boot.client.goes_on = true;
+	boot.client.goes_on = boot.client.is_system = true;
 	content_boot_choose(&boot);
 	content_boot_name(&boot, content);
 	set_text(content, copy_text("ok\n"), PXE__BOOT_STAGE__STAGE_NONE);

@@ -407,6 +407,20 @@ static void follow_state(struct timeline_boot *boot, const Pxe__Event *event)
 	}
 }
 
+/* What a system fetches and reports is told with the profile that its next boot would get: a
+ * one-shot boot may be over by then. */
+static bool names_profile(const struct timeline_boot *boot, const Pxe__Event *event)
+{
+	if (event->profile[0] == '\0' || event->kind == PXE__EVENT_KIND__EVENT_BOOT_ONCE ||
+		event->stage == PXE__BOOT_STAGE__STAGE_SYSTEM) {
+		return false;
+	}
+	return boot->profile[0] == '\0' || event->kind == PXE__EVENT_KIND__EVENT_SCRIPT ||
+	       event->kind == PXE__EVENT_KIND__EVENT_DHCP_ACK ||
+	       event->stage == PXE__BOOT_STAGE__STAGE_LOADER ||
+	       event->stage == PXE__BOOT_STAGE__STAGE_KERNEL;
+}
+
 static void follow(struct timeline *timeline, struct timeline_boot *boot, const Pxe__Event *event,
 	bool settled)
 {
@@ -425,7 +439,7 @@ static void follow(struct timeline *timeline, struct timeline_boot *boot, const 
 	if (event->host[0] != '\0') {
 		event_text_clean(event->host, boot->host, sizeof boot->host);
 	}
-	if (event->profile[0] != '\0' && event->kind != PXE__EVENT_KIND__EVENT_BOOT_ONCE) {
+	if (names_profile(boot, event)) {
 		event_text_clean(event->profile, boot->profile, sizeof boot->profile);
 	}
 	if (event->arch != 0 && (boot->arch == 0 || strcmp(event->text, "iPXE") != 0)) {

@@ -165,6 +165,47 @@ static void test_a_boot_without_tries_left_is_claimed_to_fail_and_boots_the_usua
 	expect_text(f, script, "boot=0000cafe", true, "echo usual");
 }
 
+static void put_machine(struct fixture *f, const char *profile, uint64_t boot_ms)
+{
+	Pxe__Machine machine = PXE__MACHINE__INIT;
+	uint8_t mac[6];
+
+	memcpy(mac, mac_n02, 6);
+	machine.mac = (ProtobufCBinaryData){6, mac};
+	machine.profile = fixture_text(profile);
+	machine.boot_ms = boot_ms;
+	fixture_put(f, RECORD_MACHINE, (const char *)mac, 6, &machine.base);
+	fixture_sync(f);
+}
+
+/* An installer asks for an address, which ends the one-shot boot, before it fetches its answers. */
+static void test_the_system_of_an_ended_boot_gets_its_templates_until_a_newer_boot_begins(
+	void **state)
+{
+	static const char *const path = "t/52:54:00:aa:00:02/preseed.cfg";
+	static const Pxe__OnceState ended[] = {
+		PXE__ONCE_STATE__ONCE_DONE, PXE__ONCE_STATE__ONCE_FAILED};
+	struct fixture *f = *state;
+	struct content content;
+
+	for (size_t i = 0; i < 2; i++) {
+		put_once(f, ended[i], "0000beef", 1);
+		put_machine(f, "usual", 998000); /* the newest boot is not recorded yet */
+		open_path(f, path, NULL, false, &content);
+		assert_string_equal(content.profile, "installer");
+		content_fini(&content);
+		put_machine(f, "installer", 999500);
+		open_path(f, path, NULL, false, &content);
+		assert_string_equal(content.profile, "installer");
+		content_fini(&content);
+		expect_text(f, script, "boot=0000cafe", false, "echo usual");
+		put_machine(f, "usual", 999600);
+		open_path(f, path, NULL, false, &content);
+		assert_string_equal(content.profile, "usual");
+		content_fini(&content);
+	}
+}
+
 static void test_templates_go_with_the_claimed_boot_however_long_it_takes(void **state)
 {
 	struct fixture *f = *state;
@@ -318,6 +359,8 @@ int main(void)
 		WITH_SITE(
 			test_a_boot_that_cannot_be_claimed_asks_again_and_at_last_boots_the_usual),
 		WITH_SITE(test_a_boot_without_tries_left_is_claimed_to_fail_and_boots_the_usual),
+		WITH_SITE(
+			test_the_system_of_an_ended_boot_gets_its_templates_until_a_newer_boot_begins),
 		WITH_SITE(test_templates_go_with_the_claimed_boot_however_long_it_takes),
 		WITH_SITE(test_a_template_that_lacks_a_value_names_template_line_and_variable),
 		WITH_SITE(test_a_group_of_what_was_seen_of_the_machine_decides),

@@ -122,6 +122,42 @@ static void a_boot_goes_from_discover_to_the_systems_report(void **state)
 	timeline_free(timeline);
 }
 
+/* A one-shot boot is over when its system is up: the host's own profile applies from then on. */
+static void what_the_system_does_leaves_the_profile_that_was_booted(void **state)
+{
+	struct timeline *timeline = timeline_new();
+	Pxe__Event event = PXE__EVENT__INIT;
+	uint8_t mac[6] = {0x52, 0x54, 0, 0, 0, 1};
+	char node[] = "pxe1", profile[] = "local";
+	static const Pxe__EventKind kinds[] = {K(PHONE_HOME), K(HTTP_DONE), K(DHCP_ACK)};
+	static const Pxe__BootStage stages[] = {S(NONE), S(TEMPLATE), S(SYSTEM)};
+	const struct timeline_boot *boot = NULL, *changed;
+	(void)state;
+	boot_all(timeline, 1000);
+	event.node = node;
+	event.profile = profile;
+	event.mac = (ProtobufCBinaryData){sizeof mac, mac};
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		event.kind = kinds[i];
+		event.stage = stages[i];
+		event.at_ms = 20000 + i;
+		event.number = ++number;
+		changed = timeline_step(timeline, &event, false);
+		boot = changed != NULL ? changed : boot;
+		assert_non_null(boot);
+		assert_string_equal(boot->profile, "debian12");
+	}
+	tell(timeline, 90000, K(DHCP_DISCOVER), S(NONE), "");
+	event.kind = K(SCRIPT);
+	event.stage = S(SCRIPT);
+	event.at_ms = 91000;
+	event.number = ++number;
+	changed = timeline_step(timeline, &event, false);
+	assert_non_null(changed);
+	assert_string_equal(changed->profile, "local");
+	timeline_free(timeline);
+}
+
 static void firmware_that_begins_again_replaces_what_ran(void **state)
 {
 	struct timeline *timeline = timeline_new();
@@ -385,6 +421,7 @@ static void filters_take_machines_and_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_the_system_does_leaves_the_profile_that_was_booted),
 		cmocka_unit_test(a_boot_goes_from_discover_to_the_systems_report),
 		cmocka_unit_test(firmware_that_begins_again_replaces_what_ran),
 		cmocka_unit_test(steps_of_other_nodes_join_in_order_of_time_and_once),
