@@ -166,7 +166,9 @@ static int judge(struct transfer *transfer, CURLcode code, const char *base_url,
  * source begins anew; negative errno. */
 static int finish(struct transfer *transfer)
 {
-	int err = blob_writer_commit(transfer->writer);
+	const struct fetch *fetch = transfer->fetch;
+	int err = fetch->prove != NULL ? fetch->prove(fetch->prove_ctx, transfer->writer)
+				       : blob_writer_commit(transfer->writer);
 
 	transfer->writer = NULL;
 	if (err == -EBADMSG && transfer->fetch->on_bytes == NULL) {

@@ -26,6 +26,10 @@ struct fetch {
 	unsigned connect_ms; /* 0: 3000 */
 	uint64_t slow_bytes; /* less than so many bytes/s is silence, too, save of the last source;
 				0: 1 KiB/s */
+	/* The bytes are all there: proves, names and frees them, as blob_writer_commit(), which
+	 * NULL means. Tests wait in it. */
+	int (*prove)(void *ctx, struct blob_writer *writer);
+	void *prove_ctx;
 	/* May be NULL; from the thread that fetches. The blob's unfinished file is there, locked
 	 * by us; blob_writer_reader() opens it. */
 	void (*on_file)(void *ctx, const struct blob_writer *writer);

@@ -62,9 +62,12 @@ struct relays {
 
 /* One fetch, on its thread. */
 struct relay_run {
-	struct relay *relay;
+	struct relay *relay; /* the newest */
 	const atomic_bool *stop;
 	uint64_t received;
+	uint64_t have, asked_from; /* bytes there are; there were when the newest source was asked
+				    */
+	unsigned wrong;            /* times that what came was not the blob */
 };
 
 static uint64_t clock_ms(void)
@@ -253,8 +256,10 @@ static void on_file(void *ctx, const struct blob_writer *writer)
 
 static void on_bytes(void *ctx, uint64_t have)
 {
-	struct relay *relay = ((struct relay_run *)ctx)->relay;
+	struct relay_run *run = ctx;
+	struct relay *relay = run->relay;
 
+	run->have = have;
 	lock(relay->relays);
 	relay->have = relay->fd >= 0 ? have : 0;
 	wake(relay);
@@ -263,8 +268,10 @@ static void on_bytes(void *ctx, uint64_t have)
 
 static void on_ask(void *ctx, const char *base_url)
 {
-	struct relay *relay = ((struct relay_run *)ctx)->relay;
+	struct relay_run *run = ctx;
+	struct relay *relay = run->relay;
 
+	run->asked_from = run->have;
 	lock(relay->relays);
 	source_enter(relay->relays, relay, base_url);
 	unlock(relay->relays);
@@ -311,6 +318,8 @@ static void fill_fetch(struct relay_run *run, char (*urls)[FETCH_URL_BYTES], str
 		.stop = run->stop != NULL ? run->stop : &relays->stop,
 		.silence_s = relays->config.silence_s,
 		.connect_ms = relays->config.connect_ms,
+		.prove = relays->config.prove,
+		.prove_ctx = relays->config.prove_ctx,
 		.on_file = on_file,
 		.on_bytes = on_bytes,
 		.on_ask = on_ask,
@@ -329,25 +338,17 @@ static void fill_fetch(struct relay_run *run, char (*urls)[FETCH_URL_BYTES], str
 	unlock(relays);
 }
 
-static void end(struct relay_run *run, int err, const char *text)
+/* Under the lock. */
+static void leave(struct relay *relay, int err, const char *text)
 {
-	struct relay *relay = run->relay;
 	struct relays *relays = relay->relays;
 	struct relay **at = &relays->first;
 
-	lock(relays);
 	relay->state = err == 0 ? RELAY_DONE : RELAY_FAILED;
 	relay->error = err;
 	relay->have = err == 0 ? relay->want.bytes : relay->have;
 	snprintf(relay->text, sizeof relay->text, "%s", text);
-	if (err == -EBADMSG && relay->source[0] != '\0') {
-		struct relay_peer *peer = peer_of(relays, relay->source);
-		if (peer != NULL) {
-			peer->failed_ms = clock_ms();
-		}
-	}
 	source_leave(relays, relay);
-	relays->full_ms = err == -ENOSPC ? clock_ms() : relays->full_ms;
 	relays->stats.failed += err != 0 && err != -ECANCELED;
 	relays->stats.wrong += err == -EBADMSG;
 	relays->stats.running--;
@@ -357,7 +358,78 @@ static void end(struct relay_run *run, int err, const char *text)
 	*at = relay->next;
 	wake(relay);
 	pthread_cond_broadcast(&relays->changed);
+}
+
+static void end(struct relay_run *run, int err, const char *text)
+{
+	struct relays *relays = run->relay->relays;
+
+	lock(relays);
+	relays->full_ms = err == -ENOSPC ? clock_ms() : relays->full_ms;
+	leave(run->relay, err, text);
 	unlock(relays);
+}
+
+/* Under the lock. */
+static struct relay *add(struct relays *relays, const struct relay_want *want)
+{
+	struct relay *relay = calloc(1, sizeof *relay);
+
+	if (relay == NULL) {
+		abort();
+	}
+	relay->relays = relays;
+	relay->want = *want;
+	relay->fd = -1;
+	relay->users = 1;
+	relay->next = relays->first;
+	relays->first = relay;
+	relays->stats.running++;
+	return relay;
+}
+
+static void want_without(struct relay_want *want, const char *base_url)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < want->base_url_count; i++) {
+		if (strcmp(want->base_urls[i], base_url) != 0) {
+			memmove(want->base_urls[kept++], want->base_urls[i], FETCH_URL_BYTES);
+		}
+	}
+	want->base_url_count = kept;
+}
+
+/* What came was not the blob. Who has bytes of it is broken off; the fetch goes on in another
+ * relay, from the beginning. Who sent all of it is asked no more; of bytes that several sent (or an
+ * earlier try left) nobody can tell whose were wrong. False: nobody is left to be asked. */
+static bool begin_anew(struct relay_run *run, const char *text)
+{
+	struct relay *wrong = run->relay;
+	struct relays *relays = wrong->relays;
+	struct relay_want want = wrong->want;
+	struct relay_peer *peer;
+	bool more;
+
+	lock(relays);
+	if (run->asked_from == 0 && wrong->source[0] != '\0') {
+		peer = peer_of(relays, wrong->source);
+		want_without(&want, wrong->source);
+		if (peer != NULL) {
+			peer->failed_ms = clock_ms();
+		}
+	}
+	more = want.base_url_count > 0 && ++run->wrong < RELAY_SOURCES_MAX;
+	if (more) {
+		leave(wrong, -EBADMSG, text);
+		run->relay = add(relays, &want);
+		run->have = run->asked_from = 0;
+	}
+	unlock(relays);
+	if (more) {
+		relay_close(wrong);
+	}
+	return more;
 }
 
 /* The file may have been here all along, or have come another way. */
@@ -376,27 +448,38 @@ static void take_whole(struct relay *relay)
 	}
 }
 
-static void carry_out(struct relay_run *run, char *ret_error, size_t error_bytes, int *ret_result)
+/* One try; somebody else's push may write the blob just now: it comes, or its writer lets go. */
+static int fetch_once(struct relay_run *run, char *ret_error, size_t error_bytes)
 {
 	const struct timespec step = {.tv_nsec = RELAY_BUSY_STEP_MS * 1000000};
-	char urls[RELAY_SOURCES_MAX + 1][FETCH_URL_BYTES], digits[65];
+	char urls[RELAY_SOURCES_MAX + 1][FETCH_URL_BYTES];
+	uint64_t start_ms = clock_ms(), received;
 	struct fetch fetch;
-	uint64_t start_ms = clock_ms();
 	int err;
 
 	for (;;) {
 		fill_fetch(run, urls, &fetch);
-		err = fetch_run(&fetch, &run->received, ret_error, error_bytes);
-		/* A push writes it just now: it comes, or its writer lets go. */
+		err = fetch_run(&fetch, &received, ret_error, error_bytes);
+		run->received += received;
 		if (err != -EBUSY || is_stopped(run) || clock_ms() - start_ms > RELAY_BUSY_MS) {
-			break;
+			return err;
 		}
 		nanosleep(&step, NULL);
 	}
-	if (err == -EBADMSG) {
-		text_hex_format(run->relay->want.sha256, 32, digits, sizeof digits);
-		log_warn("file %.12s came wrong from %s: thrown away", digits, ret_error);
-	}
+}
+
+static void carry_out(struct relay_run *run, char *ret_error, size_t error_bytes, int *ret_result)
+{
+	char digits[65];
+	int err;
+
+	do {
+		err = fetch_once(run, ret_error, error_bytes);
+		if (err == -EBADMSG) {
+			text_hex_format(run->relay->want.sha256, 32, digits, sizeof digits);
+			log_warn("file %.12s came wrong from %s: thrown away", digits, ret_error);
+		}
+	} while (err == -EBADMSG && !is_stopped(run) && begin_anew(run, ret_error));
 	if (err == 0) {
 		take_whole(run->relay);
 	}
@@ -417,20 +500,25 @@ static struct relay *find(struct relays *relays, const struct relay_want *want)
 	return NULL;
 }
 
-static struct relay *add(struct relays *relays, const struct relay_want *want)
+/* Until somebody else's fetch ends. Returns the relay that it ended in, instead of the given one.
+ */
+static struct relay *wait_for(struct relay *relay)
 {
-	struct relay *relay = calloc(1, sizeof *relay);
+	struct relays *relays = relay->relays;
+	struct relay *next;
 
-	if (relay == NULL) {
-		abort();
-	}
-	relay->relays = relays;
-	relay->want = *want;
-	relay->fd = -1;
-	relay->users = 1;
-	relay->next = relays->first;
-	relays->first = relay;
-	relays->stats.running++;
+	do {
+		lock(relays);
+		while (relay->state == RELAY_RUNNING) {
+			pthread_cond_wait(&relays->changed, &relays->lock);
+		}
+		next = relay->error == -EBADMSG ? find(relays, &relay->want) : NULL;
+		unlock(relays);
+		if (next != NULL) {
+			relay_close(relay);
+			relay = next;
+		}
+	} while (next != NULL);
 	return relay;
 }
 
@@ -448,12 +536,13 @@ int relays_fetch(struct relays *relays, const struct relay_want *want, const ato
 	if (relay == NULL) {
 		mine.relay = relay = add(relays, want);
 	}
-	while (mine.relay == NULL && relay->state == RELAY_RUNNING) {
-		pthread_cond_wait(&relays->changed, &relays->lock);
-	}
 	unlock(relays);
+	if (mine.relay == NULL) {
+		relay = wait_for(relay);
+	}
 	if (mine.relay != NULL) {
 		carry_out(&mine, ret_error, error_bytes, &err);
+		relay = mine.relay;
 	} else {
 		err = relay->error;
 		snprintf(ret_error, error_bytes, "%s", relay->text);

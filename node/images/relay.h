@@ -1,13 +1,17 @@
 /* node/images/relay.h: blobs on their way from another node, read while they arrive.
  *
  *   (nobody fetches it) --relay_open(), relays_fetch()--> RUNNING --hash is right--> DONE
- *                                                            `--no source, stop, wrong bytes-->
- * FAILED
+ *                                                            |--no source, stop--> FAILED
+ *                                                            `--wrong bytes--> FAILED, and another
+ *                                                                 relay RUNNING while there are
+ *                                                                 sources left
  *
  * One blob is fetched once, however many want it: the puller and all clients that ask for the file
  * share one relay. It writes the blob's own unfinished file (blob.h), so what was relayed is this
  * node's copy as well. Readers get what is there and are woken when there is more; the last byte is
  * held back until the hash has proved the others, so that nobody takes a wrong file for whole [P7].
+ * When it does not, the readers so far are broken off, and the same fetch begins anew in another
+ * relay: without the source that all of the bytes came from, if it was one.
  * Sources are tried in the order given, but those that failed of late, that have two fetches
  * already and that were measured to be slow come later.
  *
@@ -43,6 +47,9 @@ struct relays_config {
 	struct blob_store *blobs; /* a share of it is kept */
 	unsigned silence_s;       /* as struct fetch; 0: 10 */
 	unsigned connect_ms;      /* as struct fetch; 0: 3000 */
+	/* As struct fetch; NULL: blob_writer_commit(). */
+	int (*prove)(void *ctx, struct blob_writer *writer);
+	void *prove_ctx;
 };
 
 struct relays_stats {
@@ -50,7 +57,7 @@ struct relays_stats {
 	uint64_t joined;  /* ... that were under way already */
 	uint64_t refused; /* ... not begun: too many at once, or the disk is full */
 	uint64_t failed;  /* fetches */
-	uint64_t wrong;   /* ... whose bytes were not the blob */
+	uint64_t wrong;   /* ... whose bytes were not the blob, be it that the next source's were */
 	unsigned running;
 };
 

@@ -13,10 +13,14 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -45,12 +49,17 @@ struct source {
 
 static void source_send(struct source *s, int fd, uint64_t at)
 {
-	char head[200];
-	int head_bytes = snprintf(head, sizeof head,
-		"HTTP/1.1 %s\r\nContent-Length: %llu\r\nConnection: close\r\n\r\n",
-		at > 0 ? "206 Partial Content" : "200 OK", (unsigned long long)(BYTES - at));
+	char head[200], range[80] = "";
+	int head_bytes;
 	uint8_t piece[65536];
 
+	if (at > 0) {
+		snprintf(range, sizeof range, "Content-Range: bytes %llu-%u/%u\r\n",
+			(unsigned long long)at, BYTES - 1, BYTES);
+	}
+	head_bytes = snprintf(head, sizeof head,
+		"HTTP/1.1 %s\r\nContent-Length: %llu\r\n%sConnection: close\r\n\r\n",
+		at > 0 ? "206 Partial Content" : "200 OK", (unsigned long long)(BYTES - at), range);
 	(void)!write(fd, head, (size_t)head_bytes);
 	pthread_mutex_lock(&s->lock);
 	while (at < BYTES && !s->stop) {
@@ -155,7 +164,43 @@ struct node {
 	struct tftp_server *tftp;
 	struct source source[HOLDERS];
 	uint8_t *data, sha256[32], digest[32];
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	bool hold;       /* the proof of what came */
+	unsigned proofs; /* begun */
 };
+
+/* All bytes are here, none is proved. */
+static int prove(void *ctx, struct blob_writer *writer)
+{
+	struct node *n = ctx;
+
+	pthread_mutex_lock(&n->lock);
+	n->proofs++;
+	pthread_cond_broadcast(&n->moved);
+	while (n->hold) {
+		pthread_cond_wait(&n->moved, &n->lock);
+	}
+	pthread_mutex_unlock(&n->lock);
+	return blob_writer_commit(writer);
+}
+
+static void await_proof(struct node *n)
+{
+	pthread_mutex_lock(&n->lock);
+	while (n->proofs == 0) {
+		pthread_cond_wait(&n->moved, &n->lock);
+	}
+	pthread_mutex_unlock(&n->lock);
+}
+
+static void let_prove(struct node *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->hold = false;
+	pthread_cond_broadcast(&n->moved);
+	pthread_mutex_unlock(&n->lock);
+}
 
 static void publish(struct node *n)
 {
@@ -202,7 +247,10 @@ static int setup(void **state)
 		source_start(&n->source[i], n->data, 0);
 	}
 	publish(n);
-	const struct relays_config relays = {.blobs = n->f->blobs, .silence_s = 20};
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->moved, NULL);
+	const struct relays_config relays = {
+		.blobs = n->f->blobs, .silence_s = 20, .prove = prove, .prove_ctx = n};
 	n->relays = relays_new(&relays);
 	const struct content_source_config content = {
 		.kv = n->f->kv, .blobs = n->f->blobs, .relays = n->relays, .self = 1};
@@ -231,6 +279,7 @@ static int teardown(void **state)
 {
 	struct node *n = *state;
 
+	let_prove(n);
 	if (n->http != NULL) {
 		node_stop(n);
 	}
@@ -240,6 +289,8 @@ static int teardown(void **state)
 	}
 	relays_free(n->relays);
 	fixture_close(n->f);
+	pthread_cond_destroy(&n->moved);
+	pthread_mutex_destroy(&n->lock);
 	free(n->data);
 	free(n);
 	return 0;
@@ -452,6 +503,19 @@ static void test_the_next_node_goes_on_where_one_died(void **state)
 	await_blob(n);
 }
 
+/* Nothing is fetched any more. */
+static void await_rest(struct node *n, struct relays_stats *ret_stats)
+{
+	relays_get_stats(n->relays, ret_stats);
+	for (unsigned i = 0; ret_stats->running > 0; i++) {
+		if (i > WATCH_MS) {
+			fail_msg(LATE_TEST);
+		}
+		usleep(1000);
+		relays_get_stats(n->relays, ret_stats);
+	}
+}
+
 static void test_wrong_bytes_never_look_like_a_whole_file(void **state)
 {
 	struct node *n = *state;
@@ -466,12 +530,172 @@ static void test_wrong_bytes_never_look_like_a_whole_file(void **state)
 	assert_true(c.bytes < BYTES);
 	free(c.got);
 	assert_false(blob_exists(n->f->blobs, n->sha256, NULL));
-	relays_get_stats(n->relays, &stats);
-	assert_int_equal(stats.wrong, 1);
+	await_rest(n, &stats);
+	assert_int_equal(stats.wrong, HOLDERS); /* each was asked */
 	/* the truth is taken as soon as somebody tells it */
 	n->source[0].lies = n->source[1].lies = false;
 	client_start(&c, n, NULL);
 	expect_whole(&c);
+}
+
+static void want_of(struct node *n, struct relay_want *ret_want)
+{
+	*ret_want = (struct relay_want){.bytes = BYTES, .base_url_count = HOLDERS};
+	memcpy(ret_want->sha256, n->sha256, 32);
+	for (size_t i = 0; i < HOLDERS; i++) {
+		snprintf(ret_want->base_urls[i], FETCH_URL_BYTES, "http://127.0.0.1:%u",
+			n->source[i].port);
+	}
+}
+
+static void test_the_last_byte_waits_for_the_proof(void **state)
+{
+	struct node *n = *state;
+	struct relay_want want;
+	struct relay *relay;
+	struct client c;
+	uint64_t ready;
+	uint8_t byte;
+
+	n->hold = true;
+	n->source[0].lies = n->source[1].lies = true;
+	open_gates(n, BYTES);
+	client_start(&c, n, NULL);
+	await_proof(n);
+	client_await(&c, BYTES - 1);
+	want_of(n, &want);
+	relay = relay_open(n->relays, &want); /* that very one */
+	assert_non_null(relay);
+	assert_int_equal(relay_ready(relay, &ready), 0);
+	assert_int_equal(ready, BYTES - 1);
+	assert_int_equal(relay_read(relay, BYTES - 1, &byte, 1), 0);
+	let_prove(n);
+	client_end(&c);
+	assert_int_equal(c.code, CURLE_PARTIAL_FILE);
+	assert_int_equal(c.bytes, BYTES - 1);
+	assert_int_equal(relay_read(relay, BYTES - 1, &byte, 1), -EBADMSG);
+	relay_close(relay);
+	free(c.got);
+}
+
+static void test_after_wrong_bytes_the_same_fetch_asks_the_next_node(void **state)
+{
+	struct node *n = *state;
+	struct relays_stats stats;
+	struct relay_want want;
+	uint64_t received, from;
+	unsigned requests;
+	char error[160];
+
+	n->source[0].lies = true;
+	open_gates(n, BYTES);
+	want_of(n, &want);
+	assert_int_equal(relays_fetch(n->relays, &want, NULL, &received, error, sizeof error), 0);
+	assert_int_equal(received, 2 * BYTES);
+	source_get(&n->source[0], &requests, &from);
+	assert_int_equal(requests, 1);
+	source_get(&n->source[1], &requests, &from);
+	assert_int_equal(requests, 1);
+	assert_int_equal(from, 0);
+	await_blob(n);
+	relays_get_stats(n->relays, &stats);
+	assert_int_equal(stats.wrong, 1);
+	assert_int_equal(stats.running, 0);
+}
+
+/* Half of it came from a liar that died: the honest one is asked again, for all of it. */
+static void test_a_node_is_not_blamed_for_the_bytes_of_another(void **state)
+{
+	struct node *n = *state;
+	struct relay_want want;
+	uint64_t received, from;
+	unsigned requests;
+	char error[160];
+
+	n->source[0].lies = n->source[0].dies = true;
+	source_open_gate(&n->source[0], HALF);
+	source_open_gate(&n->source[1], BYTES);
+	want_of(n, &want);
+	assert_int_equal(relays_fetch(n->relays, &want, NULL, &received, error, sizeof error), 0);
+	assert_int_equal(received, 2 * BYTES);
+	source_get(&n->source[0], &requests, &from);
+	assert_int_equal(requests, 1);
+	source_get(&n->source[1], &requests, &from);
+	assert_int_equal(requests, 2);
+	assert_int_equal(from, 0);
+	await_blob(n);
+}
+
+static void test_who_has_wrong_bytes_is_broken_off_and_who_asks_then_gets_the_file(void **state)
+{
+	struct node *n = *state;
+	struct client early, late;
+	unsigned requests;
+	uint64_t from;
+
+	n->hold = true;
+	n->source[0].lies = n->source[1].lies = true;
+	open_gates(n, BYTES);
+	client_start(&early, n, NULL);
+	await_proof(n);
+	source_get(&n->source[0], &requests, &from);
+	n->source[requests > 0 ? 1 : 0].lies = false; /* that is still to be asked */
+	open_gates(n, HALF);
+	let_prove(n);
+	client_end(&early);
+	assert_int_equal(early.code, CURLE_PARTIAL_FILE);
+	client_start(&late, n, NULL); /* the fetch goes on */
+	client_await(&late, HALF);
+	open_gates(n, BYTES);
+	expect_whole(&late);
+	assert_int_equal(requests_in_all(n), 2);
+	free(early.got);
+}
+
+/* What a killed process left is not fetched again. */
+static void test_a_killed_fetch_goes_on_where_it_was(void **state)
+{
+	struct node *n = *state;
+	struct relay_want want;
+	uint64_t received, from = 0;
+	unsigned requests;
+	char error[160];
+	struct stat part = {0};
+	char path[400];
+	int status, used;
+	pid_t child;
+
+	open_gates(n, HALF);
+	want_of(n, &want);
+	used = snprintf(path, sizeof path, "%s/blobs/incoming/", n->f->dir);
+	for (size_t i = 0; i < 32; i++) {
+		used += snprintf(path + used, sizeof path - (size_t)used, "%02x", n->sha256[i]);
+	}
+	snprintf(path + used, sizeof path - (size_t)used, ".part");
+	child = fork();
+	if (child == 0) {
+		(void)relays_fetch(n->relays, &want, NULL, &received, error, sizeof error);
+		_exit(1);
+	}
+	assert_true(child > 0);
+	for (unsigned i = 0; stat(path, &part) != 0 || part.st_size < HALF; i++) {
+		if (i > WATCH_MS) {
+			kill(child, SIGKILL);
+			fail_msg(LATE_TEST);
+		}
+		usleep(1000);
+	}
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	open_gates(n, BYTES);
+	assert_int_equal(relays_fetch(n->relays, &want, NULL, &received, error, sizeof error), 0);
+	assert_int_equal(received, BYTES - HALF);
+	for (size_t i = 0; from == 0 && i < HOLDERS; i++) {
+		source_get(&n->source[i], &requests, &from);
+	}
+	assert_int_equal(from, HALF);
+	await_blob(n);
 }
 
 static void test_stopping_lets_waiting_clients_go(void **state)
@@ -659,6 +883,17 @@ int main(void)
 			test_the_next_node_goes_on_where_one_died, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_wrong_bytes_never_look_like_a_whole_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_last_byte_waits_for_the_proof, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_after_wrong_bytes_the_same_fetch_asks_the_next_node, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_node_is_not_blamed_for_the_bytes_of_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_who_has_wrong_bytes_is_broken_off_and_who_asks_then_gets_the_file,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_killed_fetch_goes_on_where_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_stopping_lets_waiting_clients_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(
