@@ -80,17 +80,6 @@ static int take(void *ctx, unsigned timeout_ms, Pxe__AdminReply **ret_reply)
 	return client_take(ctx, timeout_ms, ret_reply);
 }
 
-static bool is_missing(const Pxe__PushMissing *missing, const ProtobufCBinaryData *sha256)
-{
-	for (size_t i = 0; i < missing->n_sha256; i++) {
-		if (missing->sha256[i].len == 32 &&
-			memcmp(missing->sha256[i].data, sha256->data, 32) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static int send_missing(struct push *push)
 {
 	const Pxe__ImageVersion *version = push->files->version;
@@ -100,7 +89,7 @@ static int send_missing(struct push *push)
 	int result = image_upload(push->ctl, push->files, push->missing, &io);
 
 	for (size_t i = 0; i < version->n_files; i++) {
-		there_bytes += is_missing(push->missing, &version->files[i]->sha256)
+		there_bytes += image_upload_is_missing(push->missing, &version->files[i]->sha256)
 				       ? 0
 				       : version->files[i]->bytes;
 	}

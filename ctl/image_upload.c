@@ -390,7 +390,7 @@ static int run(struct upload *upload)
 
 /* ---- what is to be sent */
 
-static bool is_missing(const Pxe__PushMissing *missing, const ProtobufCBinaryData *sha256)
+bool image_upload_is_missing(const Pxe__PushMissing *missing, const ProtobufCBinaryData *sha256)
 {
 	for (size_t i = 0; i < missing->n_sha256; i++) {
 		if (missing->sha256[i].len == 32 &&
@@ -420,7 +420,8 @@ static uint64_t choose_items(struct upload *upload, const Pxe__PushMissing *miss
 
 	for (size_t i = 0; i < version->n_files; i++) {
 		const Pxe__ImageFile *file = version->files[i];
-		if (is_missing(missing, &file->sha256) && !is_item(upload, &file->sha256)) {
+		if (image_upload_is_missing(missing, &file->sha256) &&
+			!is_item(upload, &file->sha256)) {
 			upload->items[upload->item_count++] = (struct item){.file = i, .fd = -1};
 			total += file->bytes;
 		}

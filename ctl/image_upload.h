@@ -24,6 +24,8 @@ struct image_upload_io {
 	int (*take)(void *ctx, unsigned timeout_ms, Pxe__AdminReply **ret_reply);
 };
 
+/* Does the node lack the file of this hash? */
+bool image_upload_is_missing(const Pxe__PushMissing *missing, const ProtobufCBinaryData *sha256);
 /* Send each file of `files` whose hash is in `missing`. CTL_OK; CTL_UNREACHABLE, CTL_UNKNOWN: begin
  * anew with another node; CTL_CONFLICT: a file was changed, or somebody else writes it there for
  * minutes. Told unless CTL_OK. */

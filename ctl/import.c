@@ -1,5 +1,6 @@
 #include "ctl/import.h"
 
+#include "proto/cred/arena.h"
 #include "proto/wire/text.h"
 
 #include <assert.h>
@@ -9,15 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_BYTES_MAX 63u
-#define CHUNK_BYTES    ((size_t)64 << 10)
-#define INDEX_SLOTS    4096u /* lists of named objects are found by their names' hash */
-
-struct chunk {
-	struct chunk *next;
-	size_t used, bytes;
-	max_align_t data[];
-};
+#define IMPORT_READ_BYTES ((size_t)64 << 10)
+#define NAME_BYTES_MAX    63u
+#define INDEX_SLOTS       4096u /* lists of named objects are found by their names' hash */
 
 struct named {
 	struct named *next;
@@ -32,7 +27,7 @@ struct ignored {
 };
 
 struct import {
-	struct chunk *chunks;
+	struct arena arena;
 	struct import_node root;
 	struct named *index[INDEX_SLOTS];
 	struct import_remark *remarks;
@@ -56,44 +51,19 @@ void import_free(struct import *im)
 	if (im == NULL) {
 		return;
 	}
-	while (im->chunks != NULL) {
-		struct chunk *next = im->chunks->next;
-
-		free(im->chunks);
-		im->chunks = next;
-	}
+	arena_fini(&im->arena);
 	free(im->remarks);
 	free(im);
 }
 
 void *import_alloc(struct import *im, size_t bytes)
 {
-	size_t need = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-	struct chunk *chunk = im->chunks;
-
-	assert(need >= bytes);
-	if (chunk == NULL || chunk->bytes - chunk->used < need) {
-		size_t size = need > CHUNK_BYTES ? need : CHUNK_BYTES;
-
-		chunk = calloc(1, sizeof *chunk + size);
-		assert(chunk != NULL);
-		chunk->bytes = size;
-		chunk->next = im->chunks;
-		im->chunks = chunk;
-	}
-	void *data = (unsigned char *)chunk->data + chunk->used;
-	chunk->used += need;
-	return data;
+	return arena_alloc(&im->arena, bytes);
 }
 
 char *import_copy(struct import *im, const char *text, size_t bytes)
 {
-	char *copy = import_alloc(im, bytes + 1);
-
-	if (bytes > 0) {
-		memcpy(copy, text, bytes);
-	}
-	return copy;
+	return arena_copy(&im->arena, text, bytes);
 }
 
 static char *format_text(struct import *im, const char *format, va_list args)
@@ -128,7 +98,7 @@ void import_no_files(struct import *im)
 /* All of an open file; NULL with errno, EFBIG when it is larger than an import takes. */
 static char *read_all(struct import *im, FILE *file, size_t *ret_bytes)
 {
-	size_t size = 0, capacity = CHUNK_BYTES;
+	size_t size = 0, capacity = IMPORT_READ_BYTES;
 	char *data = malloc(capacity);
 
 	assert(data != NULL);

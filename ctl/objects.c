@@ -215,8 +215,7 @@ static bool has_mac(const Pxe__Host *host, const ProtobufCBinaryData *mac)
 	return false;
 }
 
-/* What an operator kept out of a pool is not for machines. */
-static bool is_excluded(const Pxe__Pool *pool, uint32_t ip)
+bool objects_is_excluded(const Pxe__Pool *pool, uint32_t ip)
 {
 	for (size_t i = 0; i < pool->n_exclude; i++) {
 		if (msg_ip4_get(pool->exclude[i]->first_ip) <= ip &&
@@ -233,7 +232,7 @@ static uint32_t find_free(const Pxe__ObjectList *pools, const struct taken *take
 		uint32_t first = msg_ip4_get(pools->pools[i]->first_ip);
 		for (uint32_t ip = msg_ip4_get(pools->pools[i]->last_ip); ip >= first && ip != 0;
 			ip--) {
-			if (is_excluded(pools->pools[i], ip)) {
+			if (objects_is_excluded(pools->pools[i], ip)) {
 				continue;
 			}
 			if (taken->count == 0 || bsearch(&ip, taken->ips, taken->count, sizeof ip,

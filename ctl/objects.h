@@ -25,4 +25,7 @@ int objects_delete(
 int objects_print_done(const struct ctl *ctl, const char *what, const char *name, const char *done,
 	uint64_t revision, const char *detail);
 
+/* Did an operator keep the address out of the pool? */
+bool objects_is_excluded(const Pxe__Pool *pool, uint32_t ip);
+
 #endif

@@ -1,6 +1,7 @@
 #include "ctl/site_auto.h"
 
 #include "ctl/edit_field.h"
+#include "ctl/objects.h"
 #include "ctl/site_impl.h"
 #include "proto/msg/msg_ip4.h"
 
@@ -121,17 +122,6 @@ static void collect_pools(
 	}
 }
 
-static bool is_excluded(const Pxe__Pool *pool, uint32_t ip)
-{
-	for (size_t i = 0; i < pool->n_exclude; i++) {
-		if (msg_ip4_get(pool->exclude[i]->first_ip) <= ip &&
-			ip <= msg_ip4_get(pool->exclude[i]->last_ip)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* 0: all pools are full. */
 static uint32_t next_free(struct cursor *cursor, const struct taken *taken)
 {
@@ -141,7 +131,8 @@ static uint32_t next_free(struct cursor *cursor, const struct taken *taken)
 
 		cursor->next = cursor->next == 0 ? msg_ip4_get(pool->last_ip) : cursor->next;
 		for (; cursor->next >= first && cursor->next != 0; cursor->next--) {
-			if (!is_taken(taken, cursor->next) && !is_excluded(pool, cursor->next)) {
+			if (!is_taken(taken, cursor->next) &&
+				!objects_is_excluded(pool, cursor->next)) {
 				return cursor->next--;
 			}
 		}

@@ -7,6 +7,8 @@
  * lock, and the pusher may have gone on to another node, from which we then want to fetch. */
 #include "node/images/intake.h"
 
+#include "proto/msg/manifest.h"
+
 #include "node/images/intake_impl.h"
 #include "proto/wire/text.h"
 
@@ -94,24 +96,6 @@ static void op_free(struct intake_op *op)
 	free(op->files);
 	free(op->file_blobs);
 	free(op);
-}
-
-static Pxe__ImageVersion *version_copy(const Pxe__ImageVersion *version)
-{
-	size_t bytes = pxe__image_version__get_packed_size(version);
-	uint8_t *packed = malloc(bytes + 1);
-	Pxe__ImageVersion *copy;
-
-	if (packed == NULL) {
-		abort();
-	}
-	pxe__image_version__pack(version, packed);
-	copy = pxe__image_version__unpack(NULL, bytes, packed);
-	free(packed);
-	if (copy == NULL) {
-		abort();
-	}
-	return copy;
 }
 
 static void after_op(uv_work_t *request, int status);
@@ -371,7 +355,7 @@ void image_intake_begin(struct image_intake *intake, const Pxe__ImageVersion *ve
 
 	assert(intake != NULL && !intake->closing && version != NULL && done != NULL);
 	op = op_new(intake, INTAKE_BEGIN, ctx);
-	op->version = version_copy(version);
+	op->version = manifest_copy(version);
 	op->done.begin = done;
 	intake->references++;
 	op_start(op);
@@ -488,7 +472,7 @@ void image_intake_commit(struct image_intake *intake, const Pxe__ImageVersion *v
 
 	assert(intake != NULL && !intake->closing && version != NULL && done != NULL);
 	op = op_new(intake, INTAKE_COMMIT, ctx);
-	op->version = version_copy(version);
+	op->version = manifest_copy(version);
 	op->done.commit = done;
 	if (request_id != NULL) {
 		memcpy(op->request_id, request_id, sizeof op->request_id);

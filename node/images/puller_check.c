@@ -1,5 +1,7 @@
 /* Reading versions because an operator asked: one after the other, each on a worker. */
 #include "node/images/puller_impl.h"
+
+#include "proto/msg/manifest.h"
 #include "store/model/record.h"
 
 #include <assert.h>
@@ -22,24 +24,6 @@ static void check_free(struct puller_check *check)
 	free(check);
 }
 
-static Pxe__ImageVersion *version_copy(const Pxe__ImageVersion *version)
-{
-	size_t bytes = pxe__image_version__get_packed_size(version);
-	uint8_t *packed = malloc(bytes + 1);
-	Pxe__ImageVersion *copy;
-
-	if (packed == NULL) {
-		abort();
-	}
-	pxe__image_version__pack(version, packed);
-	copy = pxe__image_version__unpack(NULL, bytes, packed);
-	free(packed);
-	if (copy == NULL) {
-		abort();
-	}
-	return copy;
-}
-
 /* The next one that is still there, as a copy: the state may change while it is read. */
 static Pxe__ImageVersion *take_next(struct image_puller *puller, struct puller_check *check)
 {
@@ -48,7 +32,7 @@ static Pxe__ImageVersion *take_next(struct image_puller *puller, struct puller_c
 		const Pxe__ImageVersion *version =
 			model_image_version(model_of(puller), name->image, name->digest);
 		if (version != NULL) {
-			return version_copy(version);
+			return manifest_copy(version);
 		}
 	}
 	return NULL;

@@ -1,5 +1,7 @@
 #include "proto/cred/yaml_tree.h"
 
+#include "proto/cred/arena.h"
+
 #include <assert.h>
 #include <libfyaml.h>
 #include <stdarg.h>
@@ -8,16 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES ((size_t)256 << 10)
-
-struct chunk {
-	struct chunk *next;
-	size_t used, bytes;
-	max_align_t data[];
-};
-
 struct yaml_tree {
-	struct chunk *chunks;
+	struct arena arena;
 	size_t nodes;
 };
 
@@ -42,44 +36,20 @@ struct yaml_tree *yaml_tree_new(void)
 
 void yaml_tree_free(struct yaml_tree *tree)
 {
-	while (tree != NULL && tree->chunks != NULL) {
-		struct chunk *next = tree->chunks->next;
-
-		free(tree->chunks);
-		tree->chunks = next;
+	if (tree != NULL) {
+		arena_fini(&tree->arena);
 	}
 	free(tree);
 }
 
 void *yaml_tree_alloc(struct yaml_tree *tree, size_t bytes)
 {
-	size_t need = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-	struct chunk *chunk = tree->chunks;
-	void *data;
-
-	assert(need >= bytes);
-	if (chunk == NULL || chunk->bytes - chunk->used < need) {
-		size_t size = need > CHUNK_BYTES ? need : CHUNK_BYTES;
-
-		chunk = calloc(1, sizeof *chunk + size);
-		assert(chunk != NULL);
-		chunk->bytes = size;
-		chunk->next = tree->chunks;
-		tree->chunks = chunk;
-	}
-	data = (unsigned char *)chunk->data + chunk->used;
-	chunk->used += need;
-	return data;
+	return arena_alloc(&tree->arena, bytes);
 }
 
 char *yaml_tree_copy(struct yaml_tree *tree, const char *text, size_t bytes)
 {
-	char *copy = yaml_tree_alloc(tree, bytes + 1);
-
-	if (bytes > 0) {
-		memcpy(copy, text, bytes);
-	}
-	return copy;
+	return arena_copy(&tree->arena, text, bytes);
 }
 
 struct yaml_node *yaml_tree_add(

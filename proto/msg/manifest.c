@@ -179,3 +179,21 @@ int manifest_text(const Pxe__ImageVersion *version, char **ret_text, size_t *ret
 	*ret_bytes = bytes;
 	return 0;
 }
+
+Pxe__ImageVersion *manifest_copy(const Pxe__ImageVersion *version)
+{
+	size_t bytes = pxe__image_version__get_packed_size(version);
+	uint8_t *packed = malloc(bytes + 1);
+	Pxe__ImageVersion *copy;
+
+	if (packed == NULL) {
+		abort();
+	}
+	pxe__image_version__pack(version, packed);
+	copy = pxe__image_version__unpack(NULL, bytes, packed);
+	free(packed);
+	if (copy == NULL) {
+		abort();
+	}
+	return copy;
+}

@@ -28,4 +28,7 @@ int manifest_check(const Pxe__ImageVersion *version, char *ret_error, size_t err
  * as above. */
 int manifest_text(const Pxe__ImageVersion *version, char **ret_text, size_t *ret_bytes);
 
+/* A copy of its own (heap, free_unpacked). Running out of memory ends the process. */
+Pxe__ImageVersion *manifest_copy(const Pxe__ImageVersion *version);
+
 #endif
