@@ -373,6 +373,24 @@ static int open_named(struct content_source *source, struct content_kv *state,
 	return -ENOENT;
 }
 
+/* U-Boot puts the folder of its own program in front of every path of its configuration, so that a
+ * pinned one ("FOLDER/IMAGE@DIGITS/PATH") is not at the beginning. */
+static int open_pinned_below(struct content_source *source, struct content_kv *state,
+	const struct content_request *request, const struct content_path *outer,
+	struct content *content)
+{
+	struct content_path path;
+
+	for (const char *tail = outer->file; tail != NULL; tail = strchr(tail, '/')) {
+		tail += *tail == '/';
+		if (content_path_parse(tail, &path) == 0 && path.kind == CONTENT_NAME_FILE &&
+			path.pin[0] != '\0') {
+			return open_file(source, state, request, &path, content);
+		}
+	}
+	return -ENOENT;
+}
+
 /* What the path says; else a file that should be beside the machine's others; else what is made
  * under such a name. */
 static int open_any(struct content_source *source, struct content_kv *state,
@@ -383,6 +401,9 @@ static int open_any(struct content_source *source, struct content_kv *state,
 
 	if (err == 0) {
 		err = open_named(source, state, request, &path, content);
+	}
+	if (err == -ENOENT && path.kind == CONTENT_NAME_FILE) {
+		err = open_pinned_below(source, state, request, &path, content);
 	}
 	if (err == -ENOENT && path.kind == CONTENT_NAME_FILE) {
 		err = open_beside(source, state, request, content);

@@ -15,6 +15,7 @@
  *   PATH, SERIAL/PATH     a file of the image that the asking machine boots by its host, subnet or
  *                         the cluster (FIELD 58), when there is nothing of that name else; SERIAL
  *                         are the 8 digits of a Raspberry Pi
+ *   .../IMAGE@DIGEST/PATH as without the folders in front, which U-Boot puts there
  *
  * A file of an image comes before what is made under its name. What a one-shot boot begins with
  * (script, configuration, own program) must be claimed first: CONTENT_CLAIM.

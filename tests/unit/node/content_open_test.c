@@ -3,7 +3,9 @@
 #include "node/content/content_cache.h"
 #include "node/content/content_path.h"
 
+#include "proto/wire/text.h"
 #include <errno.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -382,6 +384,7 @@ static void test_bare_names_are_of_the_machines_image(void **state)
 	struct content content;
 	Pxe__Profile profile = PXE__PROFILE__INIT;
 	uint8_t sha256[32], digest[32];
+	char pin[17], below[64];
 	const char *const found[] = {
 		"start4.elf", "/start4.elf", "1a2b3c4d/start4.elf", "START4.ELF"};
 	const char *const missing[] = {"start.elf", "1a2b3c4d/start.elf", "pxelinux.cfg/0A0000",
@@ -412,6 +415,15 @@ static void test_bare_names_are_of_the_machines_image(void **state)
 	assert_int_equal(content.kind, CONTENT_TEXT);
 	assert_string_equal(content.host, "n02");
 	content_fini(&content);
+	/* U-Boot's own folder in front of a pinned path. */
+	text_hex_format(digest, 8, pin, sizeof pin);
+	snprintf(below, sizeof below, "ipxe//rpi@%s/start4.elf", pin);
+	request.path = below;
+	assert_int_equal(content_open(f->content, &request, &content), 0);
+	assert_int_equal(content.bytes, 8);
+	content_fini(&content);
+	snprintf(below, sizeof below, "ipxe/rpi@%s/other", pin);
+	assert_int_equal(content_open(f->content, &request, &content), -ENOENT);
 	request.path = "start4.elf";
 	request.client_ip = machine + 1; /* nobody that we know */
 	assert_int_equal(content_open(f->content, &request, &content), -ENOENT);
