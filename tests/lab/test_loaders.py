@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import GUEST
 
-from lab import wait_machines
+from lab import wait_for, wait_machines
 
 SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
 GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed")
@@ -16,7 +16,7 @@ SYSLINUX = [Path("/usr/lib/PXELINUX/pxelinux.0"), Path("/usr/lib/syslinux/module
 
 MACS = {name: f"52:54:00:71:00:{number:02x}" for number, name in enumerate(
     ["rom", "undi", "ovmf", "http", "own", "grub", "secure", "pxelinux", "made-grub",
-     "made-secure", "made-pxelinux"], 1)}
+     "made-secure", "made-pxelinux", "made-own"], 1)}
 ARGS = "console=ttyS0 phone=http://{node}/phone-home/{mac}"
 
 
@@ -156,3 +156,35 @@ def test_a_made_configuration_boots_pxelinux(healthy, made):
     assert {"pxelinux/pxelinux.0", "pxelinux/ldlinux.c32", "tiny/vmlinuz", "tiny/initrd.img"} <= files, files
     assert any(name.startswith("pxelinux/pxelinux.cfg/") for name in files), files
     assert ODD in command_line(console), command_line(console)
+
+
+WAITS = """if [ "$asks" != yes ]; then
+  set asks=yes
+  while [ "$asks" = yes ]; do
+    echo 'This is {{name}}, waiting'
+    sleep 2
+    for node in "$node0" "$node1" "$node2"; do
+      if source "$node"/grub.cfg-01-{{mac_dash}}; then
+        break
+      fi
+    done
+  done
+fi
+"""
+
+
+def test_grub_runs_a_script_of_the_profile_which_asks_until_there_is_another(healthy, made):
+    """The loop of a machine that waits, written as the profile's own script: asked in a loop, it goes on when its profile changes."""
+    node, name = made.nodes[0], "made-own"
+    (made.dir / "waits.cfg").write_text(WAITS)
+    node.pxectl("profile", "add", "waits", "--chain", "grub", "--image", "tiny", "--grub-script", made.dir / "waits.cfg")
+    node.pxectl("host", "add", f"vm-{name}", "--mac", MACS[name], "--profile", "waits")
+    machine = made.machine(name, MACS[name], "uefi")
+    try:
+        machine.start()
+        wait_for("GRUB to ask twice", lambda: machine.console().count(f"This is vm-{name}, waiting") >= 3, timeout=120)
+        node.pxectl("host", "set", f"vm-{name}", "--profile", "made-grub")
+        assert wait_machines([machine])[0][0]["phone"] == "ok"
+        assert ODD in command_line(machine.console())
+    finally:
+        machine.stop()
