@@ -22,6 +22,7 @@ struct search {
 	size_t pattern_count;
 	struct image_file_at *files;
 	size_t count;
+	char *root; /* of a directory, without symbolic links; NULL: one file */
 };
 
 static bool wanted(const struct search *search, const char *path)
@@ -37,10 +38,35 @@ static bool wanted(const struct search *search, const char *path)
 	return search->pattern_count == 0;
 }
 
+/* Symbolic links may lead about in the directory, not out of it: who pushes a tree from elsewhere
+ * shall not give away what it points to. */
+static int check_inside(const struct search *search, const char *source)
+{
+	size_t bytes = search->root != NULL ? strlen(search->root) : 0;
+	char *real = search->root != NULL ? realpath(source, NULL) : NULL;
+	int result = CTL_OK;
+
+	if (search->root != NULL && real == NULL) {
+		result = ctl_fail(
+			search->ctl, CTL_USAGE, "cannot read %s: %s", source, strerror(errno));
+	} else if (search->root != NULL &&
+		   (strncmp(real, search->root, bytes) != 0 || (bytes > 1 && real[bytes] != '/'))) {
+		result = ctl_fail(search->ctl, CTL_USAGE,
+			"%s leads to %s, out of the directory: copy the file into it, or leave it "
+			"out with --only",
+			source, real);
+	}
+	free(real);
+	return result;
+}
+
 static int add_file(struct search *search, const char *path, const char *source, uint64_t bytes)
 {
 	if (!wanted(search, path)) {
 		return CTL_OK;
+	}
+	if (check_inside(search, source) != CTL_OK) {
+		return CTL_USAGE;
 	}
 	if (search->count == MANIFEST_FILES_MAX) {
 		return ctl_fail(search->ctl, CTL_USAGE,
@@ -224,6 +250,7 @@ int image_files_read(const struct ctl *ctl, const char *image, const char *path,
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
 		return ctl_fail(ctl, CTL_USAGE, "%s is neither a file nor a directory", path);
 	}
+	search.root = S_ISDIR(st.st_mode) ? realpath(path, NULL) : NULL;
 	result = S_ISDIR(st.st_mode) ? walk(&search, path)
 				     : add_file(&search, last == NULL ? path : last + 1, path,
 					       (uint64_t)st.st_size);
@@ -239,6 +266,7 @@ int image_files_read(const struct ctl *ctl, const char *image, const char *path,
 		free(search.files[i].source);
 	}
 	free(search.files);
+	free(search.root);
 	return result;
 }
 

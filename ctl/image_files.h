@@ -12,8 +12,8 @@ struct image_files {
 };
 
 /* patterns: keep only files whose path or last name matches one of them; none: all. Symbolic links
- * to files are followed, to directories too unless they lead in a circle (16 levels). CTL_OK, or an
- * exit code after telling. */
+ * are followed in the directory, unless they lead in a circle (16 levels); a file that is outside
+ * of it refuses the whole. CTL_OK, or an exit code after telling. */
 int image_files_read(const struct ctl *ctl, const char *image, const char *path,
 	const char *const *patterns, size_t pattern_count, struct image_files *ret_files);
 /* A file by the path that it has in the image, and where it is now. */

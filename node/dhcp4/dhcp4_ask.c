@@ -77,7 +77,8 @@ bool dhcp4_ask_first(struct dhcp4_step *step, const struct lease *lease)
 	return true;
 }
 
-/* Does the address still wait for this client? */
+/* Does the address still wait for this client? If it is bound by now, another node has acknowledged
+ * it, and who answers the probe is the client. */
 static bool is_still_offered(const struct dhcp4_step *step, uint32_t ip)
 {
 	const struct dhcp4_request *request = step->request;
@@ -86,8 +87,7 @@ static bool is_still_offered(const struct dhcp4_step *step, uint32_t ip)
 		lease.client_len != request->client_bytes ||
 		memcmp(lease.client, request->client, request->client_bytes) != 0)
 		return false;
-	Pxe__LeaseState state = lease_state_at(&lease, step->view->now_ms);
-	return state == PXE__LEASE_STATE__LEASE_OFFERED || state == PXE__LEASE_STATE__LEASE_BOUND;
+	return lease_state_at(&lease, step->view->now_ms) == PXE__LEASE_STATE__LEASE_OFFERED;
 }
 
 static void conclude(struct dhcp4_step *step, uint32_t ip, bool in_use)

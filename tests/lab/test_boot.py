@@ -15,7 +15,7 @@ from lab import run, wait_for, wait_machines
 @pytest.fixture(scope="module")
 def images(lab):
     node = lab.nodes[0]
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
     node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
                 "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}", "--own-ipxe", "yes")

@@ -30,7 +30,7 @@ d-i mirror/http/directory string /debian
 def site(lab):
     """The boot programs, a small Linux as `tiny`, and Debian's installer as `debian12`."""
     node = lab.nodes[0]
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
     node.pxectl("image", "push", "debian12", INSTALLER, "--only", "linux", "--only", "initrd.gz", timeout=120)
     preseed = lab.dir / "preseed.cfg"

@@ -46,7 +46,7 @@ def images(lab):
     node = lab.nodes[0]
     grub_image(lab.dir / "grub", node)
     syslinux_image(lab.dir / "syslinux", node)
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
     node.pxectl("image", "push", "grub", lab.dir / "grub", timeout=120)
     node.pxectl("image", "push", "syslinux", lab.dir / "syslinux", timeout=120)

@@ -25,7 +25,7 @@ def personal(lab, tmp_path_factory):
     (image / "initrd.img").write_bytes(b"initrd" * 500)
     template = image.parent / "id.txt"
     template.write_text(TEMPLATE)
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", image, timeout=120)
     node.pxectl("cluster", "set", "var.rack=none")
     node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",

@@ -69,7 +69,7 @@ def replies(machine, seconds=3, **more):
 def test_each_server_does_its_own_part(lab, machine, files):
     """dnsmasq gives the address, we the boot program; ours leaves from port 67, which dnsmasq holds."""
     node = lab.nodes[0]
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", files, timeout=120)
     node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz")
     node.pxectl("cluster", "set", "profile=tiny")

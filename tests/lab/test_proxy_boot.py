@@ -21,7 +21,7 @@ def beside(lab):
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for("the other server", lambda: ":67 " in server.run("ss", "-lun").stdout, 10)
-        node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+        node.pxectl("image", "add-loaders", "ipxe", timeout=120)
         node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
         node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img",
                     "--args", "console=ttyS0 quiet phone={{base_url}}/phone-home/{{mac}}")

@@ -15,7 +15,7 @@ PROFILE = ["--image", "tiny", "--kernel", "vmlinuz", "--initrd", "initrd.img", "
 @pytest.fixture(scope="module")
 def images(lab):
     node = lab.nodes[0]
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", GUEST, "--only", "vmlinuz", "--only", "initrd.img", timeout=120)
     node.pxectl("profile", "add", "tiny", *PROFILE)
     node.pxectl("subnet", "set", "lab", "--profile", "tiny")

@@ -130,7 +130,7 @@ def test_doctor_loads_a_boot_program_as_a_machine_would(lab, files):
     node = lab.nodes[0]
     done = node.pxectl("doctor", check=False)
     assert re.search(r"(?m)^warn +boot bios +unknown machines boot nothing", done.stdout), done.stdout
-    node.pxectl("image", "push", "ipxe", "/usr/lib/ipxe", "--only", "*.kpxe", "--only", "*.efi", timeout=120)
+    node.pxectl("image", "add-loaders", "ipxe", timeout=120)
     node.pxectl("image", "push", "tiny", files, timeout=120)
     node.pxectl("profile", "add", "tiny", "--image", "tiny", "--kernel", "vmlinuz")
     node.pxectl("cluster", "set", "profile=tiny")

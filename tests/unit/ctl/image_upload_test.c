@@ -90,6 +90,33 @@ static void close_rig(struct rig *rig)
 	assert_int_equal(system(command), 0);
 }
 
+static void test_links_may_not_lead_out_of_the_directory(void **state)
+{
+	struct rig rig;
+	char link[160], target[160];
+
+	(void)state;
+	open_rig(&rig);
+	write_file(&rig, "vmlinuz", 100, 1);
+	snprintf(link, sizeof link, "%s/kernel", rig.directory);
+	assert_int_equal(symlink("vmlinuz", link), 0);
+	assert_int_equal(
+		image_files_read(&rig.ctl, "tiny", rig.directory, NULL, 0, &rig.files), CTL_OK);
+	assert_int_equal(rig.files.version->n_files, 2);
+	image_files_fini(&rig.files);
+	snprintf(target, sizeof target, "%s-beside", rig.directory);
+	assert_int_equal(symlink("/etc/hostname", target), 0);
+	snprintf(link, sizeof link, "%s/secret", rig.directory);
+	assert_int_equal(symlink(target, link), 0);
+	assert_int_equal(
+		image_files_read(&rig.ctl, "tiny", rig.directory, NULL, 0, &rig.files), CTL_USAGE);
+	fflush(rig.ctl.err);
+	assert_non_null(strstr(rig.text, "/secret leads to /etc/hostname, out of the directory"));
+	unlink(target);
+	rig.missing = calloc(1, sizeof *rig.missing);
+	close_rig(&rig);
+}
+
 static size_t index_of(const struct rig *rig, const ProtobufCBinaryData *sha256)
 {
 	size_t i = 0;
@@ -315,6 +342,7 @@ static void test_a_node_that_goes_away_ends_it_so_that_another_is_tried(void **s
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_links_may_not_lead_out_of_the_directory),
 		cmocka_unit_test(
 			test_small_files_go_together_and_large_ones_several_chunks_at_a_time),
 		cmocka_unit_test(test_an_old_node_gets_one_file_at_a_time),

@@ -75,6 +75,35 @@ static void an_address_in_use_is_quarantined_and_another_is_offered(void **state
 	assert_int_equal(dhcp4_engine_pending(rig->engine), 0);
 }
 
+/* Another node has acknowledged the address to the client meanwhile: it is the client who answers.
+ */
+static void the_client_itself_may_answer_the_probe(void **state)
+{
+	struct rig *rig = *state;
+	Pxe__ClientInfo who = PXE__CLIENT_INFO__INIT;
+	Pxe__Bind bind = PXE__BIND__INIT;
+	Pxe__Command command = PXE__COMMAND__INIT;
+	uint8_t mac[6], client[7] = {1}, ip[4];
+	struct model_result result;
+	uint32_t offered = discover(rig, 1, 7);
+	rig_mac(1, mac);
+	memcpy(client + 1, mac, sizeof mac);
+	msg_ip4_put(offered, ip);
+	who.client = (ProtobufCBinaryData){sizeof client, client};
+	who.mac = (ProtobufCBinaryData){sizeof mac, mac};
+	bind.who = &who;
+	bind.subnet = (char *)(uintptr_t) "lab";
+	bind.ip = (ProtobufCBinaryData){sizeof ip, ip};
+	command.op_case = PXE__COMMAND__OP_BIND;
+	command.bind = &bind;
+	assert_int_equal(rig_apply(rig, &command, &result), PXE__VERDICT__VERDICT_OK);
+	verdict(rig, rig->effects.probe_ticket, true);
+	assert_false(rig_event(rig, PXE__EVENT_KIND__EVENT_ADDRESS_TAKEN, NULL));
+	assert_false(rig->effects.has_proposal);
+	rig_expect_reply(rig, DHCP4_OFFER);
+	assert_int_equal(rig->reply.header.yiaddr, offered);
+}
+
 static void who_answers_every_probe_does_not_take_the_pool(void **state)
 {
 	struct rig *rig = *state;
@@ -233,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_first_offer_waits_for_its_probe),
 		TEST(an_address_in_use_is_quarantined_and_another_is_offered),
+		TEST(the_client_itself_may_answer_the_probe),
 		TEST(who_answers_every_probe_does_not_take_the_pool),
 		TEST(no_verdict_in_time_counts_as_free_and_a_late_one_as_nothing),
 		TEST(a_made_up_ticket_is_harmless),
