@@ -32,6 +32,12 @@ int content_source_open(
 	return 0;
 }
 
+void content_suspect(struct content_source *source, const uint8_t sha256[32])
+{
+	assert(source != NULL);
+	blob_suspect(source->config.blobs, sha256);
+}
+
 void content_source_close(struct content_source *source)
 {
 	if (source != NULL) {
@@ -288,6 +294,7 @@ static int open_file(struct content_source *source, struct content_kv *state,
 	}
 	content->bytes = expected;
 	if (content->fd >= 0) { /* of another size: not what it should be */
+		content_suspect(source, content->sha256);
 		close(content->fd);
 		content->fd = -1;
 	}

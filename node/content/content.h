@@ -42,7 +42,7 @@ struct content_source;
 
 struct content_source_config {
 	struct kv *kv;
-	const struct blob_store *blobs;
+	struct blob_store *blobs;
 	struct relays *relays; /* for files that this node lacks; NULL: clients are redirected */
 	uint64_t self;         /* member id */
 };
@@ -101,6 +101,9 @@ void content_source_close(struct content_source *source);
 int content_open(struct content_source *source, const struct content_request *request,
 	struct content *ret_content);
 void content_fini(struct content *content);
+/* A CONTENT_FILE could not be sent to its end: it is read soon, and fetched anew if it is damaged.
+ * Any thread. */
+void content_suspect(struct content_source *source, const uint8_t sha256[32]);
 /* The loop tells the cluster time, about once a second. Any thread. */
 void content_source_set_time(struct content_source *source, uint64_t cluster_ms);
 

@@ -42,6 +42,8 @@ struct http_request {
 	bool seen;    /* the handler was called once already */
 	bool watched; /* START was told, DONE or FAILED is due */
 	uint64_t started_ms, body_bytes;
+	bool from_disk; /* the body is the blob of this hash */
+	uint8_t sha256[32];
 	struct event event;       /* what DONE will say */
 	struct http_claim *claim; /* was made, or tried; NULL: none */
 	bool is_post, too_long;

@@ -215,6 +215,9 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 	response = content->kind == CONTENT_RELAY && length > 0
 			   ? http_relay_response(connection, content->relay, offset, length)
 			   : file_response(content, offset, length);
+	if (response == NULL && content->kind == CONTENT_FILE) {
+		content_suspect(server->content, content->sha256);
+	}
 	if (response == NULL) {
 		return answer_error(server, connection, -EIO);
 	}
@@ -232,6 +235,8 @@ static enum MHD_Result answer_file(struct http_server *server, struct MHD_Connec
 	atomic_fetch_add(&server->counters.relays, content->kind == CONTENT_RELAY);
 	if (!head) {
 		request->body_bytes = length;
+		request->from_disk = content->kind == CONTENT_FILE && length > HTTP_SMALL_BYTES;
+		memcpy(request->sha256, content->sha256, 32);
 		watch_begin(server, request, content, asked->path, asked->client_ip, length);
 	}
 	return queue(connection, range == HTTP_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK,
@@ -563,6 +568,10 @@ void http_request_on_completed(void *cls, struct MHD_Connection *connection, voi
 		atomic_fetch_add(&server->counters.body_bytes, request->body_bytes);
 	} else if (request->body_bytes > 0) {
 		atomic_fetch_add(&server->counters.failed, 1);
+	}
+	/* A disk's error ends a request like a client that is gone. */
+	if (request->from_disk && code == MHD_REQUEST_TERMINATED_WITH_ERROR) {
+		content_suspect(server->content, request->sha256);
 	}
 	if (request->watched) {
 		request->event.kind = code == MHD_REQUEST_TERMINATED_COMPLETED_OK

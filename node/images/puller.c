@@ -582,8 +582,30 @@ static void after_list(uv_work_t *request, int status)
 	puller_unreference(puller);
 }
 
+/* What could not be sent is read before anything else. False: nothing was. */
+static bool start_suspects(struct image_puller *puller)
+{
+	uint8_t sha256[BLOB_SUSPECTS_MAX][32];
+	size_t count = blob_take_suspects(puller->config.blobs, sha256);
+	struct puller_work *work;
+
+	if (count == 0) {
+		return false;
+	}
+	work = puller_work_new(puller, PULLER_WORK_VERIFY);
+	for (size_t i = 0; i < count; i++) {
+		puller_blobs_add(&work->blobs, sha256[i], 0);
+	}
+	puller->verifying = true;
+	puller_work_start(puller, work, after_verify);
+	return true;
+}
+
 static void step_verify(struct image_puller *puller)
 {
+	if (!puller->closing && !puller->verifying && start_suspects(puller)) {
+		return;
+	}
 	if (puller->verifying || puller_now_ms() < puller->verify_next_ms) {
 		return;
 	}

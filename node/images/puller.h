@@ -8,6 +8,7 @@
  * every blob is read and compared once; a damaged one is set aside and fetched again every 10
  * minutes: a blob that no version names, twice in a row, is removed (guard.h)
  *
+ * A blob that could not be sent to its end (blob_suspect()) is read at once.
  * Every week all blobs are read again, gently: disks forget. A version that has lost a file is
  * fetched anew, and until then this node says that it does not hold it (ImageHeld.lost).
  *

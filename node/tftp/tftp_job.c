@@ -380,6 +380,8 @@ static void job_apply(struct tftp_job *job, struct tftp_transfer_effects effects
 	if (effects.end != TFTP_TRANSFER_RUNNING) {
 		job_finish(job, effects.end);
 	} else if (status == -EFAULT) { /* a page of the file could not be read */
+		if (job->file->mapped && job->table->suspect != NULL)
+			job->table->suspect(job->table->source, job->file->sha256);
 		send_error(job, "the server cannot read the file");
 		job_fail(job, "cannot read the file");
 	} else {

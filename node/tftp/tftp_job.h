@@ -67,6 +67,8 @@ struct tftp_job_table {
 	void *ctx;
 	void (*on_event)(void *ctx, const struct event *event);
 	void (*on_progress)(void *ctx, const struct tftp_handover *handover);
+	void *source;                                            /* for the next */
+	void (*suspect)(void *source, const uint8_t sha256[32]); /* may be NULL */
 	uint16_t single_port; /* transfers run at this port, the server's own; 0: each at its own */
 	void *server;         /* for the next */
 	tftp_job_on_request_cb *on_request;                  /* unless single_port is 0 */

@@ -574,6 +574,8 @@ int tftp_server_open(const struct tftp_server_config *config, struct tftp_server
 	server->jobs.ctx = config->ctx;
 	server->jobs.on_event = config->on_event;
 	server->jobs.on_progress = config->on_progress;
+	server->jobs.source = config->content.source;
+	server->jobs.suspect = config->content.suspect;
 	server->claims.ctx = config->claim_ctx;
 	server->claims.claim = config->claim;
 	pthread_mutex_init(&server->adopt_lock, NULL);

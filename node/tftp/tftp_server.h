@@ -33,6 +33,8 @@ struct tftp_content {
 	int (*open)(
 		void *source, const struct content_request *request, struct content *ret_content);
 	void (*fini)(struct content *content);
+	/* A file of this hash could not be read to its end. May be NULL. */
+	void (*suspect)(void *source, const uint8_t sha256[32]);
 };
 
 /* Enough about a transfer for another node to go on with it: same client, same addresses and ports,

@@ -128,8 +128,8 @@ int blob_store_open(
 		}
 		return err;
 	}
-	store = malloc(sizeof *store);
-	if (store == NULL) {
+	store = calloc(1, sizeof *store);
+	if (store == NULL || pthread_mutex_init(&store->suspects_lock, NULL) != 0) {
 		abort();
 	}
 	store->fd = fd;
@@ -151,6 +151,7 @@ void blob_store_close(struct blob_store *store)
 {
 	if (store != NULL && atomic_fetch_sub(&store->owners, 1) == 1) {
 		close(store->fd);
+		pthread_mutex_destroy(&store->suspects_lock);
 		free(store);
 	}
 }

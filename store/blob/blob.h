@@ -31,6 +31,15 @@ int blob_open(const struct blob_store *store, const uint8_t sha256[32], uint64_t
  * DIR/bad/...). */
 int blob_verify(struct blob_store *store, const uint8_t sha256[32]);
 int blob_remove(struct blob_store *store, const uint8_t sha256[32]);
+
+/* Who sent a blob could not read all of it, or the receiver went away: it may be damaged. Whoever
+ * takes the hash reads the blob. Ignored when there are BLOB_SUSPECTS_MAX, or when the blob was
+ * taken less than a minute ago: clients that break off must not keep the disk busy. Never blocks.
+ */
+#define BLOB_SUSPECTS_MAX 32
+void blob_suspect(struct blob_store *store, const uint8_t sha256[32]);
+/* The hashes so far, which are forgotten: how many. */
+size_t blob_take_suspects(struct blob_store *store, uint8_t ret_sha256[BLOB_SUSPECTS_MAX][32]);
 /* Visit every blob. */
 int blob_each(struct blob_store *store,
 	bool (*visit)(void *ctx, const uint8_t sha256[32], uint64_t bytes), void *ctx);

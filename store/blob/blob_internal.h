@@ -4,15 +4,25 @@
 
 #include "store/blob/blob.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define BLOB_NAME_BYTES (3 + 64 + 1)     /* "ab/" and 64 digits */
 #define BLOB_PART_BYTES (9 + 64 + 5 + 1) /* "incoming/", 64 digits, ".part" */
 #define BLOB_READ_BYTES (256u << 10)
 
+/* It waits, or was taken at the given time. */
+struct blob_suspect {
+	uint8_t sha256[32];
+	uint64_t taken_ms; /* CLOCK_MONOTONIC; 0: it waits */
+};
+
 struct blob_store {
 	int fd; /* the directory */
 	atomic_uint owners;
+	pthread_mutex_t suspects_lock; /* of the next two */
+	struct blob_suspect suspect[BLOB_SUSPECTS_MAX];
+	size_t suspect_count;
 };
 
 void blob_name(const uint8_t sha256[32], char ret_name[BLOB_NAME_BYTES]);

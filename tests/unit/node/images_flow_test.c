@@ -906,6 +906,44 @@ static void test_verifying_finds_damage_and_heals(void **state)
 	push_fini(&other);
 }
 
+static bool second_found_one(void *ctx)
+{
+	const struct cluster *c = ctx;
+	struct image_puller_stats stats;
+
+	image_puller_get_stats(c->node[1].puller, &stats);
+	return stats.damaged == 1;
+}
+
+static bool second_is_healed_again(void *ctx)
+{
+	const struct push *p = ctx;
+
+	return blob_exists(p->cluster->node[1].f->blobs, p->sha256[0], NULL) &&
+	       blob_verify(p->cluster->node[1].f->blobs, p->sha256[0]) == 0 && both_hold(ctx);
+}
+
+/* Nobody waits for the weekly reading. */
+static void test_a_blob_that_could_not_be_sent_is_read_and_fetched_anew(void **state)
+{
+	struct cluster *c = *state;
+	struct push p;
+
+	c->node[1].verify_after_ms = 24u * 3600 * 1000;
+	puller_start(&c->node[0], 0);
+	puller_start(&c->node[1], 0);
+	push_make(&p, c, &c->node[0], "debian12", 1);
+	push_all(&p);
+	run_until(c, both_hold, &p);
+	damage(c->node[1].f, p.sha256[0]);
+	blob_suspect(c->node[1].f->blobs, p.sha256[0]);
+	blob_suspect(c->node[1].f->blobs, p.sha256[1]); /* and this one is sound */
+	run_until(c, second_found_one, c);
+	run_until(c, second_is_healed_again, &p);
+	expect_served(&p);
+	push_fini(&p);
+}
+
 static bool second_found_rot(void *ctx)
 {
 	const struct cluster *c = ctx;
@@ -1086,6 +1124,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_an_image_that_would_fill_the_disk_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_damaged_store_heals, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_blob_that_could_not_be_sent_is_read_and_fetched_anew, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_verifying_finds_damage_and_heals, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define BYTES     (3u << 20)
+#define BYTES     (6u << 20) /* more than a socket takes at once */
 #define HALF      (BYTES / 2)
 #define WATCH_MS  20000
 #define LOOPBACK  0x7f000001u
@@ -466,7 +466,7 @@ static void test_many_clients_share_one_fetch(void **state)
 	for (size_t i = 0; i < 20; i++) {
 		client_await(&c[i], HALF);
 	}
-	client_start(&tail, n, "3000000-3000099"); /* beyond what is there */
+	client_start(&tail, n, "5000000-5000099"); /* beyond what is there */
 	open_gates(n, BYTES);
 	for (size_t i = 0; i < 20; i++) {
 		expect_whole(&c[i]);
@@ -474,7 +474,7 @@ static void test_many_clients_share_one_fetch(void **state)
 	client_end(&tail);
 	assert_int_equal(tail.status, 206);
 	assert_int_equal(tail.bytes, 100);
-	assert_memory_equal(tail.got, n->data + 3000000, 100);
+	assert_memory_equal(tail.got, n->data + 5000000, 100);
 	free(tail.got);
 	assert_int_equal(requests_in_all(n), 1);
 	relays_get_stats(n->relays, &stats);
@@ -843,6 +843,111 @@ static void test_tftp_ends_with_an_error_when_the_bytes_are_wrong(void **state)
 	free(c.got);
 }
 
+/* ---- files of this node that cannot be read to their end */
+
+static void fetch_whole(struct node *n)
+{
+	struct relay_want want;
+	uint64_t received;
+	char error[160];
+
+	open_gates(n, BYTES);
+	want_of(n, &want);
+	assert_int_equal(relays_fetch(n->relays, &want, NULL, &received, error, sizeof error), 0);
+}
+
+/* The disk loses all but the blob's first page. */
+static void cut_blob(struct node *n)
+{
+	char path[400];
+	int used = snprintf(path, sizeof path, "%s/blobs/%02x/", n->f->dir, n->sha256[0]);
+
+	for (size_t i = 0; i < 32; i++) {
+		used += snprintf(path + used, sizeof path - (size_t)used, "%02x", n->sha256[i]);
+	}
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(truncate(path, 4096), 0);
+}
+
+static void await_suspect(struct node *n)
+{
+	uint8_t sha256[BLOB_SUSPECTS_MAX][32];
+	size_t count;
+
+	for (unsigned i = 0; (count = blob_take_suspects(n->f->blobs, sha256)) == 0; i++) {
+		if (i > WATCH_MS) {
+			fail_msg(LATE_TEST);
+		}
+		usleep(1000);
+	}
+	assert_int_equal(count, 1);
+	assert_memory_equal(sha256[0], n->sha256, 32);
+	/* and not again at once */
+	blob_suspect(n->f->blobs, n->sha256);
+	assert_int_equal(blob_take_suspects(n->f->blobs, sha256), 0);
+}
+
+static void test_tftp_suspects_a_file_that_it_cannot_read(void **state)
+{
+	struct node *n = *state;
+	struct tftp_client c;
+
+	fetch_whole(n);
+	tftp_start(&c, n);
+	assert_false(tftp_receive(&c, 14000));
+	cut_blob(n);
+	assert_false(tftp_receive(&c, UINT64_MAX));
+	assert_true(c.failed);
+	await_suspect(n);
+	close(c.fd);
+	free(c.got);
+}
+
+/* A client whose window is small: most of the file is not read before it takes more. */
+static int slow_client(struct node *n)
+{
+	static const char request[] = "GET /img/k HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct sockaddr_in server = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(LOOPBACK),
+		.sin_port = htons(http_server_port(n->http))};
+	const struct timeval patience = {.tv_sec = 20};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 8192;
+	char piece[512];
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(connect(fd, (struct sockaddr *)&server, sizeof server), 0);
+	assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+	assert_true(recv(fd, piece, sizeof piece, 0) > 0);
+	return fd;
+}
+
+static void test_http_suspects_what_was_not_sent_to_its_end(void **state)
+{
+	struct node *n = *state;
+	const struct linger at_once = {.l_onoff = 1};
+	int fd;
+
+	fetch_whole(n);
+	fd = slow_client(n);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	close(fd);
+	await_suspect(n);
+}
+
+static void test_a_file_of_another_size_is_suspect_and_comes_from_another_node(void **state)
+{
+	struct node *n = *state;
+	struct client c;
+
+	fetch_whole(n);
+	cut_blob(n);
+	client_start(&c, n, NULL);
+	expect_whole(&c);
+	await_suspect(n);
+	await_blob(n);
+}
+
 /* ---- limits */
 
 static void test_more_relays_than_threads_are_refused(void **state)
@@ -902,6 +1007,13 @@ int main(void)
 			test_tftp_gives_a_file_while_it_arrives, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_tftp_ends_with_an_error_when_the_bytes_are_wrong, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_tftp_suspects_a_file_that_it_cannot_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_http_suspects_what_was_not_sent_to_its_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_file_of_another_size_is_suspect_and_comes_from_another_node, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_more_relays_than_threads_are_refused, setup, teardown),
 	};
