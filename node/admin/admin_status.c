@@ -83,6 +83,18 @@ static bool count_version(void *ctx, const void *object)
 	return true;
 }
 
+static void warn_of_room(struct status *status, unsigned i, const char *name)
+{
+	const Pxe__PeerStatus *peer = &status->view.member[i].status;
+	char need[TEXT_SIZE_BYTES], room[TEXT_SIZE_BYTES];
+
+	warn(status,
+		"image %s is not on %s: no room, %s needed, %s free for images; free space there, "
+		"or remove versions: pxectl image gc",
+		status->missing_image[i], name, text_size_format(peer->images_need, need),
+		text_size_format(peer->images_room, room));
+}
+
 /* A line for each node, however many images it lacks. */
 static void warn_of_images(struct status *status)
 {
@@ -90,6 +102,11 @@ static void warn_of_images(struct status *status)
 		const Pxe__Member *member =
 			model_member(admin_model(status->admin), status->view.member[i].id);
 		const char *why = status->view.member[i].live ? "" : " (it is down)";
+		if (member != NULL && status->view.member[i].live && status->missing[i] > 0 &&
+			status->view.member[i].status.images_need > 0) {
+			warn_of_room(status, i, member->name);
+			continue;
+		}
 		if (member != NULL && status->missing[i] == 1) {
 			warn(status, "image %s is not on %s yet%s", status->missing_image[i],
 				member->name, why);

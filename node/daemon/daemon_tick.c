@@ -71,6 +71,12 @@ void daemon_tick_tell_peers(struct daemon *daemon, const struct replica_view *vi
 		atomic_load(&daemon->scripts) - daemon->scripts_at[daemon->ticks % DAEMON_BOOTS_S];
 	status.free_bytes = free_bytes_of(daemon->conf.data_dir);
 	status.stopping = daemon->stopping;
+	if (daemon->puller != NULL) {
+		struct image_puller_stats images;
+		image_puller_get_stats(daemon->puller, &images);
+		status.images_need = images.need_bytes;
+		status.images_room = images.room_bytes;
+	}
 	replica_set_status(daemon->replica, &status);
 }
 

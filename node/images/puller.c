@@ -313,6 +313,9 @@ static void after_fetch(uv_work_t *request, int status)
 	if (version != NULL && version->number == work->number) {
 		version->in_flight--;
 		version->failed = version->failed || work->result != 0;
+		if (work->result == -ENOSPC && !puller->closing) {
+			puller_room_on_full(puller, version);
+		}
 		end_round(version);
 	}
 	puller_work_free(work);
@@ -516,6 +519,7 @@ static void puller_step(struct image_puller *puller)
 		puller->stats.held += version->state == PULLER_COMPLETE;
 	}
 	free(walk.records);
+	puller_room_step(puller);
 }
 
 /* ---- reading all blobs, after the start and once a week */

@@ -12,6 +12,9 @@
  * Every week all blobs are read again, gently: disks forget. A version that has lost a file is
  * fetched anew, and until then this node says that it does not hold it (ImageHeld.lost).
  *
+ * An image that the disk has no room for is told of once (EVENT_ALARM), and again when that is
+ * over.
+ *
  * Loop thread only; disk, hashing and downloads run on uv_queue_work() workers.
  */
 #ifndef NODE_IMAGES_PULLER_H
@@ -55,6 +58,8 @@ typedef void image_puller_verified_cb(
 struct image_puller_stats {
 	uint64_t fetched, fetched_bytes, failed, damaged, removed;
 	unsigned versions, held; /* versions in the state, and of these complete here */
+	uint64_t need_bytes;     /* of an image that the disk has no room for; 0: it has */
+	uint64_t room_bytes;     /* there is for images, then */
 };
 
 int image_puller_open(const struct image_puller_config *config, struct image_puller **ret_puller);

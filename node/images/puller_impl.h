@@ -69,6 +69,8 @@ struct image_puller {
 	bool verify_listed, verifying;
 	struct puller_blobs candidates; /* that no version named when we last looked */
 	uint64_t collect_ms;
+	char full_image[MODEL_NAME_MAX + 1]; /* while stats.need_bytes: which one */
+	uint8_t full_digest[32];
 	struct image_puller_stats stats;
 };
 
@@ -121,6 +123,9 @@ uint64_t puller_now_ms(void);
 /* puller_check.c: every tick, and at the end. */
 void puller_check_step(struct image_puller *puller);
 void puller_check_end(struct image_puller *puller);
+/* puller_room.c: a file of the version had no room; and every tick. */
+void puller_room_on_full(struct image_puller *puller, const struct puller_version *version);
+void puller_room_step(struct image_puller *puller);
 /* puller.c */
 void puller_unreference(struct image_puller *puller);
 void puller_look_again(struct image_puller *puller);

@@ -302,6 +302,8 @@ void replica_set_status(struct replica *r, const Pxe__PeerStatus *status)
 	r->status.stopping = status->stopping;
 	r->status.isolated = status->isolated;
 	r->status.reserve_free = status->reserve_free;
+	r->status.images_need = status->images_need;
+	r->status.images_room = status->images_room;
 }
 
 void replica_broadcast_event(struct replica *r, const Pxe__Event *event)

@@ -35,7 +35,8 @@ struct node {
 	struct image_cluster view;
 	uint64_t verify_after_ms;
 	bool dead; /* for the others */
-	unsigned staged, held, published;
+	unsigned staged, held, published, alarms;
+	char alarm[256]; /* the newest */
 };
 
 struct proposal {
@@ -165,6 +166,10 @@ static void on_event(void *ctx, const struct event *event)
 	n->staged += event->kind == PXE__EVENT_KIND__EVENT_IMAGE_STAGED;
 	n->held += event->kind == PXE__EVENT_KIND__EVENT_IMAGE_HELD;
 	n->published += event->kind == PXE__EVENT_KIND__EVENT_IMAGE_PUBLISHED;
+	if (event->kind == PXE__EVENT_KIND__EVENT_ALARM) {
+		n->alarms++;
+		snprintf(n->alarm, sizeof n->alarm, "%s", event->text);
+	}
 }
 
 /* ---- the two nodes */
@@ -1018,6 +1023,78 @@ static void delete_image(struct cluster *c, const char *name)
 	assert_int_equal(on_propose(&c->node[0], &command, 0, NULL, NULL), REPLICA_APPLIED);
 }
 
+static void load_record(
+	struct cluster *c, const uint8_t *key, size_t key_bytes, const ProtobufCMessage *message)
+{
+	uint8_t value[1024];
+	size_t bytes = protobuf_c_message_pack(message, value);
+
+	assert_int_equal(model_load(c->model, key, key_bytes, value, bytes), 0);
+	on_put(c, key, key_bytes, value, bytes);
+}
+
+/* More than any disk has. */
+static void load_huge(struct cluster *c)
+{
+	Pxe__ImageVersion version = PXE__IMAGE_VERSION__INIT;
+	Pxe__ImageFile file = PXE__IMAGE_FILE__INIT, *files = &file;
+	Pxe__Image image = PXE__IMAGE__INIT;
+	uint8_t digest[32] = {7}, sha256[32] = {8}, key[RECORD_KEY_MAX];
+	uint64_t holder = 1;
+
+	image.name = version.image = fixture_text("huge");
+	image.current_digest.data = version.digest.data = digest;
+	image.current_digest.len = version.digest.len = 32;
+	file.path = fixture_text("disk.img");
+	file.bytes = version.bytes = UINT64_C(1) << 50;
+	file.sha256.data = sha256;
+	file.sha256.len = 32;
+	version.files = &files;
+	version.n_files = 1;
+	version.published = true;
+	version.holders = &holder;
+	version.n_holders = 1;
+	load_record(c, key, record_key(RECORD_IMAGE, "huge", 4, key), &image.base);
+	load_record(c, key, record_key_version("huge", digest, key), &version.base);
+}
+
+static bool second_tried_twice(void *ctx)
+{
+	struct image_puller_stats stats;
+
+	image_puller_get_stats(((struct cluster *)ctx)->node[1].puller, &stats);
+	return stats.failed >= 2;
+}
+
+static bool second_has_room(void *ctx)
+{
+	struct image_puller_stats stats;
+
+	image_puller_get_stats(((struct cluster *)ctx)->node[1].puller, &stats);
+	return stats.need_bytes == 0;
+}
+
+static void test_an_image_without_room_is_told_of_once_and_when_that_is_over(void **state)
+{
+	struct cluster *c = *state;
+	struct image_puller_stats stats;
+
+	load_huge(c);
+	puller_start(&c->node[1], 0);
+	run_until(c, second_tried_twice, c);
+	image_puller_get_stats(c->node[1].puller, &stats);
+	assert_true(stats.need_bytes == UINT64_C(1) << 50);
+	assert_int_equal(c->node[1].alarms, 1);
+	assert_non_null(strstr(c->node[1].alarm, "no room for image huge on n2: "));
+	assert_non_null(strstr(c->node[1].alarm, " needed, "));
+	assert_non_null(strstr(c->node[1].alarm, "pxectl image gc"));
+	delete_image(c, "huge");
+	run_until(c, second_has_room, c);
+	assert_int_equal(c->node[1].alarms, 2);
+	assert_string_equal(
+		c->node[1].alarm, "there is no lack of room any more for image huge on n2");
+}
+
 /* What no version names goes; what a version or a push names stays. Pins are an hour: the intake of
  * the push must be another node's. */
 static void test_what_nobody_names_is_removed(void **state)
@@ -1126,6 +1203,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_damaged_store_heals, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_blob_that_could_not_be_sent_is_read_and_fetched_anew, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_an_image_without_room_is_told_of_once_and_when_that_is_over, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_verifying_finds_damage_and_heals, setup, teardown),
