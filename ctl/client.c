@@ -607,13 +607,14 @@ static void gather_anew(void *ctx)
 	((struct gathered *)ctx)->bytes = 0;
 }
 
-static void warn_stale(const struct ctl *ctl, const Pxe__ObjectList *list)
+static void warn_stale(struct ctl *ctl, const Pxe__ObjectList *list)
 {
 	time_t seconds = (time_t)(list->as_of_ms / 1000);
 	struct tm tm;
 	char when[32] = "";
 
-	if (list->stale && localtime_r(&seconds, &tm) != NULL) {
+	if (list->stale && !ctl->told_stale && localtime_r(&seconds, &tm) != NULL) {
+		ctl->told_stale = true;
 		strftime(when, sizeof when, "%H:%M:%S", &tm);
 		fprintf(ctl->err, "no quorum: %s's copy of %s\n",
 			client_answered(ctl)[0] != '\0' ? client_answered(ctl) : "the node", when);

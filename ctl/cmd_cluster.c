@@ -96,6 +96,13 @@ static void print_settings(struct ctl *ctl, const Pxe__Settings *settings)
 	show_number(ctl, "unknown-per-s", settings->unknown_per_s);
 	show_option_lines(ctl, settings->options, settings->n_options);
 	show_quirk_lines(ctl, settings->quirks);
+	show_pair(ctl, "dns", show_ips(settings->dns_ip, settings->n_dns_ip, text));
+	show_pair(ctl, "domain", settings->domain);
+	if (settings->syslog == PXE__TOGGLE__TOGGLE_YES) {
+		show_pair(ctl, "syslog", "yes: log lines of machines are taken at UDP port 514");
+	}
+	show_boot_lines(ctl, settings->profiles, settings->n_profiles);
+	show_var_lines(ctl, settings->vars, settings->n_vars);
 	for (size_t i = 0; i < settings->n_loaders; i++) {
 		fprintf(ctl->out, "%-12s %s=%s\n", "loader", settings->loaders[i]->arch,
 			settings->loaders[i]->path);

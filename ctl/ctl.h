@@ -43,6 +43,7 @@ struct ctl {
 	const char *key, *server_key;
 	unsigned timeout_ms; /* 0: the command's own */
 	bool quiet, yes, no_header, color;
+	bool told_stale; /* that answers are given without the quorum: said once */
 	FILE *out, *err;
 	struct client *client; /* opened at the first request */
 };

@@ -205,6 +205,31 @@ static bool is_everywhere(const struct admin *admin, const Pxe__ImageVersion *ve
 	return true;
 }
 
+static bool names(const ProtobufCBinaryData *digest, const uint8_t *wanted)
+{
+	return digest->len == 32 && memcmp(digest->data, wanted, 32) == 0;
+}
+
+/* Is it what machines get? A version that is there from before is published, but the name may still
+ * point to another one. */
+static bool is_in_service(const struct admin *admin, const Pxe__ImageVersion *version)
+{
+	const Pxe__Image *image = model_image(admin_model(admin), version->image);
+
+	return version->published &&
+	       (image == NULL || names(&image->current_digest, version->digest.data) ||
+		       !names(&image->staged_digest, version->digest.data));
+}
+
+/* Was this very push made before? */
+static bool is_pushed(const struct admin *admin, const char *name, const uint8_t digest[32])
+{
+	const Pxe__Image *image = model_image(admin_model(admin), name);
+
+	return image != NULL && model_image_version(admin_model(admin), name, digest) != NULL &&
+	       (names(&image->current_digest, digest) || names(&image->staged_digest, digest));
+}
+
 static int tell_state(struct admin *admin, struct admin_pending *pending,
 	const Pxe__ImageVersion *version, bool last)
 {
@@ -221,13 +246,13 @@ static int tell_state(struct admin *admin, struct admin_pending *pending,
 	state.holder_names = names;
 	state.holders = version->holders;
 	state.n_holders = version->n_holders;
-	state.published = version->published;
-	state.revision = version->published ? model_revision(admin_model(admin)) : pending->number;
+	state.published = is_in_service(admin, version);
+	state.revision = state.published ? model_revision(admin_model(admin)) : pending->number;
 	reply.body_case = PXE__ADMIN_REPLY__BODY_PUSH;
 	reply.push = &state;
 	reply.more = !last;
 	pending->holders = version->n_holders;
-	pending->published = version->published;
+	pending->published = state.published;
 	pending->told_ms = uv_now(admin->config.loop);
 	return admin_reply(admin, &pending->client, &reply);
 }
@@ -245,9 +270,9 @@ static bool follow(struct admin *admin, struct admin_pending *pending, uint64_t 
 			pending->text);
 		return true;
 	}
-	last = version->published && is_everywhere(admin, version);
+	last = is_in_service(admin, version) && is_everywhere(admin, version);
 	if (!last && version->n_holders == pending->holders &&
-		version->published == pending->published &&
+		is_in_service(admin, version) == pending->published &&
 		now_ms - pending->told_ms < PUSH_TELL_MS) {
 		return false;
 	}
@@ -304,9 +329,8 @@ void admin_on_push_commit(
 	}
 	snprintf(pending->text, sizeof pending->text, "%s", version->image);
 	memcpy(pending->key, version->digest.data, 32);
-	if (model_image_version(admin_model(admin), version->image, pending->key) != NULL) {
-		on_committed(pending, 0, "",
-			model_revision(admin_model(admin))); /* a retry, or pushed before */
+	if (is_pushed(admin, version->image, pending->key)) {
+		on_committed(pending, 0, "", model_revision(admin_model(admin)));
 		return;
 	}
 	image_intake_commit(admin->config.intake, version,

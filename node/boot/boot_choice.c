@@ -358,6 +358,19 @@ static const ProtobufCBinaryData *digest_of(const Pxe__Image *image, const char 
 	return digest->len == 32 ? digest : NULL;
 }
 
+/* Images that pxectl makes of the boot programs of installed packages. */
+static bool is_of_loaders(const char *image)
+{
+	static const char *const images[] = {"ipxe", "grub", "shim", "pxelinux", "memtest"};
+
+	for (size_t i = 0; i < sizeof images / sizeof images[0]; i++) {
+		if (strcmp(images[i], image) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool boot_image_find(const struct boot_source *source, const char *text,
 	struct boot_image *ret_image, char *ret_problem, size_t problem_bytes)
 {
@@ -386,12 +399,13 @@ bool boot_image_find(const struct boot_source *source, const char *text,
 		digest = digest_of(image, pin);
 	}
 	if (image == NULL || (by_name && digest == NULL)) {
-		snprintf(ret_problem, problem_bytes, "image %s %s: pxectl image push %s DIRECTORY",
+		snprintf(ret_problem, problem_bytes, "image %s %s: pxectl image %s %s%s",
 			ret_image->name,
 			image == NULL ? "does not exist"
 			: pin == NULL ? "has no published version yet"
 				      : "has no previous version",
-			ret_image->name);
+			is_of_loaders(ret_image->name) ? "add-loaders" : "push", ret_image->name,
+			is_of_loaders(ret_image->name) ? "" : " DIRECTORY");
 		return false;
 	}
 	ret_image->pinned = pin != NULL;

@@ -278,6 +278,11 @@ def test_tag_rolls_back_and_gives_a_second_name(healthy, versions):
     assert files_of(node, "os") == tree_of(versions[1])
     node.pxectl("image", "tag", "os@prev")
     assert files_of(node, "os") == tree_of(versions[2]), "what was current before is the previous one now"
+    # pushing what is there already, but not in service, puts it into service
+    node.pxectl("image", "push", "os", versions[1], timeout=120)
+    assert files_of(node, "os") == tree_of(versions[1])
+    node.pxectl("image", "push", "os", versions[2], timeout=120)
+    assert files_of(node, "os") == tree_of(versions[2])
     node.pxectl("image", "tag", "os", "os-stable")
     assert files_of(node, "os-stable") == tree_of(versions[2])
     assert node.pxectl("image", "tag", "os@abcdef123456", check=False).returncode == 6
