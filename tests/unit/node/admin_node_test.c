@@ -172,6 +172,65 @@ static void test_modes_that_would_leave_nobody_are_refused(void **state)
 	zmq_close(socket);
 }
 
+static void on_staged(void *ctx, enum replica_outcome outcome, const struct model_result *result)
+{
+	assert_int_equal(outcome, REPLICA_APPLIED);
+	assert_int_equal(result->verdict, PXE__VERDICT__VERDICT_OK);
+	*(bool *)ctx = true;
+}
+
+/* Nobody holds it. */
+static void stage_image(struct node *node)
+{
+	Pxe__Command command = PXE__COMMAND__INIT;
+	Pxe__ImageStage stage = PXE__IMAGE_STAGE__INIT;
+	Pxe__ImageVersion version = PXE__IMAGE_VERSION__INIT;
+	Pxe__ImageFile file = PXE__IMAGE_FILE__INIT, *files = &file;
+	uint8_t bytes[32] = {7};
+	char name[] = "debian12", path[] = "vmlinuz";
+	bool done = false;
+
+	version.image = name;
+	version.digest.data = file.sha256.data = bytes;
+	version.digest.len = file.sha256.len = 32;
+	file.path = path;
+	file.bytes = version.bytes = 5000000000;
+	version.files = &files;
+	version.n_files = 1;
+	stage.version = &version;
+	command.op_case = PXE__COMMAND__OP_IMAGE_STAGE;
+	command.image_stage = &stage;
+	assert_int_equal(
+		replica_propose(node->replica, &command, 0, on_staged, &done), REPLICA_APPLIED);
+	while (!done) {
+		turn(node);
+	}
+}
+
+static void test_the_status_says_which_image_has_no_room_where(void **state)
+{
+	struct node *node = *state;
+	void *socket = dial_ipc(node);
+	Pxe__PeerStatus status = PXE__PEER_STATUS__INIT;
+	Pxe__AdminReply *reply;
+
+	stage_image(node);
+	reply = get_status(node, socket);
+	assert_true(has_warning(reply->state, "image debian12 is not on pxe1 yet"));
+	assert_false(has_warning(reply->state, "no room"));
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	status.images_need = 5000000000;
+	status.images_room = 2000000000;
+	replica_set_status(node->replica, &status);
+	reply = get_status(node, socket);
+	assert_true(has_warning(reply->state,
+		"image debian12 is not on pxe1: no room, 5 GB needed, 2 GB free for images; "
+		"free space there, or remove versions: pxectl image gc"));
+	assert_false(has_warning(reply->state, "yet"));
+	pxe__admin_reply__free_unpacked(reply, NULL);
+	zmq_close(socket);
+}
+
 static void test_operators_cannot_change_the_epoch_or_recover_by_hand(void **state)
 {
 	struct node *node = *state;
@@ -350,6 +409,8 @@ static void test_how_long_unknown_leases_may_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_the_status_says_which_image_has_no_room_where, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_backup_is_whole_and_of_one_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(
