@@ -8,10 +8,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Names of configurations: whose they are is told whole, or not at all. */
+static void try_made(const char *text)
+{
+	struct content_path path;
+
+	if (content_path_parse_made(text, &path) != 0) {
+		return;
+	}
+	if ((path.kind != CONTENT_NAME_GRUB && path.kind != CONTENT_NAME_PXELINUX &&
+		    path.kind != CONTENT_NAME_UBOOT) ||
+		(path.mac_bytes != 0 && path.mac_bytes != 6) || path.file[0] != '\0') {
+		abort();
+	}
+}
+
 static void try_path(const char *text)
 {
 	struct content_path path;
 
+	try_made(text);
 	if (content_path_parse(text, &path) != 0) {
 		return;
 	}
