@@ -149,6 +149,10 @@ static bool read_header(struct csv *csv)
 					: "more than 64 columns");
 			return false;
 		}
+		if (strcmp(text, "vars") == 0 || strcmp(text, "options") == 0) {
+			site_error(csv->site, &at, "name what the column sets: %s.NAME", text);
+			return false;
+		}
 		struct yaml_node *column = yaml_tree_add(csv->site->tree, NULL, YAML_TEXT);
 		*column = at;
 		column->text = text;

@@ -411,6 +411,19 @@ static void a_table_of_hosts_is_read_with_its_places(void **state)
 	site_close(site);
 }
 
+static void a_column_of_variables_has_the_name_of_one(void **state)
+{
+	struct site *site =
+		site_open("rack.csv", "vars,mac,vars.slot\nx,52:54:00:00:00:01,1\n", true);
+	char *report = report_of(site);
+
+	(void)state;
+	assert_non_null(
+		strstr(report, "rack.csv:1:1: error: name what the column sets: vars.NAME\n"));
+	free(report);
+	site_close(site);
+}
+
 static void settings_that_the_file_does_not_name_stay(void **state)
 {
 	struct site *site = open_sound("x.yaml", "cluster: {lease: 2h, options: {mtu: 9000}}\n");
@@ -455,6 +468,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_judged_by_their_subnets_and_pools),
 		cmocka_unit_test(a_variable_that_no_level_gives_is_told_for_the_machine),
 		cmocka_unit_test(at_most_twenty_errors_are_told_and_the_rest_is_counted),
+		cmocka_unit_test(a_column_of_variables_has_the_name_of_one),
 		cmocka_unit_test(a_table_of_hosts_is_read_with_its_places),
 		cmocka_unit_test(settings_that_the_file_does_not_name_stay),
 		cmocka_unit_test(the_example_is_in_order),
