@@ -115,6 +115,29 @@ static bool loader_check(
 	return true;
 }
 
+/* To the version that its image has now: what the program asks for beside itself is of the same
+ * one, also when the next version is published meanwhile [P7]. Not for UEFI HTTP Boot, whose URLs
+ * are best kept plain. */
+static void loader_pin(const struct boot_source *source, uint16_t arch, struct boot_loader *loader)
+{
+	char problem[256], pinned[BOOT_FILE_MAX];
+	const char *slash = strchr(loader->path, '/');
+	struct boot_image image;
+	int bytes;
+
+	if (!loader->own || slash == NULL || dhcp4_arch_is_http(arch)) {
+		return;
+	}
+	snprintf(pinned, sizeof pinned, "%.*s", (int)(slash - loader->path), loader->path);
+	if (!boot_image_find(source, pinned, &image, problem, sizeof problem)) {
+		return;
+	}
+	bytes = snprintf(pinned, sizeof pinned, "%s%s", image.reference, slash);
+	if (bytes > 0 && (size_t)bytes < sizeof pinned) {
+		memcpy(loader->path, pinned, (size_t)bytes + 1);
+	}
+}
+
 static bool loader_own(const struct boot_choice *choice, uint16_t arch, struct boot_loader *loader)
 {
 	const Pxe__Profile *profile = choice->profile;
@@ -218,7 +241,11 @@ bool boot_loader_find(const struct boot_source *source, const struct boot_choice
 	memset(ret_loader, 0, sizeof *ret_loader);
 	if (loader_own(choice, known, ret_loader) ||
 		loader_of_chain(source, choice, name, ret_loader)) {
-		return loader_check(source, ret_loader->path, ret_problem, problem_bytes);
+		if (!loader_check(source, ret_loader->path, ret_problem, problem_bytes)) {
+			return false;
+		}
+		loader_pin(source, known, ret_loader);
+		return true;
 	}
 	/* Without kernel and script the iPXE chain leads nowhere. */
 	if (choice->profile != NULL && !choice->local && !boot_choice_has_script(choice, known)) {

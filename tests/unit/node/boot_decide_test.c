@@ -271,16 +271,16 @@ static void test_decisions(void **state)
 		{"09 bios rom", "loader ipxe/undionly.kpxe"},
 		{"0a bios rom", "loader ipxe/undionly.kpxe"},
 		/* a profile's own programs */
-		{"02 bios rom", "loader syslinux/pxelinux.0"},
-		{"02 bios ipxe", "loader syslinux/pxelinux.0"},
-		{"02 uefi-x64 rom", "loader syslinux/grubx64.efi"},
+		{"02 bios rom", "loader syslinux@9f86d081884c7d65/pxelinux.0"},
+		{"02 bios ipxe", "loader syslinux@9f86d081884c7d65/pxelinux.0"},
+		{"02 uefi-x64 rom", "loader syslinux@9f86d081884c7d65/grubx64.efi"},
 		{"02 uefi-x64-http http", "http http://10.0.0.1:8080/syslinux/shimx64.efi"},
 		{"02 uefi-arm64 rom", "none profile vendor has no loader for uefi-arm64"},
-		{"0d bios rom", "loader syslinux/my/ipxe.pxe"},
+		{"0d bios rom", "loader syslinux@9f86d081884c7d65/my/ipxe.pxe"},
 		{"0d bios ipxe", "script http://10.0.0.1:8080/boot/52-54-00-aa-00-0d.ipxe?arch=0"},
 		/* where the profile comes from */
-		{"05 bios rom @10.0.0.1", "loader syslinux/pxelinux.0"},
-		{"ff bios rom @10.0.0.1", "loader syslinux/pxelinux.0"},
+		{"05 bios rom @10.0.0.1", "loader syslinux@9f86d081884c7d65/pxelinux.0"},
+		{"ff bios rom @10.0.0.1", "loader syslinux@9f86d081884c7d65/pxelinux.0"},
 		{"05 bios rom", "none host n05 has no boot profile"},
 		{"ff bios rom", "none unknown machine"},
 		{"ff bios rom uuid", "loader ipxe/undionly.kpxe"},
@@ -533,7 +533,8 @@ static void test_own_program_is_chained(void **state)
 	(void)state;
 	client_parse("02 bios ipxe", &client);
 	script = boot_script(&site, &client, nodes, 2);
-	assert_non_null(strstr(script, "chain ${base}/syslinux/pxelinux.0 || goto try1\n"));
+	assert_non_null(strstr(
+		script, "chain ${base}/syslinux@9f86d081884c7d65/pxelinux.0 || goto try1\n"));
 	free(script);
 }
 
