@@ -288,6 +288,9 @@ static bool put_own(
 static void put_body(const struct boot_script_work *script, FILE *out)
 {
 	const struct boot_choice *choice = &script->choice;
+	bool has_own = choice->profile != NULL && choice->profile->script != NULL &&
+		       choice->profile->script[0] != '\0' &&
+		       boot_choice_has_script(choice, script->client->arch);
 	char error[SCRIPT_ERROR_BYTES];
 
 	if (choice->problem[0] != '\0') {
@@ -300,15 +303,12 @@ static void put_body(const struct boot_script_work *script, FILE *out)
 		boot_menu_script_all(script, out);
 	} else if (choice->builtin == BOOT_BUILTIN_WAIT && script->base_url_count > 0) {
 		boot_menu_script_wait(script, out);
-	} else if (choice->profile == NULL) {
+	} else if (choice->profile == NULL || (script->base_url_count == 0 && !has_own)) {
 		boot_script_problem(out, "no node serves files");
-	} else if (choice->profile->script != NULL && choice->profile->script[0] != '\0' &&
-		   boot_choice_has_script(choice, script->client->arch)) {
+	} else if (has_own) {
 		if (!put_own(script, out, error, sizeof error)) {
 			boot_script_problem(out, error);
 		}
-	} else if (script->base_url_count == 0) {
-		boot_script_problem(out, "no node serves files");
 	} else if (boot_choice_has_script(choice, script->client->arch)) {
 		put_kernel(script, out);
 	} else {

@@ -79,6 +79,7 @@ static enum log_level level_of(Pxe__EventKind kind)
 		kind == PXE__EVENT_KIND__EVENT_DHCP_REQUEST ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_INFORM ||
 		kind == PXE__EVENT_KIND__EVENT_DHCP_FOREIGN || /* the server has said it louder */
+		kind == PXE__EVENT_KIND__EVENT_MACHINE_NEW ||  /* anybody can make machines up */
 		kind == PXE__EVENT_KIND__EVENT_SYSLOG ||       /* in the history of its machine */
 		kind == PXE__EVENT_KIND__EVENT_TFTP_START ||
 		kind == PXE__EVENT_KIND__EVENT_HTTP_START) {

@@ -212,15 +212,14 @@ const char *syslog_line_severity(unsigned severity)
 bool syslog_rate_allows(struct syslog_rate *rate, uint32_t ip, uint64_t now_ms)
 {
 	struct syslog_sender *sender = &rate->sender[(ip * 2654435761u >> 16) % SYSLOG_SENDERS];
+	bool shared = sender->ip != ip && sender->second == now_ms / 1000 && sender->lines > 0;
 
-	if (sender->ip != ip && sender->second == now_ms / 1000 && sender->lines > 0) {
-		sender->lines++; /* they share the place, and what it may have */
-	} else if (sender->ip != ip || sender->second != now_ms / 1000) {
+	if (shared || (sender->ip == ip && sender->second == now_ms / 1000)) {
+		sender->lines++; /* those who share a place share what it may have */
+	} else {
 		unsigned left_out = sender->ip == ip ? sender->left_out : 0;
 		*sender = (struct syslog_sender){
 			.ip = ip, .second = now_ms / 1000, .left_out = left_out, .lines = 1};
-	} else {
-		sender->lines++;
 	}
 	if (sender->lines > SYSLOG_LINES_PER_S) {
 		sender->left_out++;
