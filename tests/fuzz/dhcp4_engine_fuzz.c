@@ -144,7 +144,7 @@ static void configure_group(struct rig *rig, const char *name, const char *patte
 static void configure_boot(struct rig *rig)
 {
 	static const char *const files[] = {"undionly.kpxe", "snponly.efi"};
-	static char names[3][8] = {"menu", "disk", "own"}, arch[] = "rpi";
+	static char names[3][8] = {"choice", "disk", "own"}, arch[] = "rpi";
 	const uint64_t holders[] = {1};
 	uint8_t network[4] = {10, 2, 0, 0};
 	Pxe__PxeItem item[2] = {PXE__PXE_ITEM__INIT, PXE__PXE_ITEM__INIT};
@@ -181,7 +181,7 @@ static void configure_boot(struct rig *rig)
 	put.object_case = PXE__PUT__OBJECT_SUBNET;
 	put.subnet = &subnet;
 	rig_put(rig, &put);
-	rig_subnet(rig, "lab", IP(10, 0, 0, 0), "menu");
+	rig_subnet(rig, "lab", IP(10, 0, 0, 0), "choice");
 }
 
 static void configure(struct rig *rig)
