@@ -83,12 +83,41 @@ static Pxe__Verdict model_apply_lease(struct apply *a)
 	return apply_lease_sweep(a, command->sweep);
 }
 
+static bool model_is_of_nodes(const Pxe__Command *command)
+{
+	return command->op_case == PXE__COMMAND__OP_OFFER ||
+	       command->op_case == PXE__COMMAND__OP_BIND ||
+	       command->op_case == PXE__COMMAND__OP_RELEASE ||
+	       command->op_case == PXE__COMMAND__OP_DECLINE ||
+	       command->op_case == PXE__COMMAND__OP_SWEEP;
+}
+
+bool model_command_is_sound(const Pxe__Command *command)
+{
+	if (model_is_of_nodes(command))
+		return true;
+	size_t bytes = pxe__command__get_packed_size(command);
+	uint8_t *packed = malloc(bytes + 1);
+	if (packed == NULL)
+		abort();
+	pxe__command__pack(command, packed);
+	Pxe__Command *again = pxe__command__unpack(NULL, bytes, packed);
+	free(packed);
+	if (again == NULL)
+		return false;
+	pxe__command__free_unpacked(again, NULL);
+	return true;
+}
+
 static Pxe__Verdict model_apply_op(struct apply *a)
 {
 	const Pxe__Command *command = a->command;
 	if (command->op_case != PXE__COMMAND__OP__NOT_SET && command->offer == NULL)
 		return internal_refuse(
 			a, PXE__VERDICT__VERDICT_INVALID, "the command has no content");
+	if (!model_command_is_sound(command))
+		return internal_refuse(a, PXE__VERDICT__VERDICT_INVALID,
+			"the command is malformed: a field of it has no number");
 	switch (command->op_case) {
 	case PXE__COMMAND__OP_OFFER:
 	case PXE__COMMAND__OP_BIND:

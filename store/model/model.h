@@ -106,6 +106,11 @@ void model_begin(struct model *model, uint64_t stamp_ms, const struct model_sink
 void model_apply(struct model *model, const Pxe__Command *command, const struct model_sink *sink,
 	struct model_result *ret_result);
 
+/* Can the command be packed and read again? What came in a form that only looks like a message (a
+ * field whose number is 0) cannot, and must not get into a batch with others. Commands about
+ * leases, which nodes make themselves, are taken to be sound. */
+bool model_command_is_sound(const Pxe__Command *command);
+
 /* Digest of all records: 32 bytes; equal records, equal digest, whatever their history. Constant
  * time. */
 void model_digest(const struct model *model, uint8_t ret_digest[32]);

@@ -84,16 +84,19 @@ void replica_propose_fini(struct replica *r)
 /* ---- our own */
 
 /* Refused here, with the same outcome anywhere: told like any other. */
-static void propose_refuse_size(
-	struct replica *r, replica_done_cb *done, void *ctx, size_t byte_count)
+static void propose_refuse(struct replica *r, replica_done_cb *done, void *ctx, size_t byte_count)
 {
 	struct model_result *result = replica_alloc(sizeof *result);
-	result->verdict = PXE__VERDICT__VERDICT_LIMIT;
+	bool is_large = byte_count > REPLICA_COMMAND_BYTES;
+	result->verdict = is_large ? PXE__VERDICT__VERDICT_LIMIT : PXE__VERDICT__VERDICT_INVALID;
 	result->revision = model_revision(r->model);
 	snprintf(result->detail, sizeof result->detail,
-		"the command has %zu bytes, the limit is %u; split it (an image: fewer files with "
-		"shorter paths)",
-		byte_count, REPLICA_COMMAND_BYTES);
+		"the command is malformed: a field of it has no number");
+	if (is_large)
+		snprintf(result->detail, sizeof result->detail,
+			"the command has %zu bytes, the limit is %u; split it (an image: fewer "
+			"files with shorter paths)",
+			byte_count, REPLICA_COMMAND_BYTES);
 	if (done != NULL)
 		replica_apply_done(r, done, ctx, REPLICA_APPLIED, result);
 	free(result);
@@ -118,8 +121,8 @@ enum replica_outcome replica_propose(struct replica *r, Pxe__Command *command, u
 	command->incarnation = proposals->incarnation;
 	command->seq = proposals->next_seq;
 	size_t byte_count = pxe__command__get_packed_size(command);
-	if (byte_count > REPLICA_COMMAND_BYTES) {
-		propose_refuse_size(r, done, ctx, byte_count);
+	if (byte_count > REPLICA_COMMAND_BYTES || !model_command_is_sound(command)) {
+		propose_refuse(r, done, ctx, byte_count);
 		return REPLICA_APPLIED;
 	}
 	struct replica_pending *pending = propose_slot(r, proposals->next_seq);

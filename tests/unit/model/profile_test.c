@@ -494,9 +494,23 @@ static void test_variables_of_later_levels_count(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A field whose number is 0, in a form that protobuf-c reads but does not read again when it is
+ * packed anew. */
+static void test_a_field_without_a_number_is_refused(void **state)
+{
+	struct kit *kit = *state;
+	static const uint8_t bytes[] = {0x0a, 1, 'h', 0x80, 0, 0};
+	Pxe__Host *host = pxe__host__unpack(NULL, sizeof(bytes), bytes);
+	if (host == NULL)
+		return; /* a library that refuses it right away */
+	kit_expect(kit, kit_put_host(kit, host), V(INVALID), "a field of it has no number");
+	pxe__host__free_unpacked(host, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_field_without_a_number_is_refused),
 		TEST(test_profiles_by_architecture_are_judged_on_every_level),
 		TEST(test_too_many_profiles_by_architecture_are_refused),
 		TEST(test_variables_and_owner_are_judged_on_every_level),
