@@ -272,13 +272,18 @@ int content_decode(const char *text, size_t bytes, char *ret_text, size_t text_b
 int content_query(const char *query, const char *name, char *ret_value, size_t value_bytes)
 {
 	size_t name_bytes = strlen(name);
+	int err;
 
 	while (query != NULL && *query != '\0') {
 		size_t bytes = strcspn(query, "&");
 		if (bytes > name_bytes && query[name_bytes] == '=' &&
 			strncmp(query, name, name_bytes) == 0) {
-			return content_decode(query + name_bytes + 1, bytes - name_bytes - 1,
+			err = content_decode(query + name_bytes + 1, bytes - name_bytes - 1,
 				ret_value, value_bytes);
+			if (err != 0) {
+				ret_value[0] = '\0'; /* not what was decoded so far */
+			}
+			return err;
 		}
 		query += bytes;
 		query += *query == '&';

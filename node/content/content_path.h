@@ -49,7 +49,8 @@ int content_path_parse_made(const char *path, struct content_path *ret_path);
 /* Percent-decode `bytes` of text into a string. 0; -EINVAL: a bad escape, a zero byte, or no room.
  */
 int content_decode(const char *text, size_t bytes, char *ret_text, size_t text_bytes);
-/* The value of "name=" in "a=b&name=value", decoded. 0; -ENOENT; -EINVAL. */
+/* The value of "name=" in "a=b&name=value", decoded. 0; -ENOENT; -EINVAL: as
+ * content_decode(), and the value is "". */
 int content_query(const char *query, const char *name, char *ret_value, size_t value_bytes);
 
 /* By extension; never NULL. */

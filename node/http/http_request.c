@@ -19,7 +19,7 @@
 #define HTTP_SMALL_BYTES (32u << 10) /* below this one read and one send beat sendfile */
 #define HTTP_ETAG_BYTES  67
 #define HTTP_POST_BYTES  4096  /* of a report */
-#define HTTP_POST_MS     10000 /* for all of it to arrive */
+#define HTTP_BODY_MS     10000 /* for all of a request's body to arrive */
 #define HTTP_IDLE_S      120   /* iPXE keeps a connection through a kernel's download of another */
 
 /* ---- answers */
@@ -458,15 +458,18 @@ static bool is_report(const struct http_request *request, const char *method)
 	return strncasecmp(path, "phone-home/", 11) == 0;
 }
 
-/* More of a report. It must all be there soon: who sends a byte now and then is let go. */
-static enum MHD_Result take_posted(
-	struct http_request *request, const char *data, size_t *data_bytes)
+/* More of a body. It must all be there soon: who sends a byte now and then is let go. Only that of
+ * a report means anything (RFC 9110 §9.3.1). */
+static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *data_bytes)
 {
 	size_t bytes = *data_bytes;
 
 	*data_bytes = 0;
-	if (http_now_ms() - request->started_ms > HTTP_POST_MS) {
+	if (http_now_ms() - request->started_ms > HTTP_BODY_MS) {
 		return MHD_NO;
+	}
+	if (!request->is_post) {
+		return MHD_YES;
 	}
 	if (request->posted == NULL) {
 		request->posted = calloc(1, HTTP_POST_BYTES + 1);
@@ -514,8 +517,7 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
 	}
 	if (!head && !request->is_post && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
 		if (request->seen) {
-			*upload_data_size = 0;
-			return MHD_YES;
+			return take_body(request, upload_data, upload_data_size);
 		}
 		request->seen = true;
 		return refuse_method(server, connection);
@@ -525,12 +527,8 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
 					 there */
 		return MHD_YES;
 	}
-	if (*upload_data_size > 0 && request->is_post) {
-		return take_posted(request, upload_data, upload_data_size);
-	}
 	if (*upload_data_size > 0) {
-		*upload_data_size = 0; /* a body of a GET means nothing (RFC 9110 §9.3.1) */
-		return MHD_YES;
+		return take_body(request, upload_data, upload_data_size);
 	}
 	return answer_whole(server, connection, request, head);
 }

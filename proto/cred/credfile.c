@@ -42,6 +42,14 @@ int credfile_read(
 		return complain("read", path, error, ret_error, error_bytes);
 	}
 	text[size] = '\0';
+	/* What follows one would not be read, without a word. */
+	if (strlen(text) < size) {
+		snprintf(ret_error, error_bytes,
+			"%s is not a text: there is a zero byte at %zu; save it as UTF-8", path,
+			strlen(text));
+		free(text);
+		return -EINVAL;
+	}
 	*ret_text = text;
 	return 0;
 }

@@ -1,5 +1,7 @@
 #include "proto/cred/yaml.h"
 
+#include "proto/wire/text.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <libfyaml.h>
@@ -101,6 +103,23 @@ static void complain_syntax(struct yaml *yaml, struct fy_diag *diag)
 	}
 }
 
+/* libfyaml 0.7 never returns from a directive ("%x") with a byte that is not UTF-8. */
+static bool is_utf8(struct yaml *yaml)
+{
+	size_t whole = text_utf8_whole(yaml->text);
+	int line = 1, column = 1;
+
+	if (yaml->text[whole] == '\0') {
+		return true;
+	}
+	for (size_t i = 0; i < whole; i++) {
+		line += yaml->text[i] == '\n';
+		column = yaml->text[i] == '\n' ? 1 : column + 1;
+	}
+	complain_at(yaml, line, column, 1, "this is not UTF-8: save the file as UTF-8");
+	return false;
+}
+
 int yaml_open(const char *text, const char *filename, char *ret_error, size_t error_bytes,
 	struct yaml **ret_yaml)
 {
@@ -118,6 +137,10 @@ int yaml_open(const char *text, const char *filename, char *ret_error, size_t er
 	yaml->filename = filename;
 	yaml->error = ret_error;
 	yaml->error_bytes = error_bytes;
+	if (!is_utf8(yaml)) {
+		yaml_close(yaml);
+		return -EINVAL;
+	}
 	fy_diag_cfg_default(&diag_config);
 	diag_config.fp = NULL;
 	memset(&config, 0, sizeof config);

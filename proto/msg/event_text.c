@@ -3,6 +3,7 @@
 #include "proto/wire/text.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,14 +81,25 @@ const char *event_text_stage(Pxe__BootStage stage)
 
 char *event_text_clean(const char *text, char *ret_text, size_t text_bytes)
 {
-	size_t i;
+	size_t used = 0, step;
 
 	assert(text != NULL && ret_text != NULL && text_bytes > 0);
-	for (i = 0; text[i] != '\0' && i + 1 < text_bytes; i++) {
-		unsigned char c = (unsigned char)text[i];
-		ret_text[i] = c < ' ' || c == 0x7f ? '?' : text[i];
+	for (; *text != '\0'; text += step) {
+		bool is_good = !text_is_control(text);
+		step = text_utf8_bytes(text);
+		is_good = is_good && step != 0;
+		step = step != 0 ? step : 1;
+		if (used + (is_good ? step : 1) >= text_bytes) {
+			break;
+		}
+		if (is_good) {
+			memmove(ret_text + used, text, step);
+			used += step;
+		} else {
+			ret_text[used++] = '?';
+		}
 	}
-	ret_text[i] = '\0';
+	ret_text[used] = '\0';
 	return ret_text;
 }
 

@@ -14,8 +14,9 @@ const char *event_text_stage(Pxe__BootStage stage);
 /* Who (host name, else hardware address), what, address, text, bytes and time, without control
  * bytes; cut to fit. Returns ret_text. */
 char *event_text_line(const Pxe__Event *event, char ret_text[EVENT_TEXT_BYTES]);
-/* Copy with every control byte (and DEL) as '?', cut to fit: names come from the wire and must not
- * drive a terminal. */
+/* Copy with every control (of 8 bits too) and every byte that is not UTF-8 as '?', cut to fit
+ * between characters: names come from the wire and must not drive a terminal. ret_text may be
+ * text. */
 char *event_text_clean(const char *text, char *ret_text, size_t text_bytes);
 
 #endif

@@ -50,37 +50,13 @@ static void put_comma(struct writer *w, bool *first)
 	put_break(w);
 }
 
-/* Bytes of the UTF-8 character at `s`; 0: none is (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t more = s[0] < 0x80                   ? 0
-		      : s[0] >= 0xc2 && s[0] < 0xe0 ? 1
-		      : s[0] >= 0xe0 && s[0] < 0xf0 ? 2
-		      : s[0] >= 0xf0 && s[0] < 0xf5 ? 3
-						    : 9;
-
-	if (more == 9) {
-		return 0;
-	}
-	for (size_t i = 1; i <= more; i++) {
-		if ((s[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
-		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)) {
-		return 0;
-	}
-	return more + 1;
-}
-
 static void put_string(FILE *out, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	fputc('"', out);
 	while (*s != '\0') {
-		size_t length = utf8_length(s);
+		size_t length = text_utf8_bytes((const char *)s);
 		if (length == 0) {
 			fputs("\\ufffd", out);
 			length = 1;
@@ -88,8 +64,8 @@ static void put_string(FILE *out, const char *text)
 			fprintf(out, "\\%c", *s);
 		} else if (*s == '\n') {
 			fputs("\\n", out);
-		} else if (*s < 0x20 || *s == 0x7f) {
-			fprintf(out, "\\u%04x", *s);
+		} else if (text_is_control((const char *)s)) {
+			fprintf(out, "\\u%04x", s[length - 1]); /* U+0080-9F: c2 80-9f */
 		} else {
 			fwrite(s, 1, length, out);
 		}

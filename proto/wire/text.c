@@ -230,6 +230,39 @@ char *text_hex_format(const uint8_t *data, size_t size, char *buffer, size_t cap
 	return buffer;
 }
 
+size_t text_utf8_bytes(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	unsigned char lead = at[0];
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc2 || lead > 0xf4)
+		return 0;
+	size_t bytes = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	for (size_t i = 1; i < bytes; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((lead == 0xe0 && at[1] < 0xa0) || (lead == 0xed && at[1] > 0x9f) ||
+		(lead == 0xf0 && at[1] < 0x90) || (lead == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return bytes;
+}
+
+size_t text_utf8_whole(const char *text)
+{
+	size_t at = 0, bytes;
+	while (text[at] != '\0' && (bytes = text_utf8_bytes(text + at)) != 0)
+		at += bytes;
+	return at;
+}
+
+bool text_is_control(const char *text)
+{
+	unsigned char lead = (unsigned char)text[0];
+	return lead < ' ' || lead == 0x7f || (lead == 0xc2 && (unsigned char)text[1] < 0xa0);
+}
+
 /* Is there a dash before byte i of a UUID's text? */
 static bool uuid_dash_before(size_t i)
 {

@@ -9,6 +9,7 @@
 #ifndef PROTO_WIRE_TEXT_H
 #define PROTO_WIRE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,14 @@ char *text_hwaddr_format(const uint8_t *address, size_t size, char buffer[TEXT_H
 TEXT_CHECK int text_hex_parse(
 	const char *text, uint8_t *ret_data, size_t capacity, size_t *ret_size);
 char *text_hex_format(const uint8_t *data, size_t size, char *buffer, size_t capacity);
+
+/* Bytes of the UTF-8 character at `text` (RFC 3629 §4), 1 for a NUL; 0: malformed, overlong, a
+ * surrogate or above U+10FFFF. Reads nothing behind a NUL. */
+size_t text_utf8_bytes(const char *text);
+/* Bytes from the beginning that are UTF-8: all of them, or those before the first that is not. */
+size_t text_utf8_whole(const char *text);
+/* Is the UTF-8 character at `text` a control (U+0000-1F, 7F, 80-9F)? Terminals obey these. */
+bool text_is_control(const char *text);
 
 /* "8-4-4-4-12" digits, bytes in the order written. */
 TEXT_CHECK int text_uuid_parse(const char *text, uint8_t ret_uuid[16]);

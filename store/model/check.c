@@ -62,26 +62,6 @@ bool check_name(struct apply *a, const char *what, const char *name)
 	return true;
 }
 
-/* Bytes of the UTF-8 character at text (RFC 3629 §4), 0: malformed, overlong, surrogate or above
- * U+10FFFF. */
-static size_t check_utf8_char(const unsigned char *text)
-{
-	unsigned char lead = text[0];
-	if (lead < 0x80)
-		return 1;
-	if (lead < 0xc2 || lead > 0xf4)
-		return 0;
-	size_t bytes = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-	for (size_t i = 1; i < bytes; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f) ||
-		(lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return bytes;
-}
-
 bool check_text(struct apply *a, const char *what, const char *text, size_t max, bool multiline)
 {
 	size_t bytes = strlen(text);
@@ -91,10 +71,9 @@ bool check_text(struct apply *a, const char *what, const char *text, size_t max,
 	}
 	const unsigned char *at = (const unsigned char *)text;
 	while (*at != 0) {
-		size_t step = check_utf8_char(at);
+		size_t step = text_utf8_bytes((const char *)at);
 		bool is_blank = multiline && (*at == '\n' || *at == '\r' || *at == '\t');
-		bool is_c1 = step == 2 && at[0] == 0xc2 && at[1] < 0xa0;
-		if (step == 0 || ((*at < 0x20 || *at == 0x7f) && !is_blank) || is_c1) {
+		if (step == 0 || (text_is_control((const char *)at) && !is_blank)) {
 			internal_refuse(a, INVALID,
 				"%s has the byte 0x%02x at %zu: use UTF-8 text without control "
 				"characters",
@@ -111,9 +90,8 @@ void check_clean(const char *text, char *ret_text, size_t text_bytes)
 	const unsigned char *at = (const unsigned char *)text;
 	size_t used = 0;
 	while (*at != 0) {
-		size_t step = check_utf8_char(at);
-		bool is_c1 = step == 2 && at[0] == 0xc2 && at[1] < 0xa0;
-		bool is_good = step != 0 && *at >= 0x20 && *at != 0x7f && !is_c1;
+		size_t step = text_utf8_bytes((const char *)at);
+		bool is_good = step != 0 && !text_is_control((const char *)at);
 		size_t bytes = is_good ? step : 1;
 		if (used + bytes + 1 > text_bytes)
 			break;

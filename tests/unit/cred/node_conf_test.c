@@ -1,5 +1,6 @@
 /* node.yaml and start.yaml: defaults, errors with their place, and what is written is read back.
  * Suggestions for mistyped words. */
+#include "proto/cred/credfile.h"
 #include "proto/cred/node_conf.h"
 #include "proto/cred/suggest.h"
 
@@ -95,6 +96,21 @@ static void test_syntax_errors_have_a_place_too(void **state)
 	fails_with(HEAD "peer: [1\n", "n.yaml:");
 	fails_with(HEAD "name: again\n", "n.yaml:6:");
 	fails_with("name: &a x\nid: *a\n", "error");
+	fails_with("%x\xff\n", "n.yaml:1:3: error: this is not UTF-8");
+}
+
+static void test_what_stands_behind_a_zero_byte_is_not_left_out_in_silence(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/pxe_zero.XXXXXX", error[256] = "", *text = NULL;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "a: 1\n\0b: 2\n", 11), 11);
+	close(fd);
+	assert_int_equal(credfile_read(path, 100, &text, error, sizeof error), -EINVAL);
+	assert_non_null(strstr(error, "zero byte at 5"));
+	assert_null(text);
+	unlink(path);
 }
 
 static Pxe__Member *member_of(Pxe__Member *member, uint64_t id, char *name)
@@ -201,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_written_is_read_back),
 		cmocka_unit_test(test_errors_name_line_column_and_what_to_write),
 		cmocka_unit_test(test_syntax_errors_have_a_place_too),
+		cmocka_unit_test(test_what_stands_behind_a_zero_byte_is_not_left_out_in_silence),
 		cmocka_unit_test(test_start_instructions_are_read_back),
 		cmocka_unit_test(test_damaged_start_instructions_are_refused),
 		cmocka_unit_test(test_a_start_instruction_is_followed_once),

@@ -254,6 +254,10 @@ static void syntax_is_told_with_its_place(void **state)
 		"x.yaml:2:1: error: 'hosts' stands here twice, also in line 1: keep one\n"
 		"    hosts: []\n"
 		"    ^\n");
+	check_report("version: 1\n%name\xff: x\n",
+		"x.yaml:2:6: error: the byte 0xff here is not UTF-8: save the file as UTF-8\n"
+		"    %name\xff: x\n"
+		"         ^\n");
 	check_report("a: 1\n---\nb: 1\n",
 		"x.yaml:2:1: error: a second document begins: one file holds one\n"
 		"    ---\n"

@@ -156,6 +156,37 @@ static void test_event_lines(void **state)
 	assert_non_null(event_text_line(&event, line));
 }
 
+static void assert_cleaned(const char *text, const char *expected)
+{
+	char clean[64];
+	strcpy(clean, text);
+	assert_string_equal(event_text_clean(clean, clean, sizeof clean), expected);
+}
+
+static void test_nothing_in_a_text_drives_a_terminal(void **state)
+{
+	(void)state;
+	char *json = msg_json_string("a\xc2\x9b"
+				     "31mb\x7f"),
+	     cut[5];
+	assert_cleaned("caf\xc3\xa9 \xe2\x82\xac", "caf\xc3\xa9 \xe2\x82\xac");
+	assert_cleaned("a\x1b[2Jb\x7f", "a?[2Jb?");
+	/* CSI as one character, as terminals take it, and as a byte alone. */
+	assert_cleaned("a\xc2\x9b"
+		       "31mb",
+		"a?31mb");
+	assert_cleaned("a\x9b"
+		       "31mb\xff",
+		"a?31mb?");
+	/* A torn character, overlong forms, a surrogate. */
+	assert_cleaned("a\xe2\x82", "a??");
+	assert_cleaned("\xc0\x9b\xe0\x82\x9b\xed\xa0\x80", "????????");
+	assert_string_equal(event_text_clean("ab\xe2\x82\xac", cut, sizeof cut), "ab");
+	assert_string_equal(event_text_clean("a\xe2\x82\xac", cut, sizeof cut), "a\xe2\x82\xac");
+	assert_string_equal(json, "\"a\\u009b31mb\\u007f\"");
+	free(json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_strings_stay_json),
 		cmocka_unit_test(test_lists_of_messages),
 		cmocka_unit_test(test_event_lines),
+		cmocka_unit_test(test_nothing_in_a_text_drives_a_terminal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

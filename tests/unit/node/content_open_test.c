@@ -125,6 +125,8 @@ static void test_decoding(void **state)
 	assert_string_equal(out, "52:54");
 	assert_int_equal(content_query("xmac=1&ma=2&b", "mac", out, sizeof out), -ENOENT);
 	assert_int_equal(content_query(NULL, "mac", out, sizeof out), -ENOENT);
+	assert_int_equal(content_query("mac=ab%zz", "mac", out, sizeof out), -EINVAL);
+	assert_string_equal(out, "");
 	assert_int_equal(content_query("mac=", "mac", out, sizeof out), 0);
 	assert_string_equal(out, "");
 }
