@@ -103,23 +103,6 @@ static void complain_syntax(struct yaml *yaml, struct fy_diag *diag)
 	}
 }
 
-/* libfyaml 0.7 never returns from a directive ("%x") with a byte that is not UTF-8. */
-static bool is_utf8(struct yaml *yaml)
-{
-	size_t whole = text_utf8_whole(yaml->text);
-	int line = 1, column = 1;
-
-	if (yaml->text[whole] == '\0') {
-		return true;
-	}
-	for (size_t i = 0; i < whole; i++) {
-		line += yaml->text[i] == '\n';
-		column = yaml->text[i] == '\n' ? 1 : column + 1;
-	}
-	complain_at(yaml, line, column, 1, "this is not UTF-8: save the file as UTF-8");
-	return false;
-}
-
 int yaml_open(const char *text, const char *filename, char *ret_error, size_t error_bytes,
 	struct yaml **ret_yaml)
 {
@@ -127,6 +110,7 @@ int yaml_open(const char *text, const char *filename, char *ret_error, size_t er
 	struct fy_parse_cfg config;
 	struct yaml *yaml = calloc(1, sizeof *yaml);
 	struct fy_node *root;
+	unsigned line, column;
 
 	assert(text != NULL && filename != NULL && ret_error != NULL && error_bytes > 0);
 	ret_error[0] = '\0';
@@ -137,7 +121,10 @@ int yaml_open(const char *text, const char *filename, char *ret_error, size_t er
 	yaml->filename = filename;
 	yaml->error = ret_error;
 	yaml->error_bytes = error_bytes;
-	if (!is_utf8(yaml)) {
+	/* libfyaml 0.7 never returns from a directive ("%x") with a byte that is not UTF-8. */
+	if (!text_is_utf8(text, &line, &column)) {
+		complain_at(yaml, (int)line, (int)column, 1,
+			"this is not UTF-8: save the file as UTF-8");
 		yaml_close(yaml);
 		return -EINVAL;
 	}

@@ -282,35 +282,20 @@ static void parse(struct builder *builder, struct fy_parser *parser, struct fy_d
 	}
 }
 
-/* libfyaml 0.7 never returns from a directive ("%x") with a byte that is not UTF-8. */
-static bool is_utf8(struct builder *builder, const char *text)
-{
-	struct yaml_node place = {.line = 1, .column = 1};
-	size_t whole = text_utf8_whole(text);
-
-	if (text[whole] == '\0') {
-		return true;
-	}
-	for (size_t i = 0; i < whole; i++) {
-		place.line += text[i] == '\n';
-		place.column = text[i] == '\n' ? 1 : place.column + 1;
-	}
-	fail(builder, &place, "the byte 0x%02x here is not UTF-8: save the file as UTF-8",
-		(unsigned char)text[whole]);
-	return false;
-}
-
 struct yaml_node *yaml_tree_read(struct yaml_tree *tree, const char *file, const char *text,
 	struct yaml_tree_error *ret_error)
 {
 	struct builder builder = {.tree = tree, .file = file, .error = ret_error};
+	struct yaml_node place = {.line = 1, .column = 1};
 	struct fy_diag_cfg diag_config;
 	struct fy_parse_cfg config;
 	struct fy_parser *parser;
 
 	assert(tree != NULL && file != NULL && text != NULL && ret_error != NULL);
 	memset(ret_error, 0, sizeof *ret_error);
-	if (!is_utf8(&builder, text)) {
+	/* libfyaml 0.7 never returns from a directive ("%x") with a byte that is not UTF-8. */
+	if (!text_is_utf8(text, &place.line, &place.column)) {
+		fail(&builder, &place, "this is not UTF-8: save the file as UTF-8");
 		return NULL;
 	}
 	fy_diag_cfg_default(&diag_config);

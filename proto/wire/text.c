@@ -249,12 +249,21 @@ size_t text_utf8_bytes(const char *text)
 	return bytes;
 }
 
-size_t text_utf8_whole(const char *text)
+bool text_is_utf8(const char *text, unsigned *ret_line, unsigned *ret_column)
 {
-	size_t at = 0, bytes;
-	while (text[at] != '\0' && (bytes = text_utf8_bytes(text + at)) != 0)
-		at += bytes;
-	return at;
+	unsigned line = 1, column = 1;
+	size_t bytes;
+	for (; *text != '\0'; text += bytes) {
+		bytes = text_utf8_bytes(text);
+		if (bytes == 0) {
+			*ret_line = line;
+			*ret_column = column;
+			return false;
+		}
+		line += *text == '\n';
+		column = *text == '\n' ? 1 : column + 1;
+	}
+	return true;
 }
 
 bool text_is_control(const char *text)

@@ -53,8 +53,8 @@ char *text_hex_format(const uint8_t *data, size_t size, char *buffer, size_t cap
 /* Bytes of the UTF-8 character at `text` (RFC 3629 §4), 1 for a NUL; 0: malformed, overlong, a
  * surrogate or above U+10FFFF. Reads nothing behind a NUL. */
 size_t text_utf8_bytes(const char *text);
-/* Bytes from the beginning that are UTF-8: all of them, or those before the first that is not. */
-size_t text_utf8_whole(const char *text);
+/* Is all of it UTF-8? If not, where it is not: line and character on it, from 1. */
+TEXT_CHECK bool text_is_utf8(const char *text, unsigned *ret_line, unsigned *ret_column);
 /* Is the UTF-8 character at `text` a control (U+0000-1F, 7F, 80-9F)? Terminals obey these. */
 bool text_is_control(const char *text);
 

@@ -255,7 +255,7 @@ static void syntax_is_told_with_its_place(void **state)
 		"    hosts: []\n"
 		"    ^\n");
 	check_report("version: 1\n%name\xff: x\n",
-		"x.yaml:2:6: error: the byte 0xff here is not UTF-8: save the file as UTF-8\n"
+		"x.yaml:2:6: error: this is not UTF-8: save the file as UTF-8\n"
 		"    %name\xff: x\n"
 		"         ^\n");
 	check_report("a: 1\n---\nb: 1\n",
